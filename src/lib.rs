@@ -1,0 +1,2 @@
+//! SSH-2 for both sides.
+#![forbid(unsafe_code)]
