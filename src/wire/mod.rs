@@ -1,0 +1,16 @@
+//! Bytes: the data types of RFC 4251 §5 and the messages made of them.
+//!
+//! Decoding borrows from the packet, allocates nothing and never panics; encoding appends to the buffer that is sent.
+//! This layer does not know when a message may come, what it means, or that there is a connection.
+
+mod fault;
+mod mpint;
+mod name_list;
+mod reader;
+mod writer;
+
+pub use fault::{DecodeError, DisconnectReason, Fault, MALFORMED};
+pub use mpint::Mpint;
+pub use name_list::{NAME_MAX, NameList};
+pub use reader::Reader;
+pub use writer::Writer;

@@ -1,0 +1,54 @@
+//! `name-list`: names joined by commas (RFC 4251 §5 and §6).
+
+use super::DecodeError;
+
+/// The longest name (RFC 4251 §6).
+pub const NAME_MAX: usize = 64;
+
+/// A list whose names are known to be not empty, printable US-ASCII and at most [`NAME_MAX`] long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameList<'a>(&'a str);
+
+impl<'a> NameList<'a> {
+    /// Takes the contents of the string; the work is linear in their length.
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        if bytes.is_empty() {
+            return Ok(Self(""));
+        }
+        for name in bytes.split(|b| *b == b',') {
+            if name.is_empty() {
+                return Err(DecodeError::EmptyName);
+            }
+            if name.len() > NAME_MAX {
+                return Err(DecodeError::NameTooLong);
+            }
+            if !name.iter().all(u8::is_ascii_graphic) {
+                return Err(DecodeError::NameNotAscii);
+            }
+        }
+        core::str::from_utf8(bytes).map(Self).map_err(|_| DecodeError::NameNotAscii)
+    }
+
+    /// The names in order of preference.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> + Clone {
+        self.0.split(',').filter(|name| !name.is_empty())
+    }
+
+    /// The first name, if there is one.
+    #[must_use]
+    pub fn first(self) -> Option<&'a str> {
+        self.iter().next()
+    }
+
+    /// Whether exactly this name is listed.
+    #[must_use]
+    pub fn contains(self, name: &str) -> bool {
+        self.iter().any(|n| n == name)
+    }
+
+    /// The names as they stand, joined by commas.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+}
