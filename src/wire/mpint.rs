@@ -10,7 +10,7 @@ impl<'a> Mpint<'a> {
     /// Takes the contents of the string; a byte too many is refused, as the RFC asks.
     pub const fn from_bytes(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         match bytes {
-            [0] | [0, 0..=0x7f, ..] | [0xff, 0x80.., ..] => Err(DecodeError::NonMinimalMpint),
+            [0] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => Err(DecodeError::NonMinimalMpint),
             _ => Ok(Self(bytes)),
         }
     }
@@ -24,7 +24,7 @@ impl<'a> Mpint<'a> {
     /// The big-endian bytes of a number above zero, without a sign byte; [`DecodeError::NotPositive`] for any other.
     pub const fn positive(self) -> Result<&'a [u8], DecodeError> {
         match self.0 {
-            [] | [0x80.., ..] => Err(DecodeError::NotPositive),
+            [] | [0x80..=0xff, ..] => Err(DecodeError::NotPositive),
             [0, magnitude @ ..] | magnitude => Ok(magnitude),
         }
     }
