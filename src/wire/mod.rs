@@ -4,12 +4,15 @@
 //! This layer does not know when a message may come, what it means, or that there is a connection.
 
 mod fault;
+pub mod message;
 mod mpint;
 mod name_list;
+pub mod number;
 mod reader;
 mod writer;
 
 pub use fault::{DecodeError, DisconnectReason, Fault, MALFORMED};
+pub use message::{Decode, Encode};
 pub use mpint::Mpint;
 pub use name_list::{NAME_MAX, NameList};
 pub use reader::Reader;

@@ -78,8 +78,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Everything that is left, for the fields that run to the end of a message.
-    pub fn remainder(&mut self) -> &'a [u8] {
-        core::mem::take(&mut self.0)
+    /// Never an error; a `Result` so that every data type is read in the same way.
+    pub fn remainder(&mut self) -> Result<&'a [u8], DecodeError> {
+        Ok(core::mem::take(&mut self.0))
     }
 
     /// Fails if anything is left: no field of a message is passed over.

@@ -1,0 +1,72 @@
+//! Messages of user authentication (RFC 4252).
+
+use super::messages;
+use crate::wire::{DecodeError, Reader};
+
+messages! {
+    /// RFC 4252 §5; the fields of the method follow to the end.
+    USERAUTH_REQUEST UserauthRequest<'a> {
+        user_name: string, service_name: string, method_name: string, method_fields: remainder
+    }
+    /// RFC 4252 §5.1.
+    USERAUTH_FAILURE UserauthFailure<'a> { authentications_that_can_continue: name_list, partial_success: boolean }
+    /// RFC 4252 §5.1.
+    USERAUTH_SUCCESS UserauthSuccess {}
+    /// RFC 4252 §5.4.
+    USERAUTH_BANNER UserauthBanner<'a> { message: string, language_tag: string }
+    /// RFC 4252 §7: the server would take this key.
+    USERAUTH_PK_OK UserauthPkOk<'a> { public_key_algorithm_name: string, public_key_blob: string }
+}
+
+/// The method fields of `publickey` (RFC 4252 §7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublickeyFields<'a> {
+    /// The name of the signature algorithm.
+    pub public_key_algorithm_name: &'a [u8],
+    /// The key.
+    pub public_key_blob: &'a [u8],
+    /// The proof; without one the request is a query.
+    pub signature: Option<&'a [u8]>,
+}
+
+impl<'a> PublickeyFields<'a> {
+    /// Reads the fields after the method's name.
+    pub fn decode(fields: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(fields);
+        let signed = r.boolean()?;
+        let message = Self {
+            public_key_algorithm_name: r.string()?,
+            public_key_blob: r.string()?,
+            signature: if signed { Some(r.string()?) } else { None },
+        };
+        r.finish()?;
+        Ok(message)
+    }
+}
+
+/// The method fields of `password` (RFC 4252 §8).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordFields<'a> {
+    /// The password, or the old one where a new one is given.
+    pub password: &'a [u8],
+    /// The new password of a change.
+    pub new_password: Option<&'a [u8]>,
+}
+
+impl core::fmt::Debug for PasswordFields<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("PasswordFields(..)")
+    }
+}
+
+impl<'a> PasswordFields<'a> {
+    /// Reads the fields after the method's name.
+    pub fn decode(fields: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(fields);
+        let change = r.boolean()?;
+        let message =
+            Self { password: r.string()?, new_password: if change { Some(r.string()?) } else { None } };
+        r.finish()?;
+        Ok(message)
+    }
+}
