@@ -13,4 +13,8 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation))]
 
+pub mod connection;
+pub mod crypto;
+pub mod transport;
+pub mod userauth;
 pub mod wire;

@@ -29,6 +29,11 @@ impl<'a> NameList<'a> {
         core::str::from_utf8(bytes).map(Self).map_err(|_| DecodeError::NameNotAscii)
     }
 
+    /// A list of our own names, which need no check.
+    pub(crate) const fn from_own(names: &'a str) -> Self {
+        Self(names)
+    }
+
     /// The names in order of preference.
     pub fn iter(self) -> impl Iterator<Item = &'a str> + Clone {
         self.0.split(',').filter(|name| !name.is_empty())

@@ -16,6 +16,8 @@ messages! {
     USERAUTH_BANNER UserauthBanner<'a> { message: string, language_tag: string }
     /// RFC 4252 §7: the server would take this key.
     USERAUTH_PK_OK UserauthPkOk<'a> { public_key_algorithm_name: string, public_key_blob: string }
+    /// RFC 4252 §8: the password must be changed. Its number is that of PK_OK; the method under way tells which it is.
+    USERAUTH_PK_OK UserauthPasswdChangereq<'a> { prompt: string, language_tag: string }
 }
 
 /// The method fields of `publickey` (RFC 4252 §7).

@@ -1,0 +1,350 @@
+//! The channels of a connection: their numbers, and what each message means to which (RFC 4254 §5).
+
+use super::channel::{ChannelState, Half, MAXIMUM_PACKET_SIZE, STDERR, Stage};
+use super::event::ChannelEvent;
+use super::request::Request;
+use crate::transport::{Error, KexSide, Misuse, Transport, UNEXPECTED_MESSAGE};
+use crate::userauth::Authenticated;
+use crate::wire::message::{
+    ChannelClose, ChannelData, ChannelEof, ChannelExtendedData, ChannelFailure, ChannelOpen,
+    ChannelOpenConfirmation, ChannelOpenFailure, ChannelRequest, ChannelSuccess, ChannelWindowAdjust,
+};
+use crate::wire::number::Sender;
+use crate::wire::{Decode, Encode, Fault};
+
+/// A message for a channel that is not open.
+pub const UNKNOWN_CHANNEL: Fault = Fault::protocol("recipient_channel is not open");
+/// A peer that lets nothing be sent.
+pub const NO_PACKET_SIZE: Fault = Fault::protocol("maximum_packet_size is 0");
+
+/// No channel has this id.
+pub const NO_SUCH_CHANNEL: Misuse = Misuse("no such channel");
+/// As many channels are open as the configuration allows.
+pub const TOO_MANY_CHANNELS: Misuse = Misuse("too many channels are open");
+
+/// SSH_OPEN_ADMINISTRATIVELY_PROHIBITED and the others (RFC 4254 §5.1).
+pub const ADMINISTRATIVELY_PROHIBITED: u32 = 1;
+/// The channel type is not known here.
+pub const UNKNOWN_CHANNEL_TYPE: u32 = 3;
+/// Too many are open.
+pub const RESOURCE_SHORTAGE: u32 = 4;
+
+/// Channels that a peer asked for and that wait for the application.
+pub const OFFERED_MAX: usize = 16;
+
+/// Channel types that exist and that nobody asked for here.
+const UNASKED: [&[u8]; 8] = [
+    b"session",
+    b"x11",
+    b"direct-tcpip",
+    b"forwarded-tcpip",
+    b"direct-streamlocal@openssh.com",
+    b"forwarded-streamlocal@openssh.com",
+    b"auth-agent@openssh.com",
+    b"agent-connect",
+];
+
+/// Bounds of what channels cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelLimits {
+    /// Channels open at a time, those being opened or closed included.
+    pub channels_max: usize,
+    /// `initial_window_size` of each (bytes).
+    pub window_size: u32,
+}
+
+impl Default for ChannelLimits {
+    /// 64 channels, 2 MiB.
+    fn default() -> Self {
+        Self { channels_max: 64, window_size: 2 << 20 }
+    }
+}
+
+/// Names a channel for as long as it lives; that of a channel that is gone names no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelId {
+    /// Our number on the wire.
+    pub(super) number: u32,
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    channel: Option<ChannelState>,
+}
+
+/// Exists only for an authenticated user.
+#[derive(Debug)]
+pub(super) struct Channels {
+    slots: Vec<Slot>,
+    limits: ChannelLimits,
+    /// Where the round of [`poll_writable`](Self::poll_writable) goes on.
+    next: usize,
+    _authenticated: Authenticated,
+}
+
+impl Channels {
+    pub(super) const fn new(authenticated: Authenticated, limits: ChannelLimits) -> Self {
+        Self { slots: Vec::new(), limits, next: 0, _authenticated: authenticated }
+    }
+
+    pub(super) fn get(&mut self, id: ChannelId) -> Option<&mut ChannelState> {
+        let slot = self.slots.get_mut(id.number as usize)?;
+        if slot.generation == id.generation { slot.channel.as_mut() } else { None }
+    }
+
+    fn by_number(&mut self, number: u32) -> Option<(ChannelId, &mut ChannelState)> {
+        let slot = self.slots.get_mut(number as usize)?;
+        let id = ChannelId { number, generation: slot.generation };
+        Some((id, slot.channel.as_mut()?))
+    }
+
+    /// A channel that both sides know to be open, for the messages that need one.
+    fn open(&mut self, number: u32) -> Result<(ChannelId, &mut ChannelState), Error> {
+        let found = self.by_number(number).filter(|(_, channel)| channel.stage == Stage::Open);
+        found.ok_or_else(|| UNKNOWN_CHANNEL.into())
+    }
+
+    pub(super) fn insert(&mut self, stage: Stage) -> Option<(ChannelId, &mut ChannelState)> {
+        let free = self.slots.iter().position(|slot| slot.channel.is_none());
+        let index = free.unwrap_or(self.slots.len());
+        if index >= self.limits.channels_max {
+            return None;
+        }
+        if free.is_none() {
+            self.slots.push(Slot { generation: 0, channel: None });
+        }
+        let number = u32::try_from(index).ok()?;
+        let slot = self.slots.get_mut(index)?;
+        let id = ChannelId { number, generation: slot.generation };
+        Some((id, slot.channel.insert(ChannelState::new(stage, self.limits.window_size))))
+    }
+
+    pub(super) fn remove(&mut self, id: ChannelId) {
+        if let Some(slot) = self.slots.get_mut(id.number as usize) {
+            slot.channel = None;
+            slot.generation = slot.generation.wrapping_add(1);
+        }
+    }
+
+    pub(super) const fn window_size(&self) -> u32 {
+        self.limits.window_size
+    }
+
+    /// Credit that waited for the end of an exchange.
+    pub(super) fn flush_credit<S: KexSide>(&mut self, transport: &mut Transport<S>) {
+        for channel in self.slots.iter_mut().filter_map(|slot| slot.channel.as_mut()) {
+            if channel.stage == Stage::Open {
+                channel.flush_credit(transport);
+            }
+        }
+    }
+
+    /// The next channel that was refused bytes and would take some now, in turn.
+    pub(super) fn poll_writable(&mut self) -> Option<ChannelId> {
+        let (before, after) = self.slots.split_at_mut_checked(self.next)?;
+        let first = self.next;
+        let mut round = after.iter_mut().zip(first..).chain(before.iter_mut().zip(0..));
+        let (slot, index) =
+            round.find(|(slot, _)| slot.channel.as_ref().is_some_and(|c| c.starved && c.is_sendable()))?;
+        let id = ChannelId { number: u32::try_from(index).ok()?, generation: slot.generation };
+        slot.channel.as_mut()?.starved = false;
+        self.next = index + 1;
+        Some(id)
+    }
+
+    /// Takes a message of numbers 90 to 100.
+    pub(super) fn handle<'b, S: KexSide>(
+        &mut self,
+        payload: &'b [u8],
+        transport: &mut Transport<S>,
+    ) -> Result<Option<(ChannelId, ChannelEvent<'b>)>, Error> {
+        match payload.first().copied().unwrap_or_default() {
+            ChannelData::NUMBER => {
+                let message = ChannelData::from_payload(payload)?;
+                self.handle_data(message.recipient_channel, None, message.data, transport)
+            }
+            ChannelExtendedData::NUMBER => {
+                let ChannelExtendedData { recipient_channel, data_type_code, data } =
+                    ChannelExtendedData::from_payload(payload)?;
+                self.handle_data(recipient_channel, Some(data_type_code), data, transport)
+            }
+            ChannelWindowAdjust::NUMBER => {
+                let message = ChannelWindowAdjust::from_payload(payload)?;
+                if let Some((_, channel)) = self.by_number(message.recipient_channel) {
+                    channel.adjust_remote_window(message.bytes_to_add)?;
+                }
+                Ok(None)
+            }
+            ChannelRequest::NUMBER => self.handle_request(ChannelRequest::from_payload(payload)?, transport),
+            ChannelSuccess::NUMBER => {
+                Ok(self.handle_reply(ChannelSuccess::from_payload(payload)?.recipient_channel, true))
+            }
+            ChannelFailure::NUMBER => {
+                Ok(self.handle_reply(ChannelFailure::from_payload(payload)?.recipient_channel, false))
+            }
+            ChannelEof::NUMBER => {
+                let (id, channel) = self.open(ChannelEof::from_payload(payload)?.recipient_channel)?;
+                let news = channel.inbound == Half::Open && channel.outbound != Half::Closed;
+                channel.inbound = Half::Eof;
+                Ok(news.then_some((id, ChannelEvent::Eof)))
+            }
+            ChannelClose::NUMBER => {
+                let (id, channel) = self.open(ChannelClose::from_payload(payload)?.recipient_channel)?;
+                channel.close(transport);
+                self.remove(id);
+                Ok(Some((id, ChannelEvent::Closed)))
+            }
+            ChannelOpen::NUMBER => self.handle_open(&ChannelOpen::from_payload(payload)?, transport),
+            ChannelOpenConfirmation::NUMBER => {
+                let message = ChannelOpenConfirmation::from_payload(payload)?;
+                let (id, channel) = self.opening(message.recipient_channel)?;
+                if message.maximum_packet_size == 0 {
+                    return Err(NO_PACKET_SIZE.into());
+                }
+                channel.stage = Stage::Open;
+                channel.remote_channel = message.sender_channel;
+                channel.remote_window = message.initial_window_size;
+                channel.remote_packet_max = message.maximum_packet_size;
+                Ok(Some((id, ChannelEvent::Opened)))
+            }
+            ChannelOpenFailure::NUMBER => {
+                let ChannelOpenFailure { recipient_channel, reason_code, description, .. } =
+                    ChannelOpenFailure::from_payload(payload)?;
+                let (id, _) = self.opening(recipient_channel)?;
+                self.remove(id);
+                Ok(Some((id, ChannelEvent::OpenFailure { reason_code, description })))
+            }
+            _ => Err(UNEXPECTED_MESSAGE.into()),
+        }
+    }
+
+    /// A channel that we asked for.
+    fn opening(&mut self, number: u32) -> Result<(ChannelId, &mut ChannelState), Error> {
+        let found = self.by_number(number).filter(|(_, channel)| channel.stage == Stage::Opening);
+        found.ok_or_else(|| UNKNOWN_CHANNEL.into())
+    }
+
+    fn handle_data<'b, S: KexSide>(
+        &mut self,
+        recipient_channel: u32,
+        data_type_code: Option<u32>,
+        data: &'b [u8],
+        transport: &mut Transport<S>,
+    ) -> Result<Option<(ChannelId, ChannelEvent<'b>)>, Error> {
+        let (id, channel) = self.open(recipient_channel)?;
+        // Only a server has a standard error (RFC 4254 §5.2).
+        let known = data_type_code.is_none_or(|code| code == STDERR && S::ROLE == Sender::Client);
+        if !channel.receive(data.len(), known)? {
+            channel.flush_credit(transport);
+            return Ok(None);
+        }
+        let event = match data_type_code {
+            None => ChannelEvent::Data { data },
+            Some(_) => ChannelEvent::Stderr { data },
+        };
+        Ok(Some((id, event)))
+    }
+
+    fn handle_request<'b, S: KexSide>(
+        &mut self,
+        message: ChannelRequest<'b>,
+        transport: &mut Transport<S>,
+    ) -> Result<Option<(ChannelId, ChannelEvent<'b>)>, Error> {
+        let ChannelRequest { recipient_channel, request_type, want_reply, type_fields } = message;
+        let (id, channel) = self.open(recipient_channel)?;
+        let sender = match S::ROLE {
+            Sender::Client => Sender::Server,
+            Sender::Server => Sender::Client,
+        };
+        let request = Request::decode(request_type, type_fields, sender)?;
+        let asked = channel.handle_request(request.as_ref(), want_reply, transport)?;
+        Ok(request.filter(|_| asked).map(|request| (id, ChannelEvent::Request { request, want_reply })))
+    }
+
+    fn handle_reply<'b>(
+        &mut self,
+        recipient_channel: u32,
+        success: bool,
+    ) -> Option<(ChannelId, ChannelEvent<'b>)> {
+        let (id, channel) = self.by_number(recipient_channel)?;
+        channel.handle_reply().then_some((id, ChannelEvent::Reply { success }))
+    }
+
+    fn handle_open<'b, S: KexSide>(
+        &mut self,
+        message: &ChannelOpen<'_>,
+        transport: &mut Transport<S>,
+    ) -> Result<Option<(ChannelId, ChannelEvent<'b>)>, Error> {
+        let offered = self
+            .slots
+            .iter()
+            .filter_map(|s| s.channel.as_ref())
+            .filter(|c| c.stage == Stage::Offered)
+            .count();
+        let session = S::ROLE == Sender::Server && message.channel_type == b"session";
+        let refusal = if session && (message.maximum_packet_size == 0 || offered >= OFFERED_MAX) {
+            RESOURCE_SHORTAGE
+        } else if session {
+            match self.insert(Stage::Offered) {
+                Some((id, channel)) => {
+                    channel.remote_channel = message.sender_channel;
+                    channel.remote_window = message.initial_window_size;
+                    channel.remote_packet_max = message.maximum_packet_size;
+                    return Ok(Some((id, ChannelEvent::OpenRequest)));
+                }
+                None => RESOURCE_SHORTAGE,
+            }
+        } else if UNASKED.contains(&message.channel_type) {
+            ADMINISTRATIVELY_PROHIBITED
+        } else {
+            UNKNOWN_CHANNEL_TYPE
+        };
+        transport.reply(&ChannelOpenFailure {
+            recipient_channel: message.sender_channel,
+            reason_code: refusal,
+            description: b"",
+            language_tag: b"",
+        })?;
+        Ok(None)
+    }
+
+    /// Answers the peer who asked for a channel.
+    pub(super) fn accept<S: KexSide>(
+        &mut self,
+        id: ChannelId,
+        transport: &mut Transport<S>,
+    ) -> Result<(), Error> {
+        let initial_window_size = self.window_size();
+        let channel = self.get(id).filter(|c| c.stage == Stage::Offered).ok_or(NO_SUCH_CHANNEL)?;
+        channel.stage = Stage::Open;
+        transport.send(&ChannelOpenConfirmation {
+            recipient_channel: channel.remote_channel,
+            sender_channel: id.number,
+            initial_window_size,
+            maximum_packet_size: MAXIMUM_PACKET_SIZE,
+            type_fields: b"",
+        });
+        Ok(())
+    }
+
+    /// Refuses the peer who asked for a channel.
+    pub(super) fn refuse<S: KexSide>(
+        &mut self,
+        id: ChannelId,
+        reason_code: u32,
+        description: &str,
+        transport: &mut Transport<S>,
+    ) -> Result<(), Error> {
+        let channel = self.get(id).filter(|c| c.stage == Stage::Offered).ok_or(NO_SUCH_CHANNEL)?;
+        transport.send(&ChannelOpenFailure {
+            recipient_channel: channel.remote_channel,
+            reason_code,
+            description: description.as_bytes(),
+            language_tag: b"",
+        });
+        self.remove(id);
+        Ok(())
+    }
+}

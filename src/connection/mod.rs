@@ -1,0 +1,267 @@
+//! The connection protocol (RFC 4254), and the machine that joins the layers.
+//!
+//! A [`Connection`] is one side of an SSH connection as a state machine. Bytes, time and randomness come in as arguments,
+//! bytes and events go out; it does not know sockets, clocks or threads. There are no queues of payload: a
+//! [`write`](Channel::write) that cannot go out returns short, and [`poll_writable`](Connection::poll_writable) names the
+//! channel when there is room. Whoever drives it repeats:
+//!
+//! 1. put bytes into a [`RecvBuf`] and call [`handle_input`](Connection::handle_input) until it says
+//!    [`NeedInput`](Step::NeedInput), answering each event;
+//! 2. let the application write to each channel that [`poll_writable`](Connection::poll_writable) names;
+//! 3. send [`output`](Connection::output), and tell how much by [`consume_output`](Connection::consume_output);
+//! 4. call [`handle_timeout`](Connection::handle_timeout) when [`poll_timeout`](Connection::poll_timeout) has come.
+//!
+//! Above 512 KiB of [`pending_output`](Connection::pending_output), which only replies reach, it should take no input:
+//! then a peer that does not read hurts only itself.
+
+mod channel;
+mod channels;
+mod client;
+mod event;
+mod global;
+mod request;
+mod server;
+
+pub use channel::{
+    CHANNEL_NOT_OPEN, CREDIT_EXCEEDED, Channel, DATA_AFTER_EOF, MAXIMUM_PACKET_SIZE, NO_REPLY_OWED,
+    PACKET_EXCEEDED, REPLIES_OWED_MAX, TOO_MANY_REQUESTS_OWED, WINDOW_EXCEEDED, WINDOW_OVERFLOW,
+};
+pub use channels::{
+    ADMINISTRATIVELY_PROHIBITED, ChannelId, ChannelLimits, NO_PACKET_SIZE, NO_SUCH_CHANNEL, OFFERED_MAX,
+    RESOURCE_SHORTAGE, TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, UNKNOWN_CHANNEL_TYPE,
+};
+pub use event::{ChannelEvent, Event, Step};
+pub use request::Request;
+
+use crate::crypto::Rng;
+use crate::crypto::sign::SignatureAlgorithm;
+use crate::transport::algorithms::Negotiated;
+use crate::transport::{Error, Inbound, Misuse, RecvBuf, SendBuf, Transport};
+use crate::userauth::{Outcome, UserauthSide};
+use crate::wire::{DisconnectReason, number};
+use channels::Channels;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Channels come after the login.
+pub const NOT_AUTHENTICATED: Misuse = Misuse("no user is authenticated");
+
+/// The service under way; it only goes forward.
+enum Service<S: UserauthSide> {
+    Userauth(S::Userauth),
+    Connection(Channels),
+}
+
+/// One side of an SSH connection.
+pub struct Connection<S: UserauthSide> {
+    transport: Transport<S>,
+    service: Service<S>,
+    limits: ChannelLimits,
+}
+
+impl<S: UserauthSide> Connection<S> {
+    /// Begins at `now`: the identification line and KEXINIT wait in the output. `rng` makes the secrets of the exchange
+    /// and the padding; outside of tests it is a [`SystemRng`](crate::crypto::SystemRng).
+    pub fn new(
+        transport: Arc<S::Config>,
+        userauth: S::UserauthConfig,
+        limits: ChannelLimits,
+        rng: Box<dyn Rng + Send>,
+        now: Instant,
+    ) -> Self {
+        let mut transport = Transport::new(transport, rng, now);
+        let userauth = S::begin_userauth(userauth, &mut transport);
+        Self { transport, service: Service::Userauth(userauth), limits }
+    }
+
+    /// Takes at most one packet from `input`. What an event borrows lies in `input`, so the connection can be used while
+    /// it is looked at.
+    ///
+    /// # Errors
+    /// The connection has ended. What is in the output should still be sent: it tells the peer why.
+    pub fn handle_input<'b>(
+        &mut self,
+        input: &'b mut RecvBuf,
+        now: Instant,
+    ) -> Result<Step<Event<'b, S>>, Error> {
+        if self.waits() {
+            return Ok(Step::NeedVerdict);
+        }
+        let barred = self.transport.is_sending_kex();
+        let step = self.handle_packet(input, now);
+        if barred {
+            self.flush_credit();
+        }
+        self.ended(step)
+    }
+
+    fn handle_packet<'b>(
+        &mut self,
+        input: &'b mut RecvBuf,
+        now: Instant,
+    ) -> Result<Step<Event<'b, S>>, Error> {
+        let payload = match self.transport.handle_input(input, now)? {
+            Inbound::NeedInput => return Ok(Step::NeedInput),
+            Inbound::Internal => return Ok(Step::Progress),
+            Inbound::Kex(event) => return Ok(Step::Event(Event::Kex(event))),
+            Inbound::Service(payload) => payload,
+        };
+        match &mut self.service {
+            Service::Userauth(state) => match S::handle_userauth(state, payload, &mut self.transport)? {
+                Outcome::Internal => Ok(Step::Progress),
+                Outcome::Event(event) => Ok(Step::Event(Event::Userauth(event))),
+                Outcome::Success(authenticated) => {
+                    self.authenticated(authenticated);
+                    Ok(Step::Event(Event::Authenticated))
+                }
+            },
+            Service::Connection(channels) => match payload.first().copied().unwrap_or_default() {
+                number::USERAUTH_REQUEST => Ok(Step::Progress), // after success, ignored (RFC 4252 §5.1)
+                number::GLOBAL_REQUEST..=number::REQUEST_FAILURE => {
+                    global::handle(payload, &mut self.transport)?;
+                    Ok(Step::Progress)
+                }
+                _ => Ok(match channels.handle(payload, &mut self.transport)? {
+                    Some((id, event)) => Step::Event(Event::Channel(id, event)),
+                    None => Step::Progress,
+                }),
+            },
+        }
+    }
+
+    /// Whether input waits: for a verdict, or for the time of an answer.
+    fn waits(&mut self) -> bool {
+        self.transport.tickets().is_open()
+            || matches!(&self.service, Service::Userauth(state) if S::userauth_timeout(state).is_some())
+    }
+
+    fn flush_credit(&mut self) {
+        if let Service::Connection(channels) = &mut self.service
+            && !self.transport.is_sending_kex()
+        {
+            channels.flush_credit(&mut self.transport);
+        }
+    }
+
+    /// After an error nothing but the output is left.
+    fn ended<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result
+            && !matches!(error, Error::Misuse(_))
+        {
+            self.transport.fail(error);
+        }
+        result
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let userauth = match &self.service {
+            Service::Userauth(state) => S::userauth_timeout(state),
+            Service::Connection(_) => None,
+        };
+        self.transport.poll_timeout().into_iter().chain(userauth).min()
+    }
+
+    /// Does what is due at `now`; calling it early or twice does no harm.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`]: the connection has ended.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        let due = self.transport.handle_timeout(now);
+        self.ended(due)?;
+        if let Service::Userauth(state) = &mut self.service {
+            S::handle_userauth_timeout(state, &mut self.transport);
+        }
+        Ok(())
+    }
+
+    /// A channel that was refused bytes and would take some now; each in its turn. The application writes what it has, or
+    /// is not named again until it was refused again.
+    pub fn poll_writable(&mut self) -> Option<ChannelId> {
+        match &mut self.service {
+            Service::Connection(channels) if self.transport.is_writable() => channels.poll_writable(),
+            _ => None,
+        }
+    }
+
+    /// What should be sent, in one piece; there may be more after it.
+    pub fn output(&mut self) -> &[u8] {
+        self.transport.output()
+    }
+
+    /// Says that the first `n` bytes of [`output`](Self::output) were sent.
+    pub fn consume_output(&mut self, n: usize) {
+        self.transport.consume_output(n);
+    }
+
+    /// All that waits to be sent (bytes).
+    #[must_use]
+    pub const fn pending_output(&self) -> usize {
+        self.transport.pending_output()
+    }
+
+    /// The buffers of the output. While nothing is pending they may be exchanged for others, so that connections that
+    /// are idle hold none.
+    pub const fn send_buf(&mut self) -> &mut SendBuf {
+        self.transport.send_buf()
+    }
+
+    /// A channel, to act on it.
+    ///
+    /// # Errors
+    /// [`NO_SUCH_CHANNEL`] once it is gone.
+    pub fn channel(&mut self, id: ChannelId) -> Result<Channel<'_, S>, Error> {
+        let Service::Connection(channels) = &mut self.service else { return Err(NO_SUCH_CHANNEL.into()) };
+        let state = channels.get(id).ok_or(NO_SUCH_CHANNEL)?;
+        Ok(Channel { state, transport: &mut self.transport })
+    }
+
+    /// Renews the keys now, unless that is under way. Nothing happens before the login.
+    pub fn start_kex(&mut self) {
+        if matches!(self.service, Service::Connection(_)) {
+            self.transport.start_kex();
+        }
+    }
+
+    /// Ends the connection: the message waits in the output, and everything else only fails.
+    pub fn disconnect(&mut self, reason: DisconnectReason, description: &'static str) {
+        self.transport.disconnect(reason, description);
+    }
+
+    /// The peer closed its direction. If all that it ever said was a refusal in clear text, that.
+    #[must_use]
+    pub fn handle_eof(&self) -> Option<Error> {
+        self.transport.handle_eof()
+    }
+
+    /// Whether a user is authenticated.
+    #[must_use]
+    pub const fn is_authenticated(&self) -> bool {
+        matches!(self.service, Service::Connection(_))
+    }
+
+    /// The session identifier (RFC 4253 §7.2); empty before the first exchange has ended.
+    #[must_use]
+    pub fn session_id(&self) -> &[u8] {
+        self.transport.session_id()
+    }
+
+    /// What the last exchange agreed upon.
+    #[must_use]
+    pub const fn negotiated(&self) -> Option<&Negotiated> {
+        self.transport.negotiated()
+    }
+
+    /// The peer's identification line (RFC 4253 §4.2) without its end; printable US-ASCII, empty until it came.
+    #[must_use]
+    pub fn remote_identification(&self) -> &[u8] {
+        self.transport.remote_identification()
+    }
+
+    /// The signature algorithms that a server says it takes from users (RFC 8308 §3.1), those that are known here.
+    #[must_use]
+    pub fn server_sig_algs(&self) -> Option<&[SignatureAlgorithm]> {
+        self.transport.server_sig_algs()
+    }
+}

@@ -1,0 +1,497 @@
+//! The transport layer (RFC 4253): identification, packets, key exchange.
+//!
+//! It turns bytes into payloads that are known to be allowed, and messages into bytes. It knows sequence numbers and
+//! algorithms' names; it does not know users, channels, sockets or clocks.
+
+pub mod algorithms;
+mod error;
+mod extension;
+mod identification;
+mod kex;
+mod recv;
+mod recv_buf;
+mod rekey;
+mod send;
+mod side;
+mod ticket;
+
+pub use error::{Error, Misuse, STALE_VERDICT, TEXT_MAX};
+pub use extension::{EXTENSIONS_MAX, TOO_MANY_EXTENSIONS};
+pub use identification::{
+    IDENTIFICATION_CHARACTER, IDENTIFICATION_LENGTH, IDENTIFICATION_MAX, LINE_MAX, LINES_MAX, NOT_SSH,
+    TOO_MANY_LINES, VERSION,
+};
+pub use kex::{BAD_HOST_SIGNATURE, BAD_PUBLIC_VALUE, HOST_KEY_CHANGED, KEXINIT_NOT_FIRST};
+pub use recv::{
+    EMPTY_PAYLOAD, KEY_EXHAUSTED, MAC_ERROR, PACKET_LENGTH, PACKET_LENGTH_MAX,
+    PACKET_LENGTH_MAX_UNAUTHENTICATED, PADDING_LENGTH,
+};
+pub use recv_buf::RecvBuf;
+pub use rekey::{REKEY_PACKETS, RekeyLimit};
+pub use send::{DATA_MARK, PacketBuilder, SendBuf};
+pub use side::{Client, ClientConfig, HostKey, KexSide, Server, ServerConfig, TransportConfig};
+pub use ticket::Ticket;
+
+pub(crate) use error::text_of_peer;
+pub(crate) use ticket::Tickets;
+
+use crate::crypto::Rng;
+use crate::crypto::hash::Digest;
+use crate::crypto::sign::SignatureAlgorithm;
+use crate::wire::message::{Disconnect, Unimplemented};
+use crate::wire::number::{self, Admission, Phase, Sender, admit};
+use crate::wire::{DisconnectReason, Encode, Fault, Writer};
+use algorithms::Negotiated;
+use identification::Identification;
+use kex::Kex;
+use recv::RecvPath;
+use send::SendPath;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The bytes of replies that may be owed while an exchange bars them; a peer that asks for more is at fault.
+pub const HELD_MAX: usize = 64 * 1024;
+
+/// SSH_MSG_IGNORE, UNIMPLEMENTED and DEBUG that are taken before a user is authenticated.
+pub const CHATTER_MAX: u32 = 64;
+
+/// Exchanges that a peer may start within [`EXCHANGES_PERIOD`](core::time::Duration) without sending channel data.
+pub const EXCHANGES_MAX: u32 = 16;
+
+const EXCHANGES_PERIOD: core::time::Duration = core::time::Duration::from_secs(60);
+
+/// A message that is known and not allowed from that side at that time.
+pub const UNEXPECTED_MESSAGE: Fault = Fault::protocol("this message is not allowed now");
+/// The peer asks for more than it lets us answer.
+pub const TOO_MANY_REPLIES: Fault = Fault::protocol("too many replies are owed during a key exchange");
+/// Too many messages that say nothing.
+pub const TOO_MUCH_CHATTER: Fault = Fault::protocol("too many messages without a purpose before the login");
+/// Exchange after exchange, and nothing else.
+pub const TOO_MANY_EXCHANGES: Fault = Fault::protocol("too many key exchanges");
+
+/// What one packet meant to the layer above.
+pub enum Inbound<'b, S: KexSide> {
+    /// No whole packet is here.
+    NeedInput,
+    /// The packet belonged to the transport.
+    Internal,
+    /// The application must judge something before anything else happens.
+    Kex(S::KexEvent<'b>),
+    /// The payload of a message that is allowed in this phase: 5, 6, and 50 and above.
+    Service(&'b [u8]),
+}
+
+/// Both packet paths, and what outlives one exchange.
+pub struct Link<S: KexSide> {
+    pub(self) config: Arc<S::Config>,
+    send: SendPath,
+    recv: RecvPath,
+    /// The time last told.
+    now: Instant,
+    tickets: Tickets,
+    remote_identification: Vec<u8>,
+    negotiated: Option<Negotiated>,
+    session_id: Option<Digest>,
+    /// The host key of the first exchange.
+    k_s: Option<Box<[u8]>>,
+    /// The peer's first NEWKEYS was taken.
+    keyed: bool,
+    strict: bool,
+    wants_ext_info: bool,
+    /// From the peer's KEXINIT to its NEWKEYS.
+    peer_in_kex: bool,
+    /// The next packet follows a wrong guess.
+    skip_packet: bool,
+    kex_started: Option<Instant>,
+    keyed_at: Instant,
+}
+
+/// One side of RFC 4253.
+pub struct Transport<S: KexSide> {
+    link: Link<S>,
+    /// `None` only after a failure.
+    kex: Option<Kex<S>>,
+    /// Nothing goes in or out any more.
+    ended: bool,
+    identification: Option<Identification>,
+    authenticated: bool,
+    started: Instant,
+    /// Payloads that an exchange bars, each behind its length; sent in order after our NEWKEYS.
+    held: Vec<u8>,
+    /// Of those, the bytes of replies.
+    held_replies: usize,
+    server_sig_algs: Option<Vec<SignatureAlgorithm>>,
+    ext_infos: u32,
+    chatter: u32,
+    exchanges: (Instant, u32),
+}
+
+impl<S: KexSide> Transport<S> {
+    /// Begins: the identification line and KEXINIT wait in the output.
+    pub(crate) fn new(config: Arc<S::Config>, rng: Box<dyn Rng + Send>, now: Instant) -> Self {
+        let link = Link {
+            config,
+            send: SendPath::new(rng),
+            recv: RecvPath::new(),
+            now,
+            tickets: Tickets::new(),
+            remote_identification: Vec::new(),
+            negotiated: None,
+            session_id: None,
+            k_s: None,
+            keyed: false,
+            strict: false,
+            wants_ext_info: false,
+            peer_in_kex: false,
+            skip_packet: false,
+            kex_started: None,
+            keyed_at: now,
+        };
+        let mut transport = Self {
+            link,
+            kex: Some(Kex::Idle),
+            ended: false,
+            identification: Some(Identification::default()),
+            authenticated: false,
+            started: now,
+            held: Vec::new(),
+            held_replies: 0,
+            server_sig_algs: None,
+            ext_infos: 0,
+            chatter: 0,
+            exchanges: (now, 0),
+        };
+        transport.link.send.line(identification::LOCAL);
+        transport.link.send.line(b"\r\n");
+        transport.start_kex();
+        transport
+    }
+
+    /// Takes at most one packet, or the identification line.
+    pub(crate) fn handle_input<'b>(
+        &mut self,
+        input: &'b mut RecvBuf,
+        now: Instant,
+    ) -> Result<Inbound<'b, S>, Error> {
+        self.link.now = self.link.now.max(now);
+        if self.ended {
+            return Err(Error::Failed);
+        }
+        if let Some(identification) = &mut self.identification {
+            let Some(line) = identification.next(input, S::ROLE)? else { return Ok(Inbound::NeedInput) };
+            self.link.remote_identification = line;
+            self.identification = None;
+            return Ok(Inbound::Internal);
+        }
+        let Some(payload) = self.link.recv.next(input)? else { return Ok(Inbound::NeedInput) };
+        if core::mem::take(&mut self.link.skip_packet) {
+            return Ok(Inbound::Internal);
+        }
+        let number = payload.first().copied().unwrap_or_default();
+        match admit(number, self.phase(), peer_of(S::ROLE)) {
+            Admission::Take => {}
+            Admission::Refuse => return Err(UNEXPECTED_MESSAGE.into()),
+            Admission::Unimplemented => {
+                let packet_sequence_number = self.link.recv.last_sequence_number();
+                self.reply(&Unimplemented { packet_sequence_number })?;
+                return Ok(Inbound::Internal);
+            }
+        }
+        match number {
+            number::DISCONNECT => return Err(self.disconnected(payload)),
+            number::IGNORE | number::UNIMPLEMENTED | number::DEBUG => self.count_chatter()?,
+            number::EXT_INFO => self.handle_ext_info(payload)?,
+            20..=49 => {
+                let event = self.handle_kex(payload)?;
+                return Ok(event.map_or(Inbound::Internal, Inbound::Kex));
+            }
+            _ => {
+                if number == number::CHANNEL_DATA || number == number::CHANNEL_EXTENDED_DATA {
+                    self.exchanges.1 = 0;
+                }
+                self.start_kex_if_due();
+                return Ok(Inbound::Service(payload));
+            }
+        }
+        self.start_kex_if_due();
+        Ok(Inbound::Internal)
+    }
+
+    /// Where the connection stands, for the table of messages.
+    const fn phase(&self) -> Phase {
+        match (self.link.keyed, self.link.strict, self.link.peer_in_kex, self.authenticated) {
+            (false, true, _, _) => Phase::StrictKex,
+            (false, false, _, _) => Phase::FirstKex,
+            (true, _, true, _) => Phase::Rekey,
+            (true, _, false, false) => Phase::Userauth,
+            (true, _, false, true) => Phase::Connection,
+        }
+    }
+
+    fn handle_kex<'b>(&mut self, payload: &'b [u8]) -> Result<Option<S::KexEvent<'b>>, Error> {
+        if payload.first() == Some(&number::KEXINIT) && matches!(self.kex, Some(Kex::Idle)) {
+            self.count_exchange()?;
+        }
+        let kex = self.kex.take().ok_or(Error::Failed)?;
+        let (kex, event) = kex.handle(payload, &mut self.link)?;
+        self.set_kex(kex);
+        Ok(event)
+    }
+
+    /// The client's verdict on the host key.
+    pub(crate) fn accept_host_key(&mut self) -> Result<(), Error> {
+        let kex = self.kex.take().ok_or(Error::Failed)?.accept(&mut self.link)?;
+        self.set_kex(kex);
+        Ok(())
+    }
+
+    fn set_kex(&mut self, kex: Kex<S>) {
+        self.kex = Some(kex);
+        if !self.is_sending_kex() {
+            if core::mem::take(&mut self.link.wants_ext_info) {
+                self.link.send.payload(&extension::server_ext_info());
+            }
+            self.flush_held();
+        }
+    }
+
+    /// Sends our KEXINIT, unless an exchange is under way.
+    pub(crate) fn start_kex(&mut self) {
+        if let Some(kex) = self.kex.take() {
+            self.kex = Some(kex.start(&mut self.link));
+        }
+    }
+
+    /// Between our KEXINIT and our NEWKEYS nothing but the exchange may be sent.
+    pub(crate) fn is_sending_kex(&self) -> bool {
+        self.kex.as_ref().is_none_or(Kex::bars_service_messages)
+    }
+
+    /// Puts a message into the output, or holds it while an exchange bars it.
+    pub(crate) fn send<M: Encode>(&mut self, message: &M) {
+        if self.is_sending_kex() {
+            self.hold(message);
+        } else {
+            self.link.send.message(message);
+        }
+    }
+
+    /// The same for an answer to the peer, who is at fault if he asks without end during an exchange.
+    pub(crate) fn reply<M: Encode>(&mut self, message: &M) -> Result<(), Error> {
+        if self.is_sending_kex() {
+            self.held_replies += self.hold(message);
+            if self.held_replies > HELD_MAX {
+                return Err(TOO_MANY_REPLIES.into());
+            }
+        } else {
+            self.link.send.message(message);
+        }
+        Ok(())
+    }
+
+    fn hold<M: Encode>(&mut self, message: &M) -> usize {
+        let start = self.held.len();
+        Writer::new(&mut self.held).nested(|w| {
+            w.byte(M::NUMBER);
+            message.encode(w);
+        });
+        self.held.len() - start
+    }
+
+    fn flush_held(&mut self) {
+        let held = core::mem::take(&mut self.held);
+        self.held_replies = 0;
+        let mut r = crate::wire::Reader::new(&held);
+        while let Ok(payload) = r.string() {
+            self.link.send.payload(payload);
+        }
+    }
+
+    /// Begins a packet of bulk data; `None` while an exchange bars it or the output is above [`DATA_MARK`].
+    pub(crate) fn packet(&mut self) -> Option<PacketBuilder<'_>> {
+        self.start_kex_if_due();
+        if self.is_writable() { Some(self.link.send.packet()) } else { None }
+    }
+
+    /// Whether [`packet`](Self::packet) would begin one.
+    pub(crate) fn is_writable(&self) -> bool {
+        !self.is_sending_kex() && !self.link.send.is_full()
+    }
+
+    fn handle_ext_info(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.ext_infos += 1;
+        let from_client = S::ROLE == Sender::Server;
+        let first_after_new_keys = self.link.recv.used().0 == 1;
+        if self.ext_infos > 2 || (from_client && !first_after_new_keys) {
+            return Err(UNEXPECTED_MESSAGE.into());
+        }
+        let server_sig_algs = extension::server_sig_algs(payload)?;
+        if !from_client && server_sig_algs.is_some() {
+            self.server_sig_algs = server_sig_algs;
+        }
+        Ok(())
+    }
+
+    fn count_chatter(&mut self) -> Result<(), Error> {
+        self.chatter = self.chatter.saturating_add(1);
+        if !self.authenticated && self.chatter > CHATTER_MAX {
+            return Err(TOO_MUCH_CHATTER.into());
+        }
+        Ok(())
+    }
+
+    fn count_exchange(&mut self) -> Result<(), Error> {
+        let (since, count) = &mut self.exchanges;
+        if self.link.now.saturating_duration_since(*since) > EXCHANGES_PERIOD {
+            (*since, *count) = (self.link.now, 0);
+        }
+        *count += 1;
+        if *count > EXCHANGES_MAX { Err(TOO_MANY_EXCHANGES.into()) } else { Ok(()) }
+    }
+
+    fn disconnected(&mut self, payload: &[u8]) -> Error {
+        match Disconnect::from_lenient(payload) {
+            Ok(message) => Error::Disconnected {
+                reason: DisconnectReason(message.reason_code),
+                description: text_of_peer(message.description),
+            },
+            Err(error) => error.into(),
+        }
+    }
+
+    /// The peer closed its direction without SSH_MSG_DISCONNECT: what it said in clear text, if that is all it said.
+    pub(crate) fn handle_eof(&self) -> Option<Error> {
+        let line = &self.identification.as_ref()?.last_line;
+        (!line.is_empty())
+            .then(|| Error::Disconnected { reason: DisconnectReason(0), description: text_of_peer(line) })
+    }
+
+    /// Puts SSH_MSG_DISCONNECT into the output; the connection only fails from here.
+    pub(crate) fn disconnect(&mut self, reason: DisconnectReason, description: &'static str) {
+        if !self.ended && self.identification.is_none() {
+            self.link.send.message(&Disconnect {
+                reason_code: reason.0,
+                description: description.as_bytes(),
+                language_tag: b"",
+            });
+        }
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.kex = None;
+    }
+
+    /// Ends the connection after an error, and tells the peer where that is due.
+    pub(crate) fn fail(&mut self, error: &Error) {
+        match error {
+            Error::Peer(fault) => self.disconnect(fault.reason, fault.description),
+            Error::Incompatible(_) => {
+                self.disconnect(DisconnectReason::KEY_EXCHANGE_FAILED, "no common algorithm");
+            }
+            Error::HostKeyRefused => {
+                self.disconnect(DisconnectReason::HOST_KEY_NOT_VERIFIABLE, "the host key was refused");
+            }
+            Error::Disconnected { .. } | Error::TimedOut | Error::Misuse(_) | Error::Failed => self.end(),
+        }
+    }
+
+    /// A user is authenticated: keys may be renewed and packets may be larger.
+    pub(crate) fn set_authenticated(&mut self) {
+        self.authenticated = true;
+        self.link.recv.set_authenticated();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        let rekey = self.rekey_at().filter(|_| self.link.kex_started.is_none());
+        [self.login_deadline(), self.kex_deadline(), rekey].into_iter().flatten().min()
+    }
+
+    /// Ends what took too long, and renews keys that are old.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        self.link.now = self.link.now.max(now);
+        if self.ended {
+            return Ok(());
+        }
+        if [self.login_deadline(), self.kex_deadline()].into_iter().flatten().any(|at| at <= now) {
+            return Err(Error::TimedOut);
+        }
+        self.start_kex_if_due();
+        Ok(())
+    }
+
+    fn login_deadline(&self) -> Option<Instant> {
+        let over = match S::ROLE {
+            Sender::Client => self.link.keyed,
+            Sender::Server => self.authenticated,
+        };
+        let grace = S::transport_config(&self.link.config).login_grace;
+        self.started.checked_add(grace).filter(|_| !over)
+    }
+
+    fn kex_deadline(&self) -> Option<Instant> {
+        // The verdict on a host key is a person's: he may take his time.
+        let waits = matches!(self.kex, Some(Kex::AwaitVerdict(_)));
+        let grace = S::transport_config(&self.link.config).login_grace;
+        self.link.kex_started?.checked_add(grace).filter(|_| !waits && self.authenticated)
+    }
+
+    /// The time last told.
+    pub(crate) const fn now(&self) -> Instant {
+        self.link.now
+    }
+
+    /// The one open question.
+    pub(crate) const fn tickets(&mut self) -> &mut Tickets {
+        &mut self.link.tickets
+    }
+
+    /// H of the first exchange; empty before.
+    pub(crate) fn session_id(&self) -> &[u8] {
+        self.link.session_id.as_ref().map_or(&[], Digest::as_bytes)
+    }
+
+    /// What the last exchange agreed upon.
+    pub(crate) const fn negotiated(&self) -> Option<&Negotiated> {
+        self.link.negotiated.as_ref()
+    }
+
+    /// The peer's identification line, without its end; printable US-ASCII. Empty until it came.
+    pub(crate) fn remote_identification(&self) -> &[u8] {
+        &self.link.remote_identification
+    }
+
+    /// The signature algorithms that the server says it takes, those known here; `None` if it does not say.
+    pub(crate) fn server_sig_algs(&self) -> Option<&[SignatureAlgorithm]> {
+        self.server_sig_algs.as_deref()
+    }
+
+    pub(crate) fn output(&mut self) -> &[u8] {
+        self.link.send.buf.output()
+    }
+
+    pub(crate) const fn pending_output(&self) -> usize {
+        self.link.send.buf.pending()
+    }
+
+    pub(crate) fn consume_output(&mut self, n: usize) {
+        self.link.send.buf.consume(n);
+    }
+
+    /// Lends a buffer for output, if there is none with room.
+    pub(crate) const fn send_buf(&mut self) -> &mut SendBuf {
+        &mut self.link.send.buf
+    }
+}
+
+const fn peer_of(role: Sender) -> Sender {
+    match role {
+        Sender::Client => Sender::Server,
+        Sender::Server => Sender::Client,
+    }
+}

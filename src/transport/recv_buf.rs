@@ -1,0 +1,78 @@
+//! The bytes that were read and not yet taken.
+//!
+//! The buffer is the caller's, not the connection's: what an event borrows from it does not lock the connection, and one
+//! buffer serves all connections of a thread. It does not know what the bytes mean.
+
+use super::recv::PACKET_LENGTH_MAX;
+
+/// Where a buffer starts: large enough that the cut packet at its end is a small part of it.
+const CAPACITY: usize = 256 * 1024;
+
+/// Where growth ends: the largest packet with its length and tag fits, and the next read has room.
+const CAPACITY_MAX: usize = 2 * CAPACITY;
+
+const _: () = assert!(CAPACITY_MAX > PACKET_LENGTH_MAX + 256);
+
+/// Bytes from the peer, in the order of their coming.
+#[derive(Debug)]
+pub struct RecvBuf {
+    buf: Vec<u8>,
+    head: usize,
+    tail: usize,
+}
+
+impl Default for RecvBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RecvBuf {
+    /// An empty buffer of 256 KiB, which grows to twice that where a single packet needs it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { buf: vec![0; CAPACITY], head: 0, tail: 0 }
+    }
+
+    /// Where the next read may put bytes; never empty while the connection asks for input. What was not taken moves to
+    /// the front first: at most the beginning of one packet, if this is called only when the connection needs input.
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.head > 0 {
+            self.buf.copy_within(self.head..self.tail, 0);
+            self.tail -= self.head;
+            self.head = 0;
+        }
+        if self.tail == self.buf.len() && self.tail < CAPACITY_MAX {
+            self.buf.resize(CAPACITY_MAX, 0);
+        }
+        self.buf.get_mut(self.tail..).unwrap_or_default()
+    }
+
+    /// Says that the first `n` bytes of [`space`](Self::space) were filled.
+    pub fn filled(&mut self, n: usize) {
+        self.tail = self.tail.saturating_add(n).min(self.buf.len());
+    }
+
+    /// The bytes that were not taken.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        self.buf.get(self.head..self.tail).unwrap_or_default()
+    }
+
+    /// Forgets everything, and the growth too.
+    pub fn clear(&mut self) {
+        (self.head, self.tail) = (0, 0);
+        self.buf.truncate(CAPACITY);
+    }
+
+    pub(super) fn unread_mut(&mut self) -> &mut [u8] {
+        self.buf.get_mut(self.head..self.tail).unwrap_or_default()
+    }
+
+    /// Takes at most `n` bytes.
+    pub(super) fn take(&mut self, n: usize) -> &mut [u8] {
+        let start = self.head;
+        self.head = start.saturating_add(n).min(self.tail);
+        self.buf.get_mut(start..self.head).unwrap_or_default()
+    }
+}

@@ -1,0 +1,223 @@
+//! The client: asks, shows credentials, and takes no answer that it did not ask for.
+
+use super::signature::{PUBLICKEY, signed_data, signed_fields};
+use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
+use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::transport::{Client, Error, STALE_VERDICT, Ticket, Transport};
+use crate::wire::message::{
+    ServiceAccept, ServiceRequest, UserauthBanner, UserauthFailure, UserauthPasswdChangereq, UserauthPkOk,
+    UserauthRequest, UserauthSuccess,
+};
+use crate::wire::{Decode, Encode, Fault, NameList, Writer};
+use std::sync::Arc;
+use std::time::Instant;
+use zeroize::Zeroizing;
+
+/// Banners that are taken in one login.
+pub const BANNERS_MAX: u32 = 64;
+
+/// An answer to a request that is not out.
+pub const UNASKED_ANSWER: Fault = Fault::protocol("an answer of user authentication that nobody asked for");
+/// Banner after banner.
+pub const TOO_MANY_BANNERS: Fault = Fault::protocol("too many banners");
+
+/// Who logs in.
+#[derive(Clone, Debug)]
+pub struct ClientUserauthConfig {
+    /// The name at the server.
+    pub user_name: String,
+}
+
+/// What a login tells the client.
+#[derive(Debug)]
+pub enum ClientUserauthEvent<'b> {
+    /// SSH_MSG_USERAUTH_BANNER: a text of the server's; escape it before it is shown.
+    Banner {
+        /// Any bytes.
+        message: &'b [u8],
+    },
+    /// The server waits for a credential, after the first question or after one that did not suffice. No input is taken
+    /// until a `request_*` brings the ticket back; whoever has nothing left disconnects.
+    Continue {
+        /// What the server would take next.
+        authentications_that_can_continue: NameList<'b>,
+        /// The last credential was right, and more is needed.
+        partial_success: bool,
+        /// For the next request.
+        ticket: Ticket,
+    },
+    /// The password is right but must be changed at the server first.
+    PasswordExpired {
+        /// The server's text; escape it before it is shown.
+        prompt: &'b [u8],
+        /// For the next request.
+        ticket: Ticket,
+    },
+}
+
+/// The request that is out.
+#[derive(Debug)]
+enum State {
+    ServiceRequest,
+    /// No request: the application was asked for one.
+    Choosing,
+    None,
+    Query(Arc<PrivateKey>, SignatureAlgorithm),
+    Publickey,
+    Password,
+}
+
+/// The state of a client's login.
+#[derive(Debug)]
+pub struct ClientUserauth {
+    user_name: String,
+    state: State,
+    banners: u32,
+}
+
+impl UserauthSide for Client {
+    type UserauthConfig = ClientUserauthConfig;
+    type Userauth = ClientUserauth;
+    type UserauthEvent<'b> = ClientUserauthEvent<'b>;
+
+    fn begin_userauth(config: ClientUserauthConfig, transport: &mut Transport<Self>) -> ClientUserauth {
+        transport.send(&ServiceRequest { service_name: USERAUTH_SERVICE });
+        ClientUserauth { user_name: config.user_name, state: State::ServiceRequest, banners: 0 }
+    }
+
+    fn handle_userauth<'b>(
+        own: &mut ClientUserauth,
+        payload: &'b [u8],
+        transport: &mut Transport<Self>,
+    ) -> Result<Outcome<ClientUserauthEvent<'b>>, Error> {
+        match (payload.first().copied().unwrap_or_default(), &own.state) {
+            (ServiceAccept::NUMBER, State::ServiceRequest) => {
+                if ServiceAccept::from_payload(payload)?.service_name != USERAUTH_SERVICE {
+                    return Err(UNASKED_ANSWER.into());
+                }
+                own.request(transport, b"none", b"");
+                own.state = State::None;
+                Ok(Outcome::Internal)
+            }
+            (UserauthBanner::NUMBER, _) => {
+                own.banners += 1;
+                if own.banners > BANNERS_MAX {
+                    return Err(TOO_MANY_BANNERS.into());
+                }
+                let message = UserauthBanner::from_payload(payload)?.message;
+                Ok(Outcome::Event(ClientUserauthEvent::Banner { message }))
+            }
+            (
+                UserauthFailure::NUMBER,
+                State::None | State::Query(..) | State::Publickey | State::Password,
+            ) => {
+                let UserauthFailure { authentications_that_can_continue, partial_success } =
+                    UserauthFailure::from_payload(payload)?;
+                own.state = State::Choosing;
+                let ticket = transport.tickets().issue();
+                Ok(Outcome::Event(ClientUserauthEvent::Continue {
+                    authentications_that_can_continue,
+                    partial_success,
+                    ticket,
+                }))
+            }
+            (UserauthSuccess::NUMBER, State::None | State::Publickey | State::Password) => {
+                UserauthSuccess::from_payload(payload)?;
+                Ok(Outcome::Success(Authenticated(())))
+            }
+            (UserauthPkOk::NUMBER, State::Query(key, algorithm)) => {
+                let (key, algorithm) = (Arc::clone(key), *algorithm);
+                own.handle_pk_ok(payload, transport, &key, algorithm)
+            }
+            (UserauthPasswdChangereq::NUMBER, State::Password) => {
+                let prompt = UserauthPasswdChangereq::from_payload(payload)?.prompt;
+                own.state = State::Choosing;
+                let ticket = transport.tickets().issue();
+                Ok(Outcome::Event(ClientUserauthEvent::PasswordExpired { prompt, ticket }))
+            }
+            _ => Err(UNASKED_ANSWER.into()),
+        }
+    }
+
+    fn userauth_timeout(_: &ClientUserauth) -> Option<Instant> {
+        None
+    }
+
+    fn handle_userauth_timeout(_: &mut ClientUserauth, _: &mut Transport<Self>) {}
+}
+
+impl ClientUserauth {
+    fn request(&self, transport: &mut Transport<Client>, method_name: &[u8], method_fields: &[u8]) {
+        transport.send(&UserauthRequest {
+            user_name: self.user_name.as_bytes(),
+            service_name: CONNECTION_SERVICE,
+            method_name,
+            method_fields,
+        });
+    }
+
+    /// Asks whether the server would take `key`; if it does, the signature follows by itself.
+    pub(crate) fn request_publickey(
+        &mut self,
+        transport: &mut Transport<Client>,
+        ticket: Ticket,
+        key: Arc<PrivateKey>,
+    ) -> Result<(), Error> {
+        self.redeem(transport, ticket)?;
+        let algorithm = key.algorithm();
+        let mut fields = Vec::new();
+        let mut w = Writer::new(&mut fields);
+        w.boolean(false);
+        w.string(algorithm.name().as_bytes());
+        w.string(&key.public_key().to_blob());
+        self.request(transport, PUBLICKEY, &fields);
+        self.state = State::Query(key, algorithm);
+        Ok(())
+    }
+
+    /// Shows a password (RFC 4252 §8).
+    pub(crate) fn request_password(
+        &mut self,
+        transport: &mut Transport<Client>,
+        ticket: Ticket,
+        password: &[u8],
+    ) -> Result<(), Error> {
+        self.redeem(transport, ticket)?;
+        let mut fields = Zeroizing::new(Vec::with_capacity(password.len() + 5)); // never moved, so wiped whole
+        let mut w = Writer::new(&mut fields);
+        w.boolean(false);
+        w.string(password);
+        self.request(transport, b"password", &fields);
+        self.state = State::Password;
+        Ok(())
+    }
+
+    fn redeem(&self, transport: &mut Transport<Client>, ticket: Ticket) -> Result<(), Error> {
+        let fits = matches!(self.state, State::Choosing) && transport.tickets().redeem(ticket);
+        if fits { Ok(()) } else { Err(STALE_VERDICT.into()) }
+    }
+
+    /// The answer must name the key that was asked for; the signature binds this session and request.
+    fn handle_pk_ok<'b>(
+        &mut self,
+        payload: &'b [u8],
+        transport: &mut Transport<Client>,
+        key: &PrivateKey,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<Outcome<ClientUserauthEvent<'b>>, Error> {
+        let ok = UserauthPkOk::from_payload(payload)?;
+        let blob = key.public_key().to_blob();
+        let name = algorithm.name();
+        if ok.public_key_algorithm_name != name.as_bytes() || ok.public_key_blob != blob {
+            return Err(UNASKED_ANSWER.into());
+        }
+        let data = signed_data(transport.session_id(), self.user_name.as_bytes(), name, &blob);
+        let mut signature = Vec::new();
+        key.sign(algorithm, &data, &mut signature);
+        let mut fields = signed_fields(name, &blob);
+        Writer::new(&mut fields).string(&signature);
+        self.request(transport, PUBLICKEY, &fields);
+        self.state = State::Publickey;
+        Ok(Outcome::Internal)
+    }
+}
