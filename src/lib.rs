@@ -18,3 +18,6 @@ pub mod crypto;
 pub mod transport;
 pub mod userauth;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;

@@ -265,3 +265,19 @@ impl<S: UserauthSide> Connection<S> {
         self.transport.server_sig_algs()
     }
 }
+
+/// Doors for tests.
+#[cfg(test)]
+impl<S: UserauthSide> Connection<S> {
+    pub(crate) const fn transport(&mut self) -> &mut Transport<S> {
+        &mut self.transport
+    }
+
+    pub(crate) fn forget_host_key(&mut self) {
+        self.transport.set_first_host_key(b"another");
+    }
+
+    pub(crate) fn exchanges(&self) -> u32 {
+        self.transport.exchanges_done()
+    }
+}

@@ -104,6 +104,8 @@ pub struct Link<S: KexSide> {
     skip_packet: bool,
     kex_started: Option<Instant>,
     keyed_at: Instant,
+    /// Exchanges that have ended.
+    exchanges: u32,
 }
 
 /// One side of RFC 4253.
@@ -146,6 +148,7 @@ impl<S: KexSide> Transport<S> {
             skip_packet: false,
             kex_started: None,
             keyed_at: now,
+            exchanges: 0,
         };
         let mut transport = Self {
             link,
@@ -486,6 +489,23 @@ impl<S: KexSide> Transport<S> {
     /// Lends a buffer for output, if there is none with room.
     pub(crate) const fn send_buf(&mut self) -> &mut SendBuf {
         &mut self.link.send.buf
+    }
+}
+
+/// Doors for tests.
+#[cfg(test)]
+impl<S: KexSide> Transport<S> {
+    pub(crate) fn set_first_host_key(&mut self, k_s: &[u8]) {
+        self.link.k_s = Some(k_s.into());
+    }
+
+    /// Sends a payload whatever it is and whenever.
+    pub(crate) fn send_payload(&mut self, payload: &[u8]) {
+        self.link.send.payload(payload);
+    }
+
+    pub(crate) const fn exchanges_done(&self) -> u32 {
+        self.link.exchanges
     }
 }
 

@@ -117,6 +117,7 @@ impl<S: KexSide> Kex<S> {
                 NewKeys::from_payload(payload)?;
                 link.recv.set_key(key, link.strict);
                 link.keyed_at = link.now;
+                link.exchanges = link.exchanges.saturating_add(1);
                 (link.keyed, link.kex_started, link.peer_in_kex) = (true, None, false);
                 Ok((Self::Idle, None))
             }

@@ -1,0 +1,94 @@
+//! Sessions: data, windows, EOF and CLOSE in their orders.
+
+use super::pair::{Pair, Seen, Settings};
+use crate::connection::{CHANNEL_NOT_OPEN, ChannelLimits, NO_SUCH_CHANNEL, TOO_MANY_CHANNELS};
+
+#[test]
+fn a_command_gets_its_input_and_gives_output_errors_and_status() {
+    let mut pair = Pair::authenticated(Settings::default());
+    let (here, there) = pair.open();
+    assert_eq!(pair.client.conn.channel(here).unwrap().write(b"question"), 8);
+    pair.client.conn.channel(here).unwrap().send_eof().unwrap();
+    pair.drive();
+    assert_eq!(
+        pair.server.seen[3..],
+        [Seen::Exec(b"cat".to_vec()), Seen::Data(b"question".to_vec()), Seen::Eof]
+    );
+    let mut channel = pair.server.conn.channel(there).unwrap();
+    assert_eq!(channel.write(b"answer"), 6);
+    assert_eq!(channel.write_stderr(b"oops"), 4);
+    channel.send_exit_status(3).unwrap();
+    channel.send_eof().unwrap();
+    channel.close().unwrap();
+    assert_eq!(channel.write(b"late"), 0);
+    assert_eq!(channel.send_eof(), Err(CHANNEL_NOT_OPEN.into()));
+    pair.drive();
+    let status = Seen::Request("ExitStatus { exit_status: 3 }".to_owned());
+    let told =
+        [Seen::Data(b"answer".to_vec()), Seen::Stderr(b"oops".to_vec()), status, Seen::Eof, Seen::Closed];
+    assert_eq!(pair.client.seen[5..], told);
+    assert_eq!(pair.server.seen.last(), Some(&Seen::Closed));
+    assert_eq!(pair.client.conn.channel(here).err(), Some(NO_SUCH_CHANNEL.into()));
+    assert_eq!(pair.server.conn.channel(there).err(), Some(NO_SUCH_CHANNEL.into()));
+}
+
+#[test]
+fn data_beyond_the_window_waits_for_credit() {
+    let limits = ChannelLimits { window_size: 100_000, ..Default::default() };
+    let mut pair = Pair::authenticated(Settings { limits, ..Default::default() });
+    let (here, there) = pair.open();
+    pair.server.consumes = false;
+    assert_eq!(pair.client.conn.channel(here).unwrap().write(&[7; 150_000]), 100_000);
+    assert_eq!(pair.client.conn.poll_writable(), None);
+    pair.drive();
+    assert_eq!(pair.server.data().len(), 100_000);
+    pair.server.conn.channel(there).unwrap().adjust_window(60_000).unwrap();
+    pair.drive();
+    assert_eq!(pair.client.conn.poll_writable(), Some(here));
+    assert_eq!(pair.client.conn.poll_writable(), None, "named once");
+    assert_eq!(pair.client.conn.channel(here).unwrap().write(&[7; 50_000]), 50_000);
+    pair.drive();
+    assert_eq!(pair.server.data().len(), 150_000);
+}
+
+#[test]
+fn starved_channels_are_named_in_turn() {
+    let limits = ChannelLimits { window_size: 1000, ..Default::default() };
+    let mut pair = Pair::authenticated(Settings { limits, ..Default::default() });
+    let ids: Vec<_> = (0..3).map(|_| pair.open().0).collect();
+    for _ in 0..3 {
+        for id in &ids {
+            pair.client.conn.channel(*id).unwrap().write(&[1; 2000]);
+        }
+        pair.drive();
+        let mut named = Vec::new();
+        while let Some(id) = pair.client.conn.poll_writable() {
+            named.push(id);
+        }
+        named.sort();
+        assert_eq!(named, ids);
+    }
+}
+
+#[test]
+fn t68_a_number_is_used_again_only_when_both_sides_closed() {
+    let mut pair = Pair::authenticated(Settings::default());
+    let (here, _) = pair.open();
+    pair.client.conn.channel(here).unwrap().close().unwrap();
+    let second = pair.client.conn.open_session().unwrap();
+    assert_ne!(second, here);
+    pair.drive();
+    assert_eq!(pair.client.conn.channel(here).err(), Some(NO_SUCH_CHANNEL.into()));
+    let third = pair.client.conn.open_session().unwrap();
+    assert_ne!(third, here, "the same number, another generation");
+}
+
+#[test]
+fn no_more_channels_than_the_bound() {
+    let limits = ChannelLimits { channels_max: 3, ..Default::default() };
+    let mut pair = Pair::authenticated(Settings { limits, ..Default::default() });
+    for _ in 0..3 {
+        pair.open();
+    }
+    assert_eq!(pair.client.conn.open_session(), Err(TOO_MANY_CHANNELS.into()));
+}
