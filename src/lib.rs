@@ -15,6 +15,8 @@
 
 pub mod connection;
 pub mod crypto;
+#[cfg(feature = "driver")]
+pub mod driver;
 pub mod transport;
 pub mod userauth;
 pub mod wire;

@@ -229,6 +229,12 @@ impl<S: UserauthSide> Connection<S> {
         self.transport.disconnect(reason, description);
     }
 
+    /// Whether the connection has ended: what is in the output is all that is left.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.transport.is_ended()
+    }
+
     /// The peer closed its direction. If all that it ever said was a refusal in clear text, that.
     #[must_use]
     pub fn handle_eof(&self) -> Option<Error> {

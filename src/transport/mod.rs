@@ -381,6 +381,11 @@ impl<S: KexSide> Transport<S> {
         self.end();
     }
 
+    /// Whether nothing goes in or out any more.
+    pub(crate) const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     fn end(&mut self) {
         self.ended = true;
         self.kex = None;

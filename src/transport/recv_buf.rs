@@ -65,6 +65,28 @@ impl RecvBuf {
         self.buf.truncate(CAPACITY);
     }
 
+    /// Begins anew with the bytes that [`save`](Self::save) put aside; `cut` is empty after that.
+    pub fn load(&mut self, cut: &mut Vec<u8>) {
+        self.clear();
+        if cut.len() > CAPACITY {
+            self.buf.resize(CAPACITY_MAX, 0);
+        }
+        if let Some(front) = self.buf.get_mut(..cut.len()) {
+            front.copy_from_slice(cut);
+            self.tail = cut.len();
+        }
+        cut.clear();
+    }
+
+    /// Puts the bytes that were not taken aside, so that the buffer can serve another connection.
+    pub fn save(&mut self, cut: &mut Vec<u8>) {
+        cut.extend_from_slice(self.unread());
+        if cut.is_empty() && cut.capacity() > 0 {
+            *cut = Vec::new(); // whoever is idle holds nothing
+        }
+        self.clear();
+    }
+
     pub(super) fn unread_mut(&mut self) -> &mut [u8] {
         self.buf.get_mut(self.head..self.tail).unwrap_or_default()
     }

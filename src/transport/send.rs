@@ -20,6 +20,12 @@ pub struct SendBuf {
 }
 
 impl SendBuf {
+    /// Whether it holds memory.
+    #[must_use]
+    pub const fn has_capacity(&self) -> bool {
+        self.filling.capacity() + self.draining.capacity() > 0
+    }
+
     /// What may be sent now, in one piece. More may follow once it is consumed.
     pub(super) fn output(&mut self) -> &[u8] {
         self.swap_if_drained();

@@ -1,0 +1,184 @@
+//! What a program implements, and what it may do from there.
+
+use super::peer::Peer;
+use super::{Error, pool::Pool};
+use crate::connection::{ChannelId, Connection, Event};
+use crate::userauth::UserauthSide;
+use mio::{Interest, Registry, Token, event};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// A program around connections. Its methods are called from the loop and must not block.
+pub trait Application<S: UserauthSide> {
+    /// A peer is there: accepted by a listener, or added by the program. Nothing was read from it yet.
+    fn connect(&mut self, cx: &mut Context<'_>, peer: PeerId, address: Option<SocketAddr>) {
+        let _ = (cx, peer, address);
+    }
+
+    /// Something happened on a connection.
+    ///
+    /// # Errors
+    /// End the connection.
+    fn event(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerId,
+        conn: &mut Connection<S>,
+        event: Event<'_, S>,
+    ) -> Result<(), Error>;
+
+    /// A channel that was refused bytes would take some.
+    ///
+    /// # Errors
+    /// End the connection.
+    fn writable(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerId,
+        conn: &mut Connection<S>,
+        id: ChannelId,
+    ) -> Result<(), Error> {
+        let _ = (cx, peer, conn, id);
+        Ok(())
+    }
+
+    /// A connection is gone; `why` is an error unless it was ended on purpose, here or by the peer's closing its stream.
+    fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId, why: Result<(), Error>);
+
+    /// A descriptor of the program's own is ready, its time has come, or a [`Waker`](mio::Waker) was used.
+    ///
+    /// # Errors
+    /// End the loop.
+    fn source(
+        &mut self,
+        cx: &mut Context<'_>,
+        peers: &mut Peers<'_, S>,
+        source: Source,
+    ) -> Result<(), Error> {
+        let _ = (cx, peers, source);
+        Ok(())
+    }
+
+    /// Ends the loop when true.
+    fn is_done(&self) -> bool;
+}
+
+/// What [`Application::source`] is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A descriptor that was registered by [`Context::register`]. Edge-triggered: use it until it would block.
+    Ready(SourceId),
+    /// The time set by [`Context::set_timer`] has come.
+    Timer,
+    /// The loop's [`Waker`](mio::Waker) was used.
+    Woken,
+}
+
+/// Names a peer for as long as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId {
+    pub(super) slot: usize,
+    pub(super) generation: u64,
+}
+
+/// Names a descriptor of the program's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub(super) usize);
+
+/// The loop, as far as a program may touch it.
+pub struct Context<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) sources: &'a mut Slab<()>,
+    pub(super) timer: &'a mut Option<Instant>,
+    /// The time of this round of the loop.
+    pub now: Instant,
+}
+
+impl Context<'_> {
+    /// Registers a descriptor, edge-triggered.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn register(&mut self, source: &mut impl event::Source, interest: Interest) -> io::Result<SourceId> {
+        let slot = self.sources.vacant_entry();
+        let id = SourceId(slot.key());
+        source.register(self.registry, id.token(), interest)?;
+        slot.insert(());
+        Ok(id)
+    }
+
+    /// Undoes that; before the descriptor is closed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn deregister(&mut self, source: &mut impl event::Source, id: SourceId) -> io::Result<()> {
+        self.sources.try_remove(id.0);
+        source.deregister(self.registry)
+    }
+
+    /// Sets or clears the program's one timer.
+    pub const fn set_timer(&mut self, at: Option<Instant>) {
+        *self.timer = at;
+    }
+}
+
+const KINDS: usize = 2;
+/// The first tokens are the loop's own.
+const OWN: usize = 2;
+
+impl SourceId {
+    pub(super) const fn token(self) -> Token {
+        Token(OWN + self.0 * KINDS + 1)
+    }
+}
+
+pub(super) const fn peer_token(slot: usize) -> Token {
+    Token(OWN + slot * KINDS)
+}
+
+/// What a token names.
+pub(super) enum Named {
+    Waker,
+    Listener,
+    Peer(usize),
+    Source(SourceId),
+}
+
+pub(super) const WAKER: Token = Token(0);
+pub(super) const LISTENER: Token = Token(1);
+
+pub(super) const fn named(token: Token) -> Named {
+    match token.0 {
+        0 => Named::Waker,
+        1 => Named::Listener,
+        n if (n - OWN).is_multiple_of(KINDS) => Named::Peer((n - OWN) / KINDS),
+        n => Named::Source(SourceId((n - OWN) / KINDS)),
+    }
+}
+
+/// All connections of the loop.
+pub struct Peers<'a, S: UserauthSide> {
+    pub(super) peers: &'a mut Slab<Peer<S>>,
+    pub(super) queue: &'a mut VecDeque<usize>,
+    pub(super) pool: &'a mut Pool,
+}
+
+impl<S: UserauthSide> Peers<'_, S> {
+    /// A connection, to act on it; it gets a turn for what it has to send then.
+    pub fn get(&mut self, id: PeerId) -> Option<&mut Connection<S>> {
+        let peer = self.peers.get_mut(id.slot).filter(|peer| peer.generation == id.generation)?;
+        if !core::mem::replace(&mut peer.queued, true) {
+            self.queue.push_back(id.slot);
+        }
+        self.pool.lend(&mut peer.conn);
+        Some(&mut peer.conn)
+    }
+
+    /// The connections that live.
+    pub fn ids(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.peers.iter().map(|(slot, peer)| PeerId { slot, generation: peer.generation })
+    }
+}

@@ -1,0 +1,246 @@
+//! One connection on its socket, and its turn.
+
+use super::Error;
+use super::application::{Application, Context, PeerId};
+use super::pool::Pool;
+use crate::connection::{Connection, Step};
+use crate::transport::DATA_MARK;
+use crate::userauth::UserauthSide;
+use crate::wire::DisconnectReason;
+use core::time::Duration;
+use mio::net::{TcpStream, UnixStream};
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::time::Instant;
+
+/// Packets taken in one turn.
+const PACKETS_PER_TURN: usize = 64;
+
+/// Above so much unsent output (bytes) no packet is taken. Higher than the mark for data, on purpose: only replies reach
+/// it, so two sides that both send in bulk go on reading each other.
+pub const INPUT_MARK: usize = 2 * DATA_MARK;
+
+/// How long a connection that was ended waits for its output to go and for the peer to close.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The stream of a peer.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket, or one end of a pair.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    pub(super) const fn source(&mut self) -> &mut dyn mio::event::Source {
+        match self {
+            Self::Tcp(stream) => stream,
+            Self::Unix(stream) => stream,
+        }
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buf),
+            Self::Unix(stream) => stream.read(buf),
+        }
+    }
+
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(buf),
+            Self::Unix(stream) => stream.write(buf),
+        }
+    }
+
+    fn shutdown(&self) {
+        let _gone = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+}
+
+pub(super) struct Peer<S: UserauthSide> {
+    pub(super) conn: Connection<S>,
+    pub(super) generation: u64,
+    stream: Stream,
+    /// What was read and not taken, between turns: at most a cut packet, or what waits for a verdict.
+    cut: Vec<u8>,
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    /// The peer closed its direction: reading never blocks again.
+    pub(super) read_closed: bool,
+    hungry: bool,
+    pub(super) queued: bool,
+    /// The deadline that stands in the timers.
+    pub(super) deadline: Option<Instant>,
+    /// Ended here; until then it may send what is left.
+    linger: Option<(Instant, Result<(), Error>)>,
+}
+
+/// What follows a turn.
+pub(super) enum Turn {
+    Wait,
+    Again,
+    Closed(Result<(), Error>),
+}
+
+impl<S: UserauthSide> Peer<S> {
+    pub(super) const fn new(stream: Stream, conn: Connection<S>, generation: u64) -> Self {
+        Self {
+            conn,
+            generation,
+            stream,
+            cut: Vec::new(),
+            readable: false,
+            writable: false,
+            read_closed: false,
+            hungry: true,
+            queued: false,
+            deadline: None,
+            linger: None,
+        }
+    }
+
+    pub(super) const fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    /// When a turn is due if nothing happens before.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.linger.as_ref().map_or_else(|| self.conn.poll_timeout(), |(until, _)| Some(*until))
+    }
+
+    /// One fair turn: send, read once, take packets, let the application write, send.
+    pub(super) fn turn(
+        &mut self,
+        id: PeerId,
+        app: &mut impl Application<S>,
+        cx: &mut Context<'_>,
+        pool: &mut Pool,
+    ) -> Turn {
+        if self.linger.is_some() {
+            return self.linger(cx.now, pool);
+        }
+        pool.lend(&mut self.conn);
+        pool.input.load(&mut self.cut);
+        let result = self.work(id, app, cx, pool);
+        pool.input.save(&mut self.cut);
+        let why = match result {
+            Ok(None) if !self.conn.is_ended() => return self.rest(pool),
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => why,
+            Err(error) => {
+                // Of an error of the protocol the peer is told already; this does nothing then.
+                self.conn.disconnect(DisconnectReason::BY_APPLICATION, "the application failed");
+                Err(error)
+            }
+        };
+        self.linger = Some((cx.now + LINGER, why));
+        self.linger(cx.now, pool)
+    }
+
+    /// `Some` when the peer closed its stream.
+    fn work(
+        &mut self,
+        id: PeerId,
+        app: &mut impl Application<S>,
+        cx: &mut Context<'_>,
+        pool: &mut Pool,
+    ) -> Result<Option<Result<(), Error>>, Error> {
+        self.conn.handle_timeout(cx.now)?;
+        self.flush()?;
+        if self.hungry && self.readable && self.conn.pending_output() < INPUT_MARK {
+            let space = pool.input.space();
+            match self.stream.read(space) {
+                Ok(0) => return Ok(Some(self.conn.handle_eof().map_or(Ok(()), |error| Err(error.into())))),
+                Ok(n) => {
+                    self.readable = n == space.len() || self.read_closed;
+                    self.hungry = false;
+                    pool.input.filled(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Ok(Some(Err(error.into()))),
+            }
+        }
+        let mut packets = 0;
+        while packets < PACKETS_PER_TURN && self.conn.pending_output() < INPUT_MARK {
+            match self.conn.handle_input(&mut pool.input, cx.now)? {
+                Step::NeedInput => {
+                    self.hungry = true;
+                    break;
+                }
+                Step::NeedVerdict => break,
+                Step::Progress => {}
+                Step::Event(event) => app.event(cx, id, &mut self.conn, event)?,
+            }
+            packets += 1;
+        }
+        while let Some(channel) = self.conn.poll_writable() {
+            app.writable(cx, id, &mut self.conn, channel)?;
+        }
+        self.flush()?;
+        self.queued = packets == PACKETS_PER_TURN;
+        Ok(None)
+    }
+
+    /// Whether another turn has something to do; otherwise an event, a verdict or a time brings it.
+    fn rest(&mut self, pool: &mut Pool) -> Turn {
+        pool.reclaim(&mut self.conn);
+        let room = self.conn.pending_output() < INPUT_MARK;
+        let more = core::mem::take(&mut self.queued) || (self.readable && self.hungry);
+        if more && room { Turn::Again } else { Turn::Wait }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.writable {
+            let output = self.conn.output();
+            if output.is_empty() {
+                break;
+            }
+            match self.stream.write(output) {
+                Ok(n) => {
+                    self.writable = n == output.len();
+                    self.conn.consume_output(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is left; then a server waits for the client to close, because closing on unread bytes would destroy
+    /// what is still on its way to it.
+    fn linger(&mut self, now: Instant, pool: &mut Pool) -> Turn {
+        let mut gone = self.flush().is_err();
+        if !gone && self.conn.pending_output() == 0 {
+            pool.reclaim(&mut self.conn);
+            self.stream.shutdown();
+            gone = S::ROLE == crate::wire::number::Sender::Client || self.drain(pool);
+        }
+        match &self.linger {
+            Some((until, _)) if !gone && now < *until => Turn::Wait,
+            _ => Turn::Closed(self.linger.take().map_or(Ok(()), |(_, why)| why)),
+        }
+    }
+
+    /// Reads and forgets; whether the peer has closed.
+    fn drain(&mut self, pool: &mut Pool) -> bool {
+        while self.readable {
+            pool.input.clear();
+            match self.stream.read(pool.input.space()) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+}

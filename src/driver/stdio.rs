@@ -1,0 +1,187 @@
+//! Standard input and output beside the loop: a small thread each.
+//!
+//! Descriptors 0 to 2 are never made non-blocking nor registered: epoll refuses files, and O_NONBLOCK would reach the shell
+//! that shares the terminal. A thread moves bytes between the descriptor and a bounded buffer, and wakes the loop.
+
+use mio::Waker;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// What a buffer holds at the most (bytes).
+pub const BUFFER_MAX: usize = 256 * 1024;
+
+/// One read of standard input (bytes).
+const CHUNK: usize = 64 * 1024;
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// Input: its end. Output: nothing more will be pushed.
+    ended: bool,
+    /// The thread is writing what it took.
+    busy: bool,
+    written: usize,
+    error: Option<io::Error>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'g>(&self, guard: MutexGuard<'g, State>) -> MutexGuard<'g, State> {
+        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Standard input, read by a thread.
+pub struct Input(Arc<Shared>);
+
+impl Input {
+    /// Starts to read.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn spawn(waker: Arc<Waker>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new().name("stdin".to_owned()).spawn(move || read(&theirs, &waker))?;
+        Ok(Self(shared))
+    }
+
+    /// Offers what was read to `take`, which returns how many bytes it took. True once all of the input was taken.
+    pub fn offer(&self, take: impl FnOnce(&[u8]) -> usize) -> bool {
+        let mut state = self.0.lock();
+        if !state.bytes.is_empty() {
+            let taken = take(&state.bytes).min(state.bytes.len());
+            state.bytes.drain(..taken);
+            self.0.changed.notify_one();
+        }
+        state.ended && state.bytes.is_empty()
+    }
+}
+
+fn read(shared: &Shared, waker: &Waker) {
+    let stdin = io::stdin();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let result = rustix::io::read(stdin.as_fd(), &mut chunk);
+        let mut state = shared.lock();
+        match result {
+            Err(rustix::io::Errno::INTR) => continue,
+            Ok(0) | Err(_) => {
+                state.ended = true;
+                drop(state);
+                let _ended = waker.wake();
+                return;
+            }
+            Ok(n) => {
+                while state.bytes.len() + n > BUFFER_MAX {
+                    state = shared.wait(state);
+                }
+                let first = state.bytes.is_empty();
+                state.bytes.extend_from_slice(chunk.get(..n).unwrap_or_default());
+                drop(state);
+                if first {
+                    let _ended = waker.wake();
+                }
+            }
+        }
+    }
+}
+
+/// Which descriptor an [`Output`] writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Descriptor {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// Standard output or error, written by a thread.
+pub struct Output(Arc<Shared>);
+
+impl Output {
+    /// Starts to write.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn spawn(descriptor: Descriptor, waker: Arc<Waker>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new().name("stdout".to_owned()).spawn(move || match descriptor {
+            Descriptor::Out => write(&theirs, &waker, io::stdout().as_fd()),
+            Descriptor::Err => write(&theirs, &waker, io::stderr().as_fd()),
+        })?;
+        Ok(Self(shared))
+    }
+
+    /// Takes bytes to write. What waits is bounded by the window of whoever sends them: credit is given for what
+    /// [`take_written`](Self::take_written) says.
+    pub fn push(&self, bytes: &[u8]) {
+        self.0.lock().bytes.extend_from_slice(bytes);
+        self.0.changed.notify_one();
+    }
+
+    /// Bytes written or thrown away since the last call. An error is told once; after it, everything is thrown away.
+    pub fn take_written(&self) -> (usize, Option<io::Error>) {
+        let mut state = self.0.lock();
+        (core::mem::take(&mut state.written), state.error.take())
+    }
+
+    /// Waits until all is written. The loop has ended by then.
+    pub fn finish(&self) {
+        let mut state = self.0.lock();
+        state.ended = true;
+        self.0.changed.notify_one();
+        while state.busy || !state.bytes.is_empty() {
+            state = self.0.wait(state);
+        }
+    }
+}
+
+fn write(shared: &Shared, waker: &Waker, descriptor: BorrowedFd<'_>) {
+    let mut taken = Vec::new();
+    let mut broken = false;
+    loop {
+        let mut state = shared.lock();
+        state.busy = false;
+        state.written += taken.len();
+        shared.changed.notify_all();
+        while state.bytes.is_empty() {
+            if state.ended {
+                return;
+            }
+            state = shared.wait(state);
+        }
+        taken.clear();
+        core::mem::swap(&mut taken, &mut state.bytes);
+        state.busy = true;
+        drop(state);
+        if !broken && let Err(error) = write_all(descriptor, &taken) {
+            broken = true;
+            shared.lock().error = Some(error);
+        }
+        let _ended = waker.wake();
+    }
+}
+
+fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(descriptor, bytes) {
+            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
