@@ -13,12 +13,7 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation))]
 
-pub mod connection;
-pub mod crypto;
-#[cfg(feature = "driver")]
-pub mod driver;
-pub mod transport;
-pub mod userauth;
+pub mod keys;
 pub mod wire;
 
 #[cfg(test)]
