@@ -8,6 +8,7 @@
 //! does not know a connection, and asks nobody: what to do with an unknown host is the application's decision.
 
 mod line;
+pub mod private_key;
 pub mod public_key;
 
 pub use line::{BadComment, COMMENT_MAX, KeyLineError, LINE_MAX};

@@ -1,0 +1,330 @@
+use super::*;
+use crate::keys::public_key;
+
+macro_rules! vector {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../vectors/keys/", $name))
+    };
+}
+
+const ED25519: &[u8] = vector!("ed25519");
+const NO_COMMENT: &[u8] = vector!("ed25519-no-comment");
+
+/// Bytes that count upwards.
+struct Counting(u8);
+
+impl Rng for Counting {
+    fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            *byte = self.0;
+            self.0 = self.0.wrapping_add(1);
+        }
+    }
+}
+
+fn error(file: &[u8]) -> PrivateKeyError {
+    parse(file).unwrap_err()
+}
+
+#[test]
+fn keys_of_ssh_keygen_are_read_with_their_public_half() {
+    for (file, public) in [
+        (ED25519, vector!("ed25519.pub").as_slice()),
+        (NO_COMMENT, vector!("ed25519-no-comment.pub").as_slice()),
+    ] {
+        let (private, public) = (parse(file).unwrap(), public_key::parse(public).unwrap());
+        assert_eq!(private.key.public_key(), public.key);
+        assert_eq!(private.comment, public.comment);
+    }
+}
+
+#[test]
+fn a_written_file_is_what_ssh_keygen_writes() {
+    for file in [ED25519, NO_COMMENT] {
+        let read = parse(file).unwrap();
+        // Only the check number is random: give the writer the one that ssh-keygen drew.
+        let body = unarmour(file).unwrap();
+        let check_at = HEAD_LEN + read.key.public_key().blob().len();
+        let mut rng = Counting(0);
+        let mut expected = body.clone();
+        rng.fill(&mut expected[check_at..check_at + 4]);
+        expected.copy_within(check_at..check_at + 4, check_at + 4);
+        let written = write(&read.key, &read.comment, &mut Counting(0)).unwrap();
+        assert_eq!(*written, *armour(&expected));
+        assert_eq!(armour(&body).as_bytes(), file);
+    }
+}
+
+#[test]
+fn every_padding_is_written_and_read() {
+    let key = parse(ED25519).unwrap().key;
+    for length in 0..=2 * BLOCK_LEN {
+        let comment = "c".repeat(length);
+        let file = write(&key, &comment, &mut Counting(0)).unwrap();
+        let read = parse(file.as_bytes()).unwrap();
+        assert_eq!((read.key.public_key(), read.comment), (key.public_key(), comment));
+    }
+    let longest = "c".repeat(line::COMMENT_MAX);
+    assert_eq!(parse(write(&key, &longest, &mut Counting(0)).unwrap().as_bytes()).unwrap().comment, longest);
+    assert_eq!(write(&key, &(longest + "c"), &mut Counting(0)), Err(BadComment));
+    assert_eq!(write(&key, "a\nb", &mut Counting(0)), Err(BadComment));
+}
+
+#[test]
+fn files_with_a_passphrase_and_other_types_have_their_own_errors() {
+    assert_eq!(error(vector!("ed25519.aes256-ctr")), PrivateKeyError::Encrypted);
+    assert_eq!(error(vector!("ed25519.aes256-gcm@openssh.com")), PrivateKeyError::Encrypted);
+    assert_eq!(error(vector!("rsa-2048")), PrivateKeyError::UnknownType("ssh-rsa".to_owned()));
+    assert_eq!(error(vector!("ecdsa-256")), PrivateKeyError::UnknownType("ecdsa-sha2-nistp256".to_owned()));
+}
+
+#[test]
+fn other_formats_are_named_with_the_way_to_convert_them() {
+    for (file, format) in [
+        (vector!("rsa-2048.PEM").as_slice(), ForeignFormat::Pkcs1),
+        (vector!("ecdsa-256.PEM"), ForeignFormat::Sec1),
+        (vector!("ecdsa-256.PEM-encrypted"), ForeignFormat::Sec1),
+        (vector!("ecdsa-256.PKCS8"), ForeignFormat::Pkcs8),
+        (vector!("ed25519-other.PKCS8"), ForeignFormat::Pkcs8),
+        (vector!("ecdsa-256.PKCS8-encrypted"), ForeignFormat::EncryptedPkcs8),
+        (b"PuTTY-User-Key-File-3: ssh-ed25519\r\n", ForeignFormat::Ppk),
+        (vector!("ed25519.pub"), ForeignFormat::PublicKey),
+        (vector!("ed25519.pub.RFC4716"), ForeignFormat::PublicKey),
+    ] {
+        assert_eq!(error(file), PrivateKeyError::Foreign(format));
+    }
+    let text = error(vector!("rsa-2048.PEM")).to_string();
+    assert!(text.contains("PKCS#1") && text.contains("`ssh-keygen -p -f FILE`"), "{text}");
+    for file in [b"".as_slice(), b"hello", b"-----BEGIN CERTIFICATE-----", &ED25519[1..]] {
+        assert_eq!(error(file), PrivateKeyError::NotAPrivateKey);
+    }
+}
+
+#[test]
+fn line_ends_of_other_systems_are_read() {
+    let text = core::str::from_utf8(ED25519).unwrap();
+    assert!(parse(text.trim_end().as_bytes()).is_ok());
+    assert!(parse(text.replace('\n', "\r\n").as_bytes()).is_ok());
+    assert!(parse(format!("{text} \r\n\n").as_bytes()).is_ok());
+}
+
+#[test]
+fn armour_must_be_whole_and_last() {
+    let text = core::str::from_utf8(ED25519).unwrap();
+    for file in [text.replace("-----END", "-----"), format!("{text}x"), format!("{text}{text}")] {
+        assert_eq!(error(file.as_bytes()), Malformed::Armour.into());
+    }
+    for file in [text.replace("b3Bl", "b3 l"), text.replace("b3Bl", "b3Bl="), text.replace("b3Bl", "b3B")] {
+        assert_eq!(error(file.as_bytes()), Malformed::Base64.into());
+    }
+}
+
+#[test]
+fn a_file_beyond_the_bound_is_not_read() {
+    let mut file = ED25519.to_vec();
+    file.resize(PRIVATE_KEY_FILE_MAX, b'\n');
+    assert!(parse(&file).is_ok());
+    file.push(b'\n');
+    assert_eq!(error(&file), PrivateKeyError::TooLarge);
+}
+
+/// The fields of a file, to be spoilt one by one.
+struct Fields {
+    magic: Vec<u8>,
+    cipher: &'static [u8],
+    kdf: &'static [u8],
+    kdf_options: &'static [u8],
+    count: u32,
+    public: Vec<u8>,
+    check: [u32; 2],
+    key_type: Vec<u8>,
+    public_inside: Vec<u8>,
+    pair: Vec<u8>,
+    comment: Vec<u8>,
+    padding: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl Fields {
+    fn good() -> Self {
+        let key = PrivateKey::ed25519_from_seed(&[7; 32]);
+        let public = key.public_key().blob();
+        let public_inside = public[public.len() - 32..].to_vec();
+        Self {
+            magic: MAGIC.to_vec(),
+            cipher: NONE,
+            kdf: NONE,
+            kdf_options: b"",
+            count: 1,
+            public,
+            check: [0xa5a5_a5a5; 2],
+            key_type: ED25519_NAME.to_vec(),
+            pair: [[7; 32].as_slice(), &public_inside].concat(),
+            public_inside,
+            comment: b"12345".to_vec(),
+            padding: vec![],
+            tail: vec![],
+        }
+    }
+
+    fn file(&self) -> Zeroizing<String> {
+        let mut body = Vec::new();
+        let mut writer = Writer::new(&mut body);
+        writer.bytes(&self.magic);
+        writer.string(self.cipher);
+        writer.string(self.kdf);
+        writer.string(self.kdf_options);
+        writer.uint32(self.count);
+        writer.string(&self.public);
+        writer.nested(|writer| {
+            writer.uint32(self.check[0]);
+            writer.uint32(self.check[1]);
+            writer.string(&self.key_type);
+            writer.string(&self.public_inside);
+            writer.string(&self.pair);
+            writer.string(&self.comment);
+            writer.bytes(&self.padding);
+        });
+        writer.bytes(&self.tail);
+        armour(&body)
+    }
+}
+
+const ED25519_NAME: &[u8] = super::ED25519;
+
+fn spoilt(spoil: impl FnOnce(&mut Fields)) -> Result<PrivateKeyFile, PrivateKeyError> {
+    let mut fields = Fields::good();
+    spoil(&mut fields);
+    parse(fields.file().as_bytes())
+}
+
+#[test]
+fn t89_each_check_of_the_format_is_made() {
+    let refused = |spoil: fn(&mut Fields)| spoilt(spoil).unwrap_err();
+    assert!(spoilt(|_| ()).is_ok());
+    assert_eq!(refused(|f| f.magic[14] = b'2'), Malformed::Magic.into());
+    assert_eq!(refused(|f| f.cipher = b"aes256-ctr"), PrivateKeyError::Encrypted);
+    assert_eq!(refused(|f| f.cipher = b""), PrivateKeyError::Encrypted);
+    assert_eq!(refused(|f| f.kdf = b"bcrypt"), Malformed::KeyDerivation.into());
+    assert_eq!(refused(|f| f.kdf_options = b"x"), Malformed::KeyDerivation.into());
+    for count in [0, 2, u32::MAX] {
+        let spoil = move |f: &mut Fields| f.count = count;
+        assert_eq!(spoilt(spoil).unwrap_err(), Malformed::KeyCount.into());
+    }
+    assert_eq!(refused(|f| f.tail = vec![0]), Malformed::Fields(DecodeError::TrailingBytes).into());
+    assert_eq!(refused(|f| f.check[1] ^= 1), Malformed::CheckNumbers.into());
+    assert_eq!(refused(|f| f.key_type = b"ssh-ed25518".to_vec()), Malformed::PublicKey.into());
+    // Another seed, another public half, another public key in one of the three places.
+    assert_eq!(refused(|f| f.pair[0] ^= 1), Malformed::PublicKey.into());
+    assert_eq!(refused(|f| f.pair[63] ^= 1), Malformed::PublicKey.into());
+    assert_eq!(refused(|f| f.public_inside[31] ^= 1), Malformed::PublicKey.into());
+    let both_inside = |f: &mut Fields| {
+        f.public_inside[31] ^= 1;
+        f.pair[63] ^= 1;
+    };
+    assert_eq!(refused(both_inside), Malformed::PublicKey.into());
+    assert_eq!(refused(|f| *f.public.last_mut().unwrap() ^= 1), Malformed::PublicKey.into());
+    assert_eq!(refused(|f| f.public.push(0)), Malformed::PublicKey.into());
+    assert_eq!(refused(|f| f.public.clear()), Malformed::PublicKey.into());
+}
+
+#[test]
+fn t89_short_and_long_ed25519_fields_are_refused() {
+    for length in [0, 31, 33, 63, 65, 96] {
+        for pair in [true, false] {
+            let refused = spoilt(|f| {
+                if pair {
+                    f.pair.resize(length, 1)
+                } else {
+                    f.public_inside.resize(length, 1)
+                }
+                // Keep the section a multiple of 8, so that the length is what is wrong.
+                let inside = f.pair.len() + f.public_inside.len() + f.comment.len() + 8 + 15 + 12;
+                f.padding = (1..).take(inside.next_multiple_of(8) - inside).collect();
+            });
+            assert_eq!(refused.unwrap_err(), Malformed::KeyFields.into(), "{length} {pair}");
+        }
+    }
+}
+
+#[test]
+fn padding_counts_up_and_ends_a_block() {
+    let padded = |comment: usize, padding: &[u8]| {
+        spoilt(|f| {
+            f.comment = vec![b'c'; comment];
+            f.padding = padding.to_vec();
+        })
+    };
+    assert!(padded(5, &[]).is_ok());
+    assert!(padded(2, &[1, 2, 3]).is_ok());
+    assert!(padded(5, &[1, 2, 3, 4, 5, 6, 7, 8]).is_ok());
+    let longest: Vec<u8> = (1..=248).collect();
+    assert!(padded(5, &longest).is_ok());
+    let too_long: Vec<u8> = (1..=255).chain([0]).collect();
+    for (comment, padding) in
+        [(5, &[1][..]), (4, &[]), (2, &[1, 2, 4]), (2, &[0, 1, 2]), (2, &[3, 2, 1]), (5, too_long.as_slice())]
+    {
+        assert_eq!(padded(comment, padding).unwrap_err(), Malformed::Padding.into(), "{comment} {padding:?}");
+    }
+}
+
+#[test]
+fn unknown_types_are_named_only_if_they_are_names() {
+    let typed = |name: &[u8]| {
+        spoilt(|f| {
+            f.key_type = name.to_vec();
+            f.public = [&[0, 0, 0, name.len() as u8], name].concat();
+            f.padding = (1..).take((19 - name.len() % 8) % 8).collect();
+        })
+    };
+    let unknown = PrivateKeyError::UnknownType("ssh-new".to_owned());
+    assert_eq!(typed(b"ssh-new").unwrap_err(), unknown);
+    for name in [b"".as_slice(), b"a b", b"\x1b[2J", &[b'a'; 65], b"\xff"] {
+        assert_eq!(typed(name).unwrap_err(), Malformed::KeyFields.into());
+    }
+}
+
+#[test]
+fn t89_t40_no_cut_or_changed_byte_panics_or_gives_another_key() {
+    let public = parse(ED25519).unwrap().key.public_key();
+    let whole = ED25519.len() - 1;
+    for cut in 0..ED25519.len() {
+        assert_eq!(parse(&ED25519[..cut]).is_ok(), cut >= whole, "{cut}");
+    }
+    let body = unarmour(ED25519).unwrap();
+    for cut in 0..body.len() {
+        assert!(parse(armour(&body[..cut]).as_bytes()).is_err(), "{cut}");
+    }
+    for at in 0..body.len() {
+        for change in [0x01, 0x80, 0xff] {
+            let mut changed = body.clone();
+            changed[at] ^= change;
+            if let Ok(read) = parse(armour(&changed).as_bytes()) {
+                assert_eq!(read.key.public_key(), public);
+            }
+        }
+    }
+    for at in 0..ED25519.len() {
+        for change in [0x01, 0x20, 0x80] {
+            let mut changed = ED25519.to_vec();
+            changed[at] ^= change;
+            if let Ok(read) = parse(&changed) {
+                assert_eq!(read.key.public_key(), public);
+            }
+        }
+    }
+}
+
+#[test]
+fn t40_each_length_field_is_bounded_by_the_bytes_there() {
+    let body = unarmour(ED25519).unwrap();
+    for at in 0..body.len() - 4 {
+        for length in [0, 1, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+            let mut changed = body.clone();
+            changed[at..at + 4].copy_from_slice(&length.to_be_bytes());
+            if let Ok(read) = parse(armour(&changed).as_bytes()) {
+                assert_eq!(read.key.public_key(), parse(ED25519).unwrap().key.public_key());
+            }
+        }
+    }
+}
