@@ -7,6 +7,7 @@
 //! Every function takes the bytes of a whole file. This layer does not open, lock, create or check the mode of a file,
 //! does not know a connection, and asks nobody: what to do with an unknown host is the application's decision.
 
+pub mod authorized_keys;
 mod line;
 pub mod private_key;
 pub mod public_key;
