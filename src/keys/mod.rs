@@ -8,7 +8,9 @@
 //! does not know a connection, and asks nobody: what to do with an unknown host is the application's decision.
 
 pub mod authorized_keys;
+pub mod known_hosts;
 mod line;
+mod pattern;
 pub mod private_key;
 pub mod public_key;
 
