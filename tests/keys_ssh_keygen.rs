@@ -1,0 +1,77 @@
+//! Key files and known_hosts between this library and the machine's own ssh-keygen.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use strombus::crypto::rng::SystemRng;
+use strombus::crypto::sign::PrivateKey;
+use strombus::keys::known_hosts::{self, Host, Verdict};
+use strombus::keys::{private_key, public_key};
+
+/// Runs ssh-keygen, which must succeed, and gives what it prints.
+fn ssh_keygen(arguments: &[&str]) -> String {
+    let output = Command::new("ssh-keygen").args(arguments).output().expect("ssh-keygen of openssh-client");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn create(path: &Path, contents: &str) {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(contents.as_bytes()).unwrap();
+}
+
+#[test]
+fn ssh_keygen_reads_the_key_file_we_write() {
+    let directory = tempfile::tempdir().unwrap();
+    for comment in ["", "ann@example.com", "a longer comment, with blanks and ünïcode"] {
+        let key = PrivateKey::generate(&mut SystemRng);
+        let path = directory.path().join(format!("key{}", comment.len()));
+        create(&path, &private_key::write(&key, comment, &mut SystemRng).unwrap());
+        let path = path.to_str().unwrap();
+        let public = public_key::write(&key.public_key(), comment).unwrap();
+        assert_eq!(ssh_keygen(&["-y", "-f", path]), public);
+        let listed = ssh_keygen(&["-l", "-f", path]);
+        assert!(listed.contains(&key.public_key().fingerprint()), "{listed}");
+    }
+}
+
+#[test]
+fn the_key_file_of_ssh_keygen_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    for comment in ["", "ann@example.com"] {
+        let path = directory.path().join(format!("key{}", comment.len()));
+        ssh_keygen(&["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path.to_str().unwrap()]);
+        let private = private_key::parse(&fs::read(&path).unwrap()).unwrap();
+        let public = public_key::parse(&fs::read(path.with_extension("pub")).unwrap()).unwrap();
+        assert_eq!(private.key.public_key(), public.key);
+        assert_eq!((private.comment.as_str(), public.comment.as_str()), (comment, comment));
+    }
+}
+
+#[test]
+fn ssh_keygen_finds_the_known_host_we_append_and_we_find_it_hashed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("known_hosts");
+    let name = path.to_str().unwrap();
+    let key = PrivateKey::generate(&mut SystemRng).public_key();
+    let hosts = [Host::new("Plain.example.com", 22).unwrap(), Host::new("2001:db8::1", 2222).unwrap()];
+    let contents = hosts.iter().fold(String::from("# no end"), |contents, host| {
+        contents.clone() + &known_hosts::line_to_append(contents.as_bytes(), host, &key)
+    });
+    create(&path, &contents);
+    for (host, line) in hosts.iter().zip(2..) {
+        let found = ssh_keygen(&["-F", host.as_str(), "-f", name]);
+        assert!(found.starts_with(&format!("# Host {} found: line {line}", host.as_str())), "{found}");
+    }
+    ssh_keygen(&["-H", "-f", name]);
+    let hashed = fs::read(&path).unwrap();
+    assert!(hashed.windows(3).filter(|window| window == b"|1|").count() == hosts.len());
+    for (host, number) in hosts.iter().zip(2..) {
+        let files = [known_hosts::File { name, contents: &hashed }];
+        let verdict = known_hosts::lookup(&files, host, &key).unwrap();
+        assert!(matches!(verdict, Verdict::Known(place) if place.line == number), "{verdict:?}");
+    }
+}
