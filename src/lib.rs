@@ -13,7 +13,13 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation))]
 
+pub mod connection;
+pub mod crypto;
+#[cfg(feature = "driver")]
+pub mod driver;
 pub mod keys;
+pub mod transport;
+pub mod userauth;
 pub mod wire;
 
 #[cfg(test)]

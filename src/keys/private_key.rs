@@ -62,7 +62,7 @@ pub fn write(key: &PrivateKey, comment: &str, rng: &mut dyn Rng) -> Result<Zeroi
     let mut check = [0; 4];
     rng.fill(&mut check);
     // A buffer that grows would leave copies of the key behind: these hold everything from the start.
-    let public = key.public_key().blob();
+    let public = key.public_key().to_blob();
     let mut private = Zeroizing::new(Vec::with_capacity(PRIVATE_FIELDS_MAX + comment.len()));
     let mut writer = Writer::new(&mut private);
     writer.bytes(&check);
@@ -102,12 +102,12 @@ fn parse_private_section(public: &[u8], private: &[u8]) -> Result<PrivateKeyFile
         return Err(Malformed::PublicKey.into());
     }
     let key = parse_private_fields(key_type, &mut reader)?;
-    if key.public_key().blob() != public {
+    if key.public_key().to_blob() != public {
         return Err(Malformed::PublicKey.into());
     }
     let comment = String::from_utf8_lossy(reader.string()?).into_owned();
     // Padding is 1, 2, 3 … and so at most 255 long; it is all that may follow.
-    let padding = reader.remainder();
+    let padding = reader.remainder()?;
     if padding.len() > usize::from(u8::MAX) || padding.iter().zip(1..=u8::MAX).any(|(byte, i)| *byte != i) {
         return Err(Malformed::Padding.into());
     }
@@ -121,8 +121,8 @@ fn parse_private_fields(key_type: &[u8], reader: &mut Reader<'_>) -> Result<Priv
             let public: &[u8; 32] = reader.string()?.try_into().map_err(|_| Malformed::KeyFields)?;
             let pair: &[u8; 64] = reader.string()?.try_into().map_err(|_| Malformed::KeyFields)?;
             let (seed, public_again) = pair.split_first_chunk::<32>().ok_or(Malformed::KeyFields)?;
-            let key = PrivateKey::ed25519_from_seed(seed);
-            if public != public_again || !key.public_key().blob().ends_with(public) {
+            let key = PrivateKey::from_ed25519_seed(seed);
+            if public != public_again || !key.public_key().to_blob().ends_with(public) {
                 return Err(Malformed::PublicKey.into());
             }
             Ok(key)
@@ -138,12 +138,12 @@ fn write_private_fields(key: &PrivateKey, writer: &mut Writer<'_>) {
     writer.string(key.public_key().key_type().as_bytes());
     match key {
         PrivateKey::Ed25519(key) => {
-            let public = key.public_key_bytes();
+            let public = key.public();
             let mut pair = Zeroizing::new([0; 64]);
             let (seed_half, public_half) = pair.split_at_mut(32);
             seed_half.copy_from_slice(key.seed());
-            public_half.copy_from_slice(&public);
-            writer.string(&public);
+            public_half.copy_from_slice(public.as_bytes());
+            writer.string(public.as_bytes());
             writer.string(&*pair);
         }
     }

@@ -42,7 +42,9 @@ impl Private {
         Self(SigningKey::from_bytes(seed))
     }
 
-    pub(super) fn public(&self) -> Public {
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> Public {
         Public(self.0.verifying_key())
     }
 
