@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use strombus::crypto::rng::SystemRng;
+use strombus::crypto::SystemRng;
 use strombus::crypto::sign::PrivateKey;
 use strombus::keys::known_hosts::{self, Host, Verdict};
 use strombus::keys::{private_key, public_key};
