@@ -243,6 +243,14 @@ impl<S: KexSide> Channel<'_, S> {
         self.packet(None, |max, packet| packet.fill_string(max, fill))
     }
 
+    /// The same for a server's standard error.
+    pub fn fill_stderr<E>(
+        &mut self,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Option<usize>, E> {
+        self.packet(Some(STDERR), |max, packet| packet.fill_string(max, fill))
+    }
+
     /// One message of at most as many bytes as may go out now; `write` appends them.
     fn packet<E>(
         &mut self,

@@ -11,12 +11,24 @@
 //! share the buffers of the loop; an idle one holds none. This layer knows not one byte of SSH.
 
 mod application;
+mod connect;
 mod error;
+#[cfg(feature = "programs")]
+pub mod files;
+#[cfg(feature = "programs")]
+pub mod login;
+#[cfg(feature = "programs")]
+pub mod options;
+#[cfg(feature = "programs")]
+pub mod passwords;
 mod peer;
 mod pool;
 pub mod stdio;
+#[cfg(feature = "programs")]
+pub mod terminal;
 
 pub use application::{Application, Context, PeerId, Peers, Source, SourceId};
+pub use connect::connect;
 pub use error::Error;
 pub use peer::{INPUT_MARK, Stream};
 
@@ -56,7 +68,6 @@ pub struct Driver<S: UserauthSide, A> {
     /// The program.
     pub app: A,
     poll: Poll,
-    waker: Arc<Waker>,
     listener: Option<Listener<S>>,
     peers: Slab<Peer<S>>,
     /// Slots of peers that have a turn to come; each once.
@@ -87,12 +98,19 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     /// # Errors
     /// The system's.
     pub fn new(app: A) -> io::Result<Self> {
+        Self::with_waker(|_| Ok(app))
+    }
+
+    /// The same for a program whose threads wake the loop: [`Application::source`] is told [`Source::Woken`].
+    ///
+    /// # Errors
+    /// The system's, and those of `make`.
+    pub fn with_waker(make: impl FnOnce(Arc<Waker>) -> io::Result<A>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
-            app,
+            app: make(waker)?,
             poll,
-            waker,
             listener: None,
             peers: Slab::new(),
             queue: VecDeque::new(),
@@ -103,12 +121,6 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             generation: 0,
             rounds: 0,
         })
-    }
-
-    /// Wakes the loop from another thread: [`Application::source`] is told [`Source::Woken`].
-    #[must_use]
-    pub fn waker(&self) -> Arc<Waker> {
-        Arc::clone(&self.waker)
     }
 
     /// Accepts peers from a socket.

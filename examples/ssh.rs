@@ -1,0 +1,278 @@
+//! A small ssh client: runs a command on a host, or its shell without a terminal.
+//!
+//! ```text
+//! cargo run --example ssh -- -i ~/.ssh/id_ed25519 ann@host uname -a
+//! ```
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
+use strombus::driver::login::{Login, Refused};
+use strombus::driver::options::Options;
+use strombus::driver::stdio::{Descriptor, Input, Output};
+use strombus::driver::{self, Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
+use strombus::transport::Client;
+use strombus::wire::DisconnectReason;
+
+/// No connection, no login, or no exit status.
+const FAILED: u8 = 255;
+
+/// Runs a command on a host over SSH.
+#[derive(Parser)]
+#[command(name = "ssh", version, after_help = "Exit status: that of the command; 255 if there is none.")]
+struct Arguments {
+    /// Port of the host
+    #[arg(short)]
+    port: Option<String>,
+    /// Name of the user there
+    #[arg(short = 'l', value_name = "USER")]
+    login_name: Option<String>,
+    /// File of a private key; may be repeated
+    #[arg(short, value_name = "FILE")]
+    identity: Vec<String>,
+    /// An option by its name in ssh_config(5); may be repeated
+    #[arg(short, value_name = "KEY=VALUE")]
+    option: Vec<String>,
+    /// Ciphers, in the order of preference
+    #[arg(short, value_name = "LIST")]
+    cipher: Option<String>,
+    /// MACs, in the order of preference
+    #[arg(short, value_name = "LIST")]
+    mac: Option<String>,
+    /// No terminal, which is what happens anyway
+    #[arg(short = 'T')]
+    no_terminal: bool,
+    /// [USER@]HOST
+    destination: String,
+    /// The command; without one, the user's shell
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+impl Arguments {
+    fn options(&self) -> Result<Options, String> {
+        let (user, host) = match self.destination.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, self.destination.as_str()),
+        };
+        let mut options = Options::new(host);
+        let given = [
+            ("Port", self.port.as_deref()),
+            ("User", user.or(self.login_name.as_deref())),
+            ("Ciphers", self.cipher.as_deref()),
+            ("MACs", self.mac.as_deref()),
+        ];
+        // ssh takes the first value of an option; what has a letter of its own comes last here, and so wins.
+        for option in self.option.iter().rev() {
+            options.set(option)?;
+        }
+        for (keyword, value) in given {
+            if let Some(value) = value {
+                options.set(&format!("{keyword}={value}"))?;
+            }
+        }
+        for file in &self.identity {
+            options.set(&format!("IdentityFile={file}"))?;
+        }
+        Ok(options)
+    }
+}
+
+struct Ssh {
+    login: Login,
+    command: Option<Vec<u8>>,
+    waker: Arc<mio::Waker>,
+    peer: Option<PeerId>,
+    channel: Option<ChannelId>,
+    input: Option<Input>,
+    out: Output,
+    err: Output,
+    status: u8,
+    done: bool,
+}
+
+impl Ssh {
+    fn tell(&mut self) {
+        for notice in self.login.notices.drain(..) {
+            eprintln!("{}", escaped(&notice));
+        }
+    }
+
+    fn refused(&mut self, why: Refused) -> Error {
+        self.tell();
+        match why {
+            Refused::HostKey(text) | Refused::Denied(text) => eprintln!("{}", escaped(&text)),
+            Refused::Interrupted => self.status = 130,
+        }
+        Error::Io(std::io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn channel_event(
+        &mut self,
+        conn: &mut Connection<Client>,
+        id: ChannelId,
+        event: ChannelEvent<'_>,
+    ) -> Result<(), Error> {
+        match event {
+            ChannelEvent::Opened => match &self.command {
+                Some(command) => conn.channel(id)?.request_exec(command)?,
+                None => conn.channel(id)?.request_shell()?,
+            },
+            ChannelEvent::Reply { success: true } => {
+                self.channel = Some(id);
+                self.input = Some(Input::spawn(Arc::clone(&self.waker))?);
+            }
+            ChannelEvent::Reply { success: false } => {
+                eprintln!("ssh: the host does not run that");
+                conn.channel(id)?.close()?;
+            }
+            ChannelEvent::Data { data } => self.out.push(data),
+            ChannelEvent::Stderr { data } => self.err.push(data),
+            ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
+                self.status = u8::try_from(exit_status & 0xff).unwrap_or(FAILED);
+            }
+            ChannelEvent::Request { request: Request::ExitSignal { signal_name, .. }, .. } => {
+                eprintln!("ssh: ended by signal {}", signal_name.escape_ascii());
+            }
+            ChannelEvent::OpenFailure { description, .. } => {
+                eprintln!("ssh: no session: {}", description.escape_ascii());
+                conn.disconnect(DisconnectReason::BY_APPLICATION, "no session");
+            }
+            ChannelEvent::Closed => {
+                self.channel = None;
+                conn.disconnect(DisconnectReason::BY_APPLICATION, "disconnected by user");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Standard input to the channel, as far as it takes it.
+    fn pump_input(&mut self, conn: &mut Connection<Client>) -> Result<(), Error> {
+        let (Some(input), Some(id)) = (&self.input, self.channel) else { return Ok(()) };
+        let mut channel = conn.channel(id)?;
+        if input.offer(|bytes| channel.write(bytes)) {
+            channel.send_eof()?;
+            self.input = None;
+        }
+        Ok(())
+    }
+
+    /// Credit for what was written here.
+    fn pump_output(&self, conn: &mut Connection<Client>) -> Result<(), Error> {
+        let (out, err) = (self.out.take_written(), self.err.take_written());
+        let Some(id) = self.channel else { return Ok(()) };
+        let mut channel = conn.channel(id)?;
+        channel.adjust_window(out.0 + err.0)?;
+        if out.1.is_some() {
+            channel.close()?; // nobody reads what comes
+        }
+        Ok(())
+    }
+}
+
+impl Application<Client> for Ssh {
+    fn event(
+        &mut self,
+        _: &mut Context<'_>,
+        peer: PeerId,
+        conn: &mut Connection<Client>,
+        event: Event<'_, Client>,
+    ) -> Result<(), Error> {
+        self.peer = Some(peer);
+        let judged = match event {
+            Event::Kex(question) => self.login.judge(conn, question),
+            Event::Userauth(event) => self.login.userauth(conn, event),
+            Event::Authenticated => {
+                conn.open_session()?;
+                Ok(())
+            }
+            Event::Channel(id, event) => return self.channel_event(conn, id, event),
+        };
+        self.tell();
+        judged.map_err(|why| self.refused(why))
+    }
+
+    fn writable(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        conn: &mut Connection<Client>,
+        _: ChannelId,
+    ) -> Result<(), Error> {
+        self.pump_input(conn)
+    }
+
+    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, why: Result<(), Error>) {
+        self.done = true;
+        match why {
+            Ok(()) if self.channel.is_none() => {}
+            Ok(()) => eprintln!("ssh: the host closed the connection"),
+            Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
+            Err(error) => eprintln!("ssh: {}", escaped(&error.to_string())),
+        }
+        if self.channel.is_some() {
+            self.status = FAILED;
+        }
+    }
+
+    fn source(&mut self, _: &mut Context<'_>, peers: &mut Peers<'_, Client>, _: Source) -> Result<(), Error> {
+        let Some(conn) = self.peer.and_then(|peer| peers.get(peer)) else { return Ok(()) };
+        if let Err(why) = self.login.answered(conn) {
+            let error = self.refused(why);
+            self.done = true;
+            return Err(error);
+        }
+        self.pump_input(conn)?;
+        self.pump_output(conn)
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+/// A text of the peer's, made harmless for the terminal.
+fn escaped(text: &str) -> String {
+    text.split('\n').map(|line| line.escape_debug().to_string()).collect::<Vec<_>>().join("\n")
+}
+
+fn run(arguments: &Arguments) -> Result<u8, String> {
+    let options = arguments.options()?;
+    let (host, port) = (options.host.clone(), options.port);
+    let stream = driver::connect(&host, port, options.connect_timeout)
+        .map_err(|error| format!("ssh: connect to host {host} port {port}: {error}"))?;
+    let mut driver = Driver::with_waker(|waker| {
+        let login = Login::new(options, Arc::clone(&waker)).map_err(std::io::Error::other)?;
+        let command = Some(arguments.command.join(" ").into_bytes()).filter(|command| !command.is_empty());
+        let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
+        let err = Output::spawn(Descriptor::Err, Arc::clone(&waker))?;
+        let (peer, channel, input) = (None, None, None);
+        Ok(Ssh { login, command, waker, peer, channel, input, out, err, status: FAILED, done: false })
+    })
+    .map_err(|error| format!("ssh: {error}"))?;
+    let conn = driver.app.login.connection(Instant::now());
+    driver.app.tell();
+    driver.add(Stream::Tcp(stream), conn, None).map_err(|error| format!("ssh: {error}"))?;
+    let ended = driver.run();
+    driver.app.login.abort();
+    driver.app.out.finish();
+    driver.app.err.finish();
+    match ended {
+        Err(Error::Ssh(error)) => Err(format!("ssh: {error}")),
+        _ => Ok(driver.app.status),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(status) => ExitCode::from(status),
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Files of keys and hosts: read whole and bounded, written so that nobody else can read them.
+
+use crate::crypto::sign::PrivateKey;
+use crate::keys::private_key::{self, PRIVATE_KEY_FILE_MAX, PrivateKeyError};
+use core::fmt;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::geteuid;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// The largest file of known hosts or authorised keys (bytes).
+pub const TEXT_FILE_MAX: usize = 4 * 1024 * 1024;
+
+/// Opens a regular file to read; never waits for a writer of a FIFO.
+fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
+
+fn read_all(file: File, max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let mut contents = Zeroizing::new(Vec::with_capacity(length.min(max) + 1)); // does not move while it grows
+    file.take(max as u64 + 1).read_to_end(&mut contents)?;
+    if contents.len() > max { Err(io::Error::other("the file is too large")) } else { Ok(contents) }
+}
+
+/// Reads a text file of at most [`TEXT_FILE_MAX`] bytes.
+///
+/// # Errors
+/// The system's; not a regular file; too large.
+pub fn read_text(path: &Path) -> io::Result<Vec<u8>> {
+    Ok(core::mem::take(&mut *read_all(open_regular(path)?, TEXT_FILE_MAX)?))
+}
+
+/// Why a file gives no private key.
+#[derive(Debug)]
+pub enum KeyFileError {
+    /// It cannot be read.
+    Io(io::Error),
+    /// It is the caller's and others may read it.
+    Permissions(u32),
+    /// Its contents.
+    Key(PrivateKeyError),
+}
+
+impl fmt::Display for KeyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Permissions(mode) => write!(f, "mode {mode:04o} lets others read it; use chmod 600"),
+            Self::Key(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for KeyFileError {}
+
+/// Reads a private key. Like ssh it refuses a file of the caller's own that group or others may read; the open file is
+/// judged, not its name.
+///
+/// # Errors
+/// See [`KeyFileError`].
+pub fn read_private_key(path: &Path) -> Result<PrivateKey, KeyFileError> {
+    let file = open_regular(path).map_err(KeyFileError::Io)?;
+    let metadata = file.metadata().map_err(KeyFileError::Io)?;
+    if metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o077 != 0 {
+        return Err(KeyFileError::Permissions(metadata.mode() & 0o7777));
+    }
+    let contents = read_all(file, PRIVATE_KEY_FILE_MAX).map_err(KeyFileError::Io)?;
+    private_key::parse(&contents).map(|file| file.key).map_err(KeyFileError::Key)
+}
+
+/// Makes a file that must not exist, which only its owner may read, from the first moment.
+///
+/// # Errors
+/// The system's.
+pub fn create_private(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
+/// Appends a line in one write; makes the file (0600) and its directory (0700) where they are missing.
+///
+/// # Errors
+/// The system's.
+pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    file.write_all(line.as_bytes())
+}

@@ -1,0 +1,161 @@
+//! Passwords checked off the loop: argon2id costs a tenth of a second and more.
+
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use mio::Waker;
+use std::collections::HashMap;
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use zeroize::Zeroizing;
+
+/// Checks that may wait; who comes beyond is refused.
+pub const QUEUE_MAX: usize = 256;
+
+/// Threads that check; each holds the memory of one hash at a time.
+const THREADS: usize = 2;
+
+/// Hashes by user name. What an unknown user is checked against costs the same and fits no password.
+#[derive(Debug)]
+pub struct Passwords {
+    hashes: HashMap<Vec<u8>, String>,
+    nobody: String,
+}
+
+/// The cost of new hashes: 19 MiB, two passes, one lane, the crate's (and OWASP's) recommendation.
+fn argon2id() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
+}
+
+/// Hashes a password for a password file, with a random salt.
+///
+/// # Errors
+/// A text for the user.
+pub fn hash(password: &[u8]) -> Result<String, String> {
+    let mut salt = [0; 16];
+    crate::crypto::Rng::fill(&mut crate::crypto::SystemRng, &mut salt);
+    argon2id()
+        .hash_password_with_salt(password, &salt)
+        .map(|hash| hash.to_string())
+        .map_err(|e| e.to_string())
+}
+
+impl Passwords {
+    /// Reads lines `NAME:$argon2id$…`, and bare hashes, which belong to `user`; `#` begins a comment.
+    ///
+    /// # Errors
+    /// The line's number and what is wrong with it.
+    pub fn parse(file: &str, user: Option<&str>) -> Result<Self, (usize, String)> {
+        let mut hashes = HashMap::new();
+        for (number, line) in (1..).zip(file.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (name, hash) = match line.split_once(':') {
+                Some((name, hash)) => (name, hash),
+                None => (user.ok_or_else(|| (number, "write it as NAME:HASH".to_owned()))?, line),
+            };
+            let parsed = PasswordHash::new(hash).map_err(|error| (number, error.to_string()))?;
+            if parsed.algorithm.as_str() != "argon2id" {
+                return Err((
+                    number,
+                    "only argon2id hashes are taken; make one with hash-password".to_owned(),
+                ));
+            }
+            if hashes.insert(name.as_bytes().to_vec(), hash.to_owned()).is_some() {
+                return Err((number, format!("{name} stands here twice")));
+            }
+        }
+        let mut random = Zeroizing::new([0; 32]);
+        crate::crypto::Rng::fill(&mut crate::crypto::SystemRng, &mut *random);
+        let nobody = hash(&*random).map_err(|error| (0, error))?;
+        Ok(Self { hashes, nobody })
+    }
+
+    /// Whether there is nobody in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// Whether `user` has a password here.
+    #[must_use]
+    pub fn contains(&self, user: &[u8]) -> bool {
+        self.hashes.contains_key(user)
+    }
+
+    /// Whether the password is the user's. Slow on purpose, and as slow for a user who does not exist.
+    #[must_use]
+    pub fn verify(&self, user: &[u8], password: &[u8]) -> bool {
+        let known = self.hashes.get(user);
+        let hash = known.unwrap_or(&self.nobody);
+        let fits =
+            PasswordHash::new(hash).is_ok_and(|hash| argon2id().verify_password(password, &hash).is_ok());
+        fits && known.is_some()
+    }
+}
+
+struct Job<T> {
+    user: Vec<u8>,
+    password: Zeroizing<Vec<u8>>,
+    passwords: Arc<Passwords>,
+    about: T,
+}
+
+/// Threads that check passwords; `T` says what each answer is about.
+pub struct Checker<T> {
+    jobs: SyncSender<Job<T>>,
+    answers: Receiver<(T, bool)>,
+}
+
+impl<T: Send + 'static> Checker<T> {
+    /// Starts the threads; `waker` is used after each answer.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn spawn(waker: &Arc<Waker>) -> io::Result<Self> {
+        let (jobs, theirs) = sync_channel(QUEUE_MAX);
+        let (answer, answers) = channel();
+        let theirs = Arc::new(Mutex::new(theirs));
+        for _ in 0..THREADS {
+            let (jobs, answer, waker) = (Arc::clone(&theirs), answer.clone(), Arc::clone(waker));
+            thread::Builder::new().name("password".to_owned()).spawn(move || work(&jobs, &answer, &waker))?;
+        }
+        Ok(Self { jobs, answers })
+    }
+
+    /// Checks a password later.
+    ///
+    /// # Errors
+    /// Gives `about` back if too many checks wait.
+    pub fn check(
+        &self,
+        passwords: &Arc<Passwords>,
+        user: &[u8],
+        password: Zeroizing<Vec<u8>>,
+        about: T,
+    ) -> Result<(), T> {
+        let job = Job { user: user.to_vec(), password, passwords: Arc::clone(passwords), about };
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => job.about,
+        })
+    }
+
+    /// An answer that has come.
+    #[must_use]
+    pub fn answer(&self) -> Option<(T, bool)> {
+        self.answers.try_recv().ok()
+    }
+}
+
+fn work<T>(jobs: &Mutex<Receiver<Job<T>>>, answer: &Sender<(T, bool)>, waker: &Waker) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        let fits = job.passwords.verify(&job.user, &job.password);
+        if answer.send((job.about, fits)).is_err() || waker.wake().is_err() {
+            return;
+        }
+    }
+}
