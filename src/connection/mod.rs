@@ -272,18 +272,21 @@ impl<S: UserauthSide> Connection<S> {
     }
 }
 
-/// Doors for tests.
-#[cfg(test)]
+/// Doors for tests and fuzz targets.
+#[cfg(any(test, fuzzing))]
 impl<S: UserauthSide> Connection<S> {
-    pub(crate) const fn transport(&mut self) -> &mut Transport<S> {
-        &mut self.transport
+    /// Sends a payload whatever it is and whenever.
+    pub fn send_payload(&mut self, payload: &[u8]) {
+        self.transport.send_payload(payload);
     }
 
-    pub(crate) fn forget_host_key(&mut self) {
+    /// Remembers another host key than the server's.
+    pub fn forget_host_key(&mut self) {
         self.transport.set_first_host_key(b"another");
     }
 
-    pub(crate) fn exchanges(&self) -> u32 {
+    /// Exchanges that have ended.
+    pub fn exchanges(&self) -> u32 {
         self.transport.exchanges_done()
     }
 }

@@ -167,7 +167,7 @@ impl<S: UserauthSide> Peer<S> {
             }
         }
         let mut packets = 0;
-        while packets < PACKETS_PER_TURN && self.conn.pending_output() < INPUT_MARK {
+        while packets < PACKETS_PER_TURN && self.conn.pending_output() < INPUT_MARK && !self.conn.is_ended() {
             match self.conn.handle_input(&mut pool.input, cx.now)? {
                 Step::NeedInput => {
                     self.hungry = true;

@@ -497,8 +497,8 @@ impl<S: KexSide> Transport<S> {
     }
 }
 
-/// Doors for tests.
-#[cfg(test)]
+/// Doors for tests and fuzz targets.
+#[cfg(any(test, fuzzing))]
 impl<S: KexSide> Transport<S> {
     pub(crate) fn set_first_host_key(&mut self, k_s: &[u8]) {
         self.link.k_s = Some(k_s.into());
