@@ -110,9 +110,9 @@ impl ChannelState {
         }
     }
 
-    /// Whether data would go out, were there room in the output.
-    pub(super) fn is_sendable(&self) -> bool {
-        self.stage == Stage::Open && self.outbound == Half::Open && self.remote_window > 0
+    /// Whether it was refused bytes that would go out now, if there is room in the output.
+    pub(super) fn waits_for_room(&self) -> bool {
+        self.starved && self.stage == Stage::Open && self.outbound == Half::Open && self.remote_window > 0
     }
 
     /// `length` bytes came. Whether they are for the application; otherwise they are credited or dropped here.

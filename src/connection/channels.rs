@@ -141,13 +141,17 @@ impl Channels {
         }
     }
 
+    pub(super) fn has_writable(&self) -> bool {
+        self.slots.iter().filter_map(|slot| slot.channel.as_ref()).any(ChannelState::waits_for_room)
+    }
+
     /// The next channel that was refused bytes and would take some now, in turn.
     pub(super) fn poll_writable(&mut self) -> Option<ChannelId> {
         let (before, after) = self.slots.split_at_mut_checked(self.next)?;
         let first = self.next;
         let mut round = after.iter_mut().zip(first..).chain(before.iter_mut().zip(0..));
         let (slot, index) =
-            round.find(|(slot, _)| slot.channel.as_ref().is_some_and(|c| c.starved && c.is_sendable()))?;
+            round.find(|(slot, _)| slot.channel.as_ref().is_some_and(ChannelState::waits_for_room))?;
         let id = ChannelId { number: u32::try_from(index).ok()?, generation: slot.generation };
         slot.channel.as_mut()?.starved = false;
         self.next = index + 1;

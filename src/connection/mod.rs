@@ -185,6 +185,15 @@ impl<S: UserauthSide> Connection<S> {
         }
     }
 
+    /// Whether [`poll_writable`](Self::poll_writable) would name a channel: after output was sent there may be room again.
+    #[must_use]
+    pub fn has_writable(&self) -> bool {
+        match &self.service {
+            Service::Connection(channels) => self.transport.is_writable() && channels.has_writable(),
+            Service::Userauth(_) => false,
+        }
+    }
+
     /// What should be sent, in one piece; there may be more after it.
     pub fn output(&mut self) -> &[u8] {
         self.transport.output()

@@ -68,6 +68,8 @@ pub struct Driver<S: UserauthSide, A> {
     /// The program.
     pub app: A,
     poll: Poll,
+    /// Held, so that a wake-up is not lost with the last holder outside.
+    _waker: Arc<Waker>,
     listener: Option<Listener<S>>,
     peers: Slab<Peer<S>>,
     /// Slots of peers that have a turn to come; each once.
@@ -109,8 +111,9 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
-            app: make(waker)?,
+            app: make(Arc::clone(&waker))?,
             poll,
+            _waker: waker,
             listener: None,
             peers: Slab::new(),
             queue: VecDeque::new(),

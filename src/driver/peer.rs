@@ -183,7 +183,7 @@ impl<S: UserauthSide> Peer<S> {
             app.writable(cx, id, &mut self.conn, channel)?;
         }
         self.flush()?;
-        self.queued = packets == PACKETS_PER_TURN;
+        self.queued = packets == PACKETS_PER_TURN || self.conn.has_writable();
         Ok(None)
     }
 

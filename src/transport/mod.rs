@@ -55,7 +55,7 @@ pub const HELD_MAX: usize = 64 * 1024;
 /// SSH_MSG_IGNORE, UNIMPLEMENTED and DEBUG that are taken before a user is authenticated.
 pub const CHATTER_MAX: u32 = 64;
 
-/// Exchanges that a peer may start within [`EXCHANGES_PERIOD`](core::time::Duration) without sending channel data.
+/// Exchanges that a peer may start within a minute without channel data between them.
 pub const EXCHANGES_MAX: u32 = 16;
 
 const EXCHANGES_PERIOD: core::time::Duration = core::time::Duration::from_secs(60);
@@ -204,12 +204,12 @@ impl<S: KexSide> Transport<S> {
             number::DISCONNECT => return Err(self.disconnected(payload)),
             number::IGNORE | number::UNIMPLEMENTED | number::DEBUG => self.count_chatter()?,
             number::EXT_INFO => self.handle_ext_info(payload)?,
-            20..=49 => {
+            number::KEXINIT | number::NEWKEYS | number::KEX_METHOD_FIRST..=number::KEX_METHOD_LAST => {
                 let event = self.handle_kex(payload)?;
                 return Ok(event.map_or(Inbound::Internal, Inbound::Kex));
             }
             _ => {
-                if number == number::CHANNEL_DATA || number == number::CHANNEL_EXTENDED_DATA {
+                if matches!(number, number::CHANNEL_DATA | number::CHANNEL_EXTENDED_DATA) {
                     self.exchanges.1 = 0;
                 }
                 self.start_kex_if_due();
@@ -313,7 +313,11 @@ impl<S: KexSide> Transport<S> {
     /// Begins a packet of bulk data; `None` while an exchange bars it or the output is above [`DATA_MARK`].
     pub(crate) fn packet(&mut self) -> Option<PacketBuilder<'_>> {
         self.start_kex_if_due();
-        if self.is_writable() { Some(self.link.send.packet()) } else { None }
+        if !self.is_writable() {
+            return None;
+        }
+        self.exchanges.1 = 0;
+        Some(self.link.send.packet())
     }
 
     /// Whether [`packet`](Self::packet) would begin one.
@@ -435,7 +439,8 @@ impl<S: KexSide> Transport<S> {
 
     fn login_deadline(&self) -> Option<Instant> {
         let over = match S::ROLE {
-            Sender::Client => self.link.keyed,
+            // The verdict on a host key is a person's, who may take his time.
+            Sender::Client => self.link.keyed || matches!(self.kex, Some(Kex::AwaitVerdict(_))),
             Sender::Server => self.authenticated,
         };
         let grace = S::transport_config(&self.link.config).login_grace;
@@ -443,10 +448,8 @@ impl<S: KexSide> Transport<S> {
     }
 
     fn kex_deadline(&self) -> Option<Instant> {
-        // The verdict on a host key is a person's: he may take his time.
-        let waits = matches!(self.kex, Some(Kex::AwaitVerdict(_)));
         let grace = S::transport_config(&self.link.config).login_grace;
-        self.link.kex_started?.checked_add(grace).filter(|_| !waits && self.authenticated)
+        self.link.kex_started?.checked_add(grace).filter(|_| self.authenticated)
     }
 
     /// The time last told.

@@ -27,7 +27,7 @@ pub struct TransportConfig {
     /// When keys are renewed.
     pub rekey_limit: RekeyLimit,
     /// How long a peer may take: to a server, from the connection to the end of the login; to a client, until keys are in
-    /// use (a person may type a password after that). Half of it, the exchange of later keys.
+    /// use (a person may type a password after that). The same holds for each later exchange.
     pub login_grace: Duration,
 }
 

@@ -26,7 +26,9 @@ macro_rules! table {
 }
 
 /// Numbers of key exchange methods (RFC 4250 §4.1.2); what each means is known to the method under way.
-pub const KEX_METHOD: core::ops::RangeInclusive<u8> = 30..=49;
+pub const KEX_METHOD_FIRST: u8 = 30;
+/// The last of them.
+pub const KEX_METHOD_LAST: u8 = 49;
 
 const FIRST: u8 = Phase::FirstKex as u8;
 const STRICT: u8 = Phase::StrictKex as u8;

@@ -102,7 +102,7 @@ impl<S: KexSide> Kex<S> {
                 let Self::SentInit(own) = state.start(link) else { return Err(Error::Failed) };
                 Ok((Self::Exchange(Box::new(Exchange::begin(&own, payload, link)?)), None))
             }
-            (Self::Exchange(exchange), n) if number::KEX_METHOD.contains(&n) => {
+            (Self::Exchange(exchange), number::KEX_METHOD_FIRST..=number::KEX_METHOD_LAST) => {
                 let Exchange { negotiated, hash, own } = *exchange;
                 match S::exchange(own, &negotiated, hash, payload, link)? {
                     KexNext::AwaitVerdict(agreement, event) => {
