@@ -88,6 +88,8 @@ pub mod driver;
 pub mod keys;
 pub mod transport;
 pub mod userauth;
+#[cfg(feature = "programs")]
+pub mod weblog;
 pub mod wire;
 
 #[cfg(test)]

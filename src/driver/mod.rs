@@ -25,6 +25,8 @@ mod peer;
 mod pool;
 pub mod stdio;
 #[cfg(feature = "programs")]
+pub mod text;
+#[cfg(feature = "programs")]
 pub mod terminal;
 
 pub use application::{Application, Context, PeerId, Peers, Source, SourceId};

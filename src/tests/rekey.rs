@@ -9,7 +9,7 @@ fn data_written_around_a_rekey_arrives_once_and_in_order() {
     let mut pair = Pair::authenticated(Settings::default());
     let (here, there) = pair.open();
     let session_id = pair.client.conn.session_id().to_vec();
-    let (mut up, mut down) = (Vec::new(), Vec::new());
+    let (mut up, mut down): (Vec<u8>, Vec<u8>) = (Vec::new(), Vec::new());
     for i in 0..30_u8 {
         match i % 3 {
             0 => pair.client.conn.start_kex(),

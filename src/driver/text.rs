@@ -1,0 +1,57 @@
+//! Text from outside made harmless for a terminal or a log.
+
+/// Appends `bytes` with everything that could act escaped: C0, DEL and C1 as `\x1b`, bidirectional controls and line
+/// separators as `\u{202e}`, invalid UTF-8 as U+FFFD. A backslash stays one.
+pub fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    for chunk in bytes.utf8_chunks() {
+        let valid = chunk.valid();
+        let mut plain = 0;
+        for (at, character) in valid.char_indices().filter(|(_, character)| acts(*character)) {
+            out.extend_from_slice(valid.get(plain..at).unwrap_or_default().as_bytes());
+            plain = at + character.len_utf8();
+            let number = u32::from(character);
+            let escaped = if number < 0x100 { format!("\\x{number:02x}") } else { format!("\\u{{{number:x}}}") };
+            out.extend_from_slice(escaped.as_bytes());
+        }
+        out.extend_from_slice(valid.get(plain..).unwrap_or_default().as_bytes());
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+}
+
+/// The same as a text of its own.
+#[must_use]
+pub fn escaped(bytes: &[u8]) -> String {
+    let mut out = Vec::with_capacity(bytes.len());
+    escape(bytes, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The same for a text of several lines, whose ends stay.
+#[must_use]
+pub fn escaped_lines(text: &str) -> String {
+    text.split('\n').map(|line| escaped(line.as_bytes())).collect::<Vec<_>>().join("\n")
+}
+
+const fn acts(character: char) -> bool {
+    matches!(
+        character,
+        '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escaped, escaped_lines};
+
+    #[test]
+    fn t101_what_acts_is_shown_and_what_is_plain_stays() {
+        assert_eq!(escaped("plain ö \\ 日本".as_bytes()), "plain ö \\ 日本");
+        assert_eq!(escaped(b"\x1b]52;c;eA==\x07\t\x7f"), "\\x1b]52;c;eA==\\x07\\x09\\x7f");
+        assert_eq!(escaped("\u{9b}31m\u{202e}a\u{2028}".as_bytes()), "\\x9b31m\\u{202e}a\\u{2028}");
+        assert_eq!(escaped(b"caf\xe9 \xff\xfe."), "caf\u{fffd} \u{fffd}\u{fffd}.");
+        assert_eq!(escaped_lines("a\nb\x07"), "a\nb\\x07");
+    }
+}

@@ -1,0 +1,141 @@
+//! A stream of bytes as lines, borrowed where they lie whole in what was read.
+
+use memchr::memchr;
+
+/// The longest line (bytes, without its end). What is longer is cut here; the next line is whole.
+pub const LINE_MAX: usize = 65_536;
+
+/// A line without its end (LF or CR LF).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// At most [`LINE_MAX`] bytes.
+    pub bytes: &'a [u8],
+    /// Where its first byte stands in the stream.
+    pub offset: u64,
+    /// It was longer.
+    pub cut: bool,
+    /// The stream ended before the line did.
+    pub partial: bool,
+}
+
+/// Splits a stream into lines.
+#[derive(Debug, Default)]
+pub struct LineSplitter {
+    /// The beginning of a line whose end did not come yet, at most [`LINE_MAX`] bytes.
+    held: Vec<u8>,
+    /// Bytes of that line in all.
+    length: u64,
+    /// Where that line begins.
+    offset: u64,
+}
+
+impl LineSplitter {
+    /// For a stream whose next byte stands at `offset`.
+    #[must_use]
+    pub const fn at(offset: u64) -> Self {
+        Self { held: Vec::new(), length: 0, offset }
+    }
+
+    /// Takes more of the stream; `each` gets the lines that end in it.
+    pub fn push(&mut self, mut chunk: &[u8], mut each: impl FnMut(Line<'_>)) {
+        while let Some(end) = memchr(b'\n', chunk) {
+            let (head, rest) = chunk.split_at(end);
+            chunk = rest.get(1..).unwrap_or_default();
+            let length = self.length + head.len() as u64;
+            let bytes = if self.held.is_empty() {
+                head
+            } else {
+                self.hold(head);
+                &self.held
+            };
+            let (bytes, cut) = bounded(bytes, length);
+            each(Line { bytes, offset: self.offset, cut, partial: false });
+            self.held.clear();
+            self.length = 0;
+            self.offset += length + 1;
+        }
+        self.hold(chunk);
+        self.length += chunk.len() as u64;
+    }
+
+    /// The stream has ended: the last line, if its end is missing. What comes next stands at offset 0.
+    pub fn finish(&mut self, each: impl FnOnce(Line<'_>)) {
+        if self.length > 0 {
+            let (bytes, cut) = bounded(&self.held, self.length);
+            each(Line { bytes, offset: self.offset, cut, partial: true });
+        }
+        *self = Self::at(0);
+    }
+
+    fn hold(&mut self, bytes: &[u8]) {
+        let room = (LINE_MAX + 1).saturating_sub(self.held.len()); // one more, for the CR
+        self.held.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+}
+
+/// Takes the CR off, and what is too much.
+fn bounded(bytes: &[u8], length: u64) -> (&[u8], bool) {
+    let whole = bytes.len() as u64 == length;
+    let bytes = if whole { bytes.strip_suffix(b"\r").unwrap_or(bytes) } else { bytes };
+    match bytes.get(..LINE_MAX) {
+        Some(kept) if bytes.len() > LINE_MAX || !whole => (kept, true),
+        _ => (bytes, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINE_MAX, Line, LineSplitter};
+    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
+    fn split(chunks: &[&[u8]]) -> Vec<(Vec<u8>, u64, bool, bool)> {
+        let mut lines = Vec::new();
+        let mut splitter = LineSplitter::default();
+        let mut keep = |l: Line<'_>| lines.push((l.bytes.to_vec(), l.offset, l.cut, l.partial));
+        for chunk in chunks {
+            splitter.push(chunk, &mut keep);
+        }
+        splitter.finish(keep);
+        lines
+    }
+
+    #[test]
+    fn ends_are_taken_off_and_the_last_line_may_lack_one() {
+        let lines = split(&[b"a\nb\r\n\nrest"]);
+        let expected: [(&[u8], u64, bool); 4] = [(b"a", 0, false), (b"b", 2, false), (b"", 5, false), (b"rest", 6, true)];
+        let expected: Vec<_> = expected.map(|(l, o, p)| (l.to_vec(), o, false, p)).into();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn t101_a_line_beyond_the_bound_is_cut_and_the_next_is_whole() {
+        for long in [LINE_MAX + 1, LINE_MAX * 3, 10 << 20] {
+            let stream = [vec![b'x'; long], b"\nnext\n".to_vec()].concat();
+            for step in [7, 4096, stream.len()] {
+                if long > LINE_MAX * 3 && step == 7 {
+                    continue; // the same, slowly
+                }
+                let lines = split(&stream.chunks(step).collect::<Vec<_>>());
+                assert_eq!(lines[0].0.len(), LINE_MAX);
+                assert!(lines[0].2);
+                assert_eq!(lines[1], (b"next".to_vec(), long as u64 + 1, false, false));
+            }
+        }
+        let exact = [vec![b'x'; LINE_MAX], b"\r\n".to_vec()].concat();
+        assert!(!split(&[&exact])[0].2, "a line of just that length is whole");
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_of_the_stream_gives_the_same_lines(
+            stream in prop::collection::vec(prop::sample::select(b"ab\n\r\0\xff".to_vec()), 0..200),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+        ) {
+            let mut at: Vec<usize> = cuts.iter().map(|c| c.index(stream.len() + 1)).collect();
+            at.extend([0, stream.len()]);
+            at.sort_unstable();
+            let chunks: Vec<&[u8]> = at.windows(2).map(|w| &stream[w[0]..w[1]]).collect();
+            prop_assert_eq!(split(&chunks), split(&[&stream]));
+        }
+    }
+}
