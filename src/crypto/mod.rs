@@ -1,0 +1,21 @@
+//! Keys: packet ciphers, key exchange, signatures, hashes, randomness.
+//!
+//! One algorithm a file, in place, by value. This layer does not know which names are negotiated, when a key is taken
+//! into use, or that there is a peer: it is given keys and bytes, and says whether the bytes are authentic.
+//!
+//! What holds a secret is zeroed when dropped, has a redacted `Debug`, and is not `Clone`. The round keys inside `ring`
+//! are the exception: that crate does not wipe them.
+
+mod cipher;
+pub mod hash;
+pub mod kdf;
+pub mod kex;
+mod rng;
+mod seal;
+mod secret;
+pub mod sign;
+
+pub use hash::{Digest, Hash, HashState};
+pub use rng::{Rng, SystemRng};
+pub use seal::{Cipher, Mac, OpeningKey, SealingKey, Unauthentic};
+pub use secret::Secret;
