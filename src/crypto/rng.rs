@@ -78,3 +78,48 @@ fn fill_from_system(out: &mut [u8]) {
         process::abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t39_bytes_are_handed_out_once_and_wiped() {
+        let mut buffer = Buffer { bytes: [0; BUFFER_LEN], left: 0 };
+        let (mut first, mut second) = ([0; BUFFERED_MAX], [0; BUFFERED_MAX]);
+        assert!(buffer.take(&mut first));
+        assert!(buffer.take(&mut second));
+        assert_ne!(first, second);
+        let (left, taken) = buffer.bytes.split_at(buffer.left);
+        assert_eq!((left.len(), taken), (BUFFER_LEN - 2 * BUFFERED_MAX, &[0; 2 * BUFFERED_MAX][..]));
+        assert_ne!(left, [0; BUFFER_LEN - 2 * BUFFERED_MAX]);
+    }
+
+    #[test]
+    fn a_buffer_is_refilled_when_too_little_is_left() {
+        let mut buffer = Buffer { bytes: [0; BUFFER_LEN], left: 0 };
+        let mut out = [0; 7];
+        for _ in 0..BUFFER_LEN / out.len() {
+            assert!(buffer.take(&mut out));
+        }
+        assert_eq!(buffer.left, BUFFER_LEN % out.len());
+        assert!(buffer.take(&mut out));
+        assert_eq!(buffer.left, BUFFER_LEN - out.len());
+        assert!(!buffer.take(&mut [0; BUFFER_LEN + 1]));
+    }
+
+    #[test]
+    fn requests_of_every_length_are_filled() {
+        for len in (1..=BUFFERED_MAX + 2).chain([BUFFER_LEN, 5 * BUFFER_LEN]) {
+            let (mut ones, mut zeros) = (vec![0xff; len], vec![0; len]);
+            // Chance leaves a byte as it was; not in 64 draws.
+            for _ in 0..64 {
+                let mut out = vec![0; len];
+                SystemRng.fill(&mut out);
+                ones.iter_mut().zip(&out).for_each(|(all, b)| *all &= b);
+                zeros.iter_mut().zip(&out).for_each(|(any, b)| *any |= b);
+            }
+            assert!(ones.iter().all(|b| *b != 0xff) && zeros.iter().all(|b| *b != 0), "{len}");
+        }
+    }
+}

@@ -81,39 +81,52 @@ impl fmt::Display for Unauthentic {
 
 impl core::error::Error for Unauthentic {}
 
-/// Seals the packets of one direction. What is large is boxed: an idle connection is small.
-pub enum SealingKey {
+/// Seals the packets of one direction.
+pub type SealingKey = PacketKey<chacha20_poly1305::Sealing>;
+
+/// Opens the packets of one direction.
+pub type OpeningKey = PacketKey<chacha20_poly1305::Opening>;
+
+/// The cipher state of one direction; `C` is the half of ChaCha20-Poly1305, the one cipher whose halves differ. Everything
+/// is boxed: an idle connection is small.
+pub enum PacketKey<C> {
     /// No encryption: before the first key exchange is done.
     Clear,
     /// chacha20-poly1305@openssh.com.
-    ChaCha20Poly1305(Box<chacha20_poly1305::Sealing>),
+    ChaCha20Poly1305(Box<C>),
     /// aes128-gcm@openssh.com or aes256-gcm@openssh.com.
     AesGcm(Box<AesGcm>),
     /// aes256-ctr with a [`Mac`].
     AesCtrHmac(Box<AesCtrHmac>),
 }
 
-impl SealingKey {
+impl<C: chacha20_poly1305::Half> PacketKey<C> {
     /// `None` if a length is not that of the algorithm, or if `mac` is missing or one too many. An AEAD has no `mac` and
     /// an empty `mac_key`.
     #[must_use]
     pub fn new(cipher: Cipher, mac: Option<Mac>, key: &[u8], iv: &[u8], mac_key: &[u8]) -> Option<Self> {
-        check_lengths(cipher, mac, key, iv, mac_key)?;
+        let right = key.len() == cipher.key_len()
+            && iv.len() == cipher.iv_len()
+            && mac.is_none() == cipher.is_aead()
+            && mac_key.len() == mac.map_or(0, Mac::key_len);
+        if !right {
+            return None;
+        }
         match cipher {
-            Cipher::ChaCha20Poly1305 => {
-                chacha20_poly1305::Sealing::new(key).map(Box::new).map(Self::ChaCha20Poly1305)
-            }
+            Cipher::ChaCha20Poly1305 => C::new(key).map(Box::new).map(Self::ChaCha20Poly1305),
             Cipher::Aes128Gcm | Cipher::Aes256Gcm => AesGcm::new(key, iv).map(Box::new).map(Self::AesGcm),
             Cipher::Aes256Ctr => AesCtrHmac::new(mac?, key, iv, mac_key).map(Box::new).map(Self::AesCtrHmac),
         }
     }
+}
 
+impl<C> PacketKey<C> {
     /// What the padded part of a packet is a multiple of: 8 or 16 bytes.
     #[must_use]
     pub const fn block_len(&self) -> usize {
         match self {
             Self::Clear | Self::ChaCha20Poly1305(_) => 8,
-            Self::AesGcm(_) | Self::AesCtrHmac(_) => 16,
+            Self::AesGcm(_) | Self::AesCtrHmac(_) => aes_ctr_hmac::BLOCK_LEN,
         }
     }
 
@@ -138,7 +151,9 @@ impl SealingKey {
             Self::AesCtrHmac(_) => aes_ctr_hmac::TAG_LEN,
         }
     }
+}
 
+impl SealingKey {
     /// Encrypts `packet` in place and writes its tag.
     ///
     /// `packet` has its four bytes of length at least, `tag` has [`Self::tag_len`] bytes. Where that does not hold both
@@ -150,7 +165,6 @@ impl SealingKey {
             Self::AesGcm(key) => key.seal(packet, tag),
             Self::AesCtrHmac(key) => key.seal(sequence_number, packet, tag),
         };
-        debug_assert!(sealed.is_some(), "a packet or tag of a wrong length");
         if sealed.is_none() {
             packet.fill(0);
             tag.fill(0);
@@ -158,62 +172,7 @@ impl SealingKey {
     }
 }
 
-/// Opens the packets of one direction.
-pub enum OpeningKey {
-    /// No encryption: before the first key exchange is done.
-    Clear,
-    /// chacha20-poly1305@openssh.com.
-    ChaCha20Poly1305(Box<chacha20_poly1305::Opening>),
-    /// aes128-gcm@openssh.com or aes256-gcm@openssh.com.
-    AesGcm(Box<AesGcm>),
-    /// aes256-ctr with a [`Mac`].
-    AesCtrHmac(Box<AesCtrHmac>),
-}
-
 impl OpeningKey {
-    /// As [`SealingKey::new`].
-    #[must_use]
-    pub fn new(cipher: Cipher, mac: Option<Mac>, key: &[u8], iv: &[u8], mac_key: &[u8]) -> Option<Self> {
-        check_lengths(cipher, mac, key, iv, mac_key)?;
-        match cipher {
-            Cipher::ChaCha20Poly1305 => {
-                chacha20_poly1305::Opening::new(key).map(Box::new).map(Self::ChaCha20Poly1305)
-            }
-            Cipher::Aes128Gcm | Cipher::Aes256Gcm => AesGcm::new(key, iv).map(Box::new).map(Self::AesGcm),
-            Cipher::Aes256Ctr => AesCtrHmac::new(mac?, key, iv, mac_key).map(Box::new).map(Self::AesCtrHmac),
-        }
-    }
-
-    /// As [`SealingKey::block_len`].
-    #[must_use]
-    pub const fn block_len(&self) -> usize {
-        match self {
-            Self::Clear | Self::ChaCha20Poly1305(_) => 8,
-            Self::AesGcm(_) | Self::AesCtrHmac(_) => 16,
-        }
-    }
-
-    /// As [`SealingKey::unpadded_len`].
-    #[must_use]
-    pub const fn unpadded_len(&self) -> usize {
-        match self {
-            Self::Clear => 0,
-            Self::ChaCha20Poly1305(_) | Self::AesGcm(_) => 4,
-            Self::AesCtrHmac(key) => key.clear_len(),
-        }
-    }
-
-    /// As [`SealingKey::tag_len`].
-    #[must_use]
-    pub const fn tag_len(&self) -> usize {
-        match self {
-            Self::Clear => 0,
-            Self::ChaCha20Poly1305(_) => chacha20_poly1305::TAG_LEN,
-            Self::AesGcm(_) => aes_gcm::TAG_LEN,
-            Self::AesCtrHmac(_) => aes_ctr_hmac::TAG_LEN,
-        }
-    }
-
     /// Bytes that must be there before the length can be read: 4, or a block where the length is encrypted with the rest.
     #[must_use]
     pub const fn first_len(&self) -> usize {
@@ -251,43 +210,26 @@ impl OpeningKey {
     /// [`Self::packet_length`] left behind. Afterwards everything behind the four bytes of the length is plaintext; these
     /// themselves may still be encrypted.
     ///
-    /// After [`Unauthentic`] the contents are unspecified but never plaintext, and the key is of no more use.
+    /// After [`Unauthentic`] all of `sealed` is zero, and the key is of no more use.
     pub fn open_in_place(&mut self, sequence_number: u32, sealed: &mut [u8]) -> Result<(), Unauthentic> {
-        match self {
+        let opened = match self {
             Self::Clear => Ok(()),
             Self::ChaCha20Poly1305(key) => key.open(sequence_number, sealed),
             Self::AesGcm(key) => key.open(sealed),
             Self::AesCtrHmac(key) => key.open(sequence_number, sealed),
-        }
+        };
+        // Not every cipher can check before it decrypts: what it decrypted is not for anyone to see.
+        opened.inspect_err(|_| sealed.fill(0))
     }
 }
 
-fn check_lengths(cipher: Cipher, mac: Option<Mac>, key: &[u8], iv: &[u8], mac_key: &[u8]) -> Option<()> {
-    let right = key.len() == cipher.key_len()
-        && iv.len() == cipher.iv_len()
-        && mac.is_none() == cipher.is_aead()
-        && mac_key.len() == mac.map_or(0, Mac::key_len);
-    right.then_some(())
-}
-
-impl fmt::Debug for SealingKey {
+impl<C> fmt::Debug for PacketKey<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Clear => "SealingKey::Clear",
-            Self::ChaCha20Poly1305(_) => "SealingKey::ChaCha20Poly1305(..)",
-            Self::AesGcm(_) => "SealingKey::AesGcm(..)",
-            Self::AesCtrHmac(_) => "SealingKey::AesCtrHmac(..)",
-        })
-    }
-}
-
-impl fmt::Debug for OpeningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Clear => "OpeningKey::Clear",
-            Self::ChaCha20Poly1305(_) => "OpeningKey::ChaCha20Poly1305(..)",
-            Self::AesGcm(_) => "OpeningKey::AesGcm(..)",
-            Self::AesCtrHmac(_) => "OpeningKey::AesCtrHmac(..)",
+            Self::Clear => "Clear",
+            Self::ChaCha20Poly1305(_) => "ChaCha20Poly1305(..)",
+            Self::AesGcm(_) => "AesGcm(..)",
+            Self::AesCtrHmac(_) => "AesCtrHmac(..)",
         })
     }
 }

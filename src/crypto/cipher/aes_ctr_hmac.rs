@@ -73,7 +73,7 @@ impl AesCtrHmac {
         first.first_chunk().map(|length| u32::from_be_bytes(*length))
     }
 
-    /// What fails under the plain MAC has been decrypted and is zeroed.
+    /// What fails under the plain MAC has been decrypted: the caller wipes it.
     pub(in crate::crypto) fn open(
         &mut self,
         sequence_number: u32,
@@ -81,20 +81,21 @@ impl AesCtrHmac {
     ) -> Result<(), Unauthentic> {
         let (packet, tag) = sealed.split_last_chunk_mut::<TAG_LEN>().ok_or(Unauthentic)?;
         let mac = self.mac(sequence_number);
-        let verify = |packet: &[u8]| mac.chain_update(packet).verify((&*tag).into());
-        let first_len = self.first_len();
-        let rest = packet.get_mut(first_len..).ok_or(Unauthentic)?;
+        // Compared in constant time.
+        let verify = |packet: &[u8]| mac.chain_update(packet).verify((&*tag).into()).map_err(|_| Unauthentic);
         if self.encrypt_then_mac {
-            verify(packet).map_err(|_| Unauthentic)?;
-            let rest = packet.get_mut(first_len..).ok_or(Unauthentic)?;
-            self.cipher.try_apply_keystream(rest).map_err(|_| Unauthentic)
+            verify(packet)?;
+            self.decrypt_rest(packet)
         } else {
-            self.cipher.try_apply_keystream(rest).map_err(|_| Unauthentic)?;
-            verify(packet).map_err(|_| {
-                packet.fill(0);
-                Unauthentic
-            })
+            self.decrypt_rest(packet)?;
+            verify(packet)
         }
+    }
+
+    /// Decrypts what [`Self::packet_length`] has left encrypted.
+    fn decrypt_rest(&mut self, packet: &mut [u8]) -> Result<(), Unauthentic> {
+        let rest = packet.get_mut(self.first_len()..).ok_or(Unauthentic)?;
+        self.cipher.try_apply_keystream(rest).map_err(|_| Unauthentic)
     }
 
     /// A MAC that covers the sequence number so far.

@@ -10,14 +10,22 @@ use crate::crypto::Unauthentic;
 pub(in crate::crypto) const KEY_LEN: usize = ring_openssh::KEY_LEN;
 pub(in crate::crypto) const TAG_LEN: usize = ring_openssh::TAG_LEN;
 
+/// What both halves have in common.
+pub trait Half: Sized {
+    /// `None` if `key` has a wrong length.
+    fn new(key: &[u8]) -> Option<Self>;
+}
+
 /// Seals packets.
 pub struct Sealing(ring_openssh::SealingKey);
 
-impl Sealing {
-    pub(in crate::crypto) fn new(key: &[u8]) -> Option<Self> {
+impl Half for Sealing {
+    fn new(key: &[u8]) -> Option<Self> {
         Some(Self(ring_openssh::SealingKey::new(key.try_into().ok()?)))
     }
+}
 
+impl Sealing {
     /// `None`, with nothing done, if `packet` has no length field or `tag` a wrong length.
     pub(in crate::crypto) fn seal(
         &self,
@@ -34,11 +42,13 @@ impl Sealing {
 /// Opens packets.
 pub struct Opening(ring_openssh::OpeningKey);
 
-impl Opening {
-    pub(in crate::crypto) fn new(key: &[u8]) -> Option<Self> {
+impl Half for Opening {
+    fn new(key: &[u8]) -> Option<Self> {
         Some(Self(ring_openssh::OpeningKey::new(key.try_into().ok()?)))
     }
+}
 
+impl Opening {
     pub(in crate::crypto) fn packet_length(&self, sequence_number: u32, first: [u8; 4]) -> u32 {
         u32::from_be_bytes(self.0.decrypt_packet_length(sequence_number, first))
     }

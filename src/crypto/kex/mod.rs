@@ -8,7 +8,7 @@ mod x25519;
 
 use core::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::Rng;
 use super::hash::Hash;
@@ -81,6 +81,8 @@ impl fmt::Debug for Ephemeral {
 
 /// The shared secret K, encoded as it enters the exchange hash and the key derivation: zeroed on drop, never printed.
 pub struct SharedSecret(Zeroizing<Vec<u8>>);
+
+impl ZeroizeOnDrop for SharedSecret {}
 
 impl SharedSecret {
     /// K as an `mpint`: the number whose big-endian bytes are `magnitude` (RFC 8731 §3.1, RFC 4253 §8).
