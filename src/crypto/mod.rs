@@ -17,5 +17,5 @@ pub mod sign;
 
 pub use hash::{Digest, Hash, HashState};
 pub use rng::{Rng, SystemRng};
-pub use seal::{Cipher, Mac, OpeningKey, SealingKey, Unauthentic};
+pub use seal::{Cipher, Mac, OpeningKey, PacketKey, SealingKey, Unauthentic};
 pub use secret::Secret;

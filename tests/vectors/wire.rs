@@ -99,7 +99,7 @@ fn name_list(block: &Block, v: NameList<'_>, again: &mut Vec<u8>) {
 }
 
 fn magnitude_of(value: &str) -> Vec<u8> {
-    let padding = if value.len() % 2 == 0 { "" } else { "0" };
+    let padding = if value.len().is_multiple_of(2) { "" } else { "0" };
     hex(&format!("{padding}{value}")).unwrap()
 }
 
