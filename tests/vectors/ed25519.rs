@@ -1,5 +1,5 @@
 use strombus::crypto::Secret;
-use strombus::crypto::sign::{PrivateKey, PublicKey, SignatureAlgorithm};
+use strombus::crypto::sign::{KeyError, PrivateKey, PublicKey, SignatureAlgorithm};
 use strombus::wire::Writer;
 
 use crate::reader::{Tally, Verdict, judge};
@@ -20,9 +20,11 @@ fn ed25519() {
             assert_eq!(key.public_key().blob(), strings(&[b"ssh-ed25519", &block.hex("PUBLIC")]), "{block}");
             assert_eq!(key.sign(algorithm, &message).as_ref(), Ok(&signature_blob), "{block}");
         }
-        let Ok(key) = PublicKey::from_blob(&strings(&[b"ssh-ed25519", &block.hex("PUBLIC")])) else {
-            return Verdict::Refused;
-        };
+        let key = PublicKey::from_blob(&strings(&[b"ssh-ed25519", &block.hex("PUBLIC")]));
+        let reason = block.get("REASON").unwrap_or_default();
+        let no_key = reason.starts_with("non-canonical") || reason == "not-on-curve-y=2";
+        assert_eq!(key == Err(KeyError::NotAKey), no_key, "{block}");
+        let Ok(key) = key else { return Verdict::Refused };
         match key.verify(algorithm, &message, &signature_blob) {
             Ok(_) => Verdict::Accepted,
             Err(_) => Verdict::Refused,
