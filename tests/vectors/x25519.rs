@@ -3,7 +3,7 @@ use strombus::crypto::kex::{BadPublicValue, Method};
 use crate::Given;
 use crate::reader::{Tally, Verdict, judge};
 
-/// The block of 1,000,000 turns takes most of a minute: it is passed over unless STROMBUS_LONG_VECTORS is set.
+/// The block of 1,000,000 turns takes minutes: it is passed over unless STROMBUS_LONG_VECTORS is set.
 #[test]
 fn x25519() {
     let long = std::env::var_os("STROMBUS_LONG_VECTORS").is_some();
