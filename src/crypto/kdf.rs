@@ -1,29 +1,28 @@
-//! Derivation of keys from an exchange (RFC 4253 §7.2).
+//! Keys from a key exchange (RFC 4253 §7.2).
+//!
+//! It does not know what a key is for, nor how many are needed.
 
-use super::hash::{Digest, Hash, HashState};
+use zeroize::Zeroize;
+
+use super::hash::Hash;
 use super::kex::SharedSecret;
 
-/// Fills `out` with the key that `letter` names: HASH(K ‖ H ‖ letter ‖ session_id), and as much more by
-/// HASH(K ‖ H ‖ all so far) as `out` takes.
+/// Fills `out` with HASH(K ‖ H ‖ `letter` ‖ `session_id`) and, where that is not enough, with HASH(K ‖ H ‖ all that came
+/// before), as often as needed. `h` is the exchange hash; `letter` is one of `b'A'` to `b'F'`. It cannot fail, whatever
+/// the length.
 pub fn derive(hash: Hash, k: &SharedSecret, h: &[u8], letter: u8, session_id: &[u8], out: &mut [u8]) {
-    let mut so_far = HashState::new(hash);
+    let mut so_far = hash.start();
     so_far.update(k.encoded());
     so_far.update(h);
-    let mut block = so_far.clone();
-    block.update(&[letter]);
-    block.update(session_id);
-    let mut block = block.finish();
-    let mut rest = out;
-    while !rest.is_empty() {
-        rest = give(rest, &block);
-        so_far.update(block.as_bytes());
-        block = so_far.clone().finish();
+    for (i, part) in out.chunks_mut(hash.digest_len()).enumerate() {
+        let mut state = so_far.clone();
+        if i == 0 {
+            state.update(&[letter]);
+            state.update(session_id);
+        }
+        let mut digest = state.finish();
+        so_far.update(digest.as_bytes());
+        part.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
+        digest.zeroize();
     }
-}
-
-fn give<'o>(out: &'o mut [u8], block: &Digest) -> &'o mut [u8] {
-    let bytes = block.as_bytes();
-    let (now, rest) = out.split_at_mut(bytes.len().min(out.len()));
-    now.copy_from_slice(bytes.get(..now.len()).unwrap_or_default());
-    rest
 }

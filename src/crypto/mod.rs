@@ -1,7 +1,10 @@
-//! Keys: one algorithm a file, in place.
+//! Keys: packet ciphers, key exchange, signatures, hashes, randomness.
 //!
-//! It knows keys, tags and signatures, and the wire form of keys and signatures. It does not know which algorithm was
-//! negotiated, where packets come from, or that there is a connection.
+//! One algorithm a file, in place, by value. This layer does not know which names are negotiated, when a key is taken
+//! into use, or that there is a peer: it is given keys and bytes, and says whether the bytes are authentic.
+//!
+//! What holds a secret is zeroed when dropped, has a redacted `Debug`, and is not `Clone`. The round keys inside `ring`
+//! are the exception: that crate does not wipe them.
 
 mod cipher;
 pub mod hash;
@@ -12,6 +15,7 @@ mod seal;
 mod secret;
 pub mod sign;
 
+pub use hash::{Digest, Hash, HashState};
 pub use rng::{Rng, SystemRng};
-pub use seal::{Cipher, Mac, OpeningKey, SealingKey, Unauthentic};
+pub use seal::{Cipher, Mac, OpeningKey, PacketKey, SealingKey, Unauthentic};
 pub use secret::Secret;

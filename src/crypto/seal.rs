@@ -1,192 +1,179 @@
-//! Keys that seal and open whole packets in place (RFC 4253 §6).
+//! Sealing and opening of packets, in place, the same calls for every cipher (RFC 4253 §6).
 //!
-//! `packet` is `packet_length ‖ padding_length ‖ payload ‖ padding`. One key serves one direction. It does not know when it
-//! comes into use, nor what a payload is.
+//! `packet` is `packet_length ‖ padding_length ‖ payload ‖ padding`, `sealed` is a packet with its tag behind it. Nothing
+//! here allocates. It does not know how a packet is padded or how long one may be, nor when keys change.
 
-use super::cipher::{aes_ctr_hmac, aes_gcm, chacha20_poly1305};
 use core::fmt;
 
-/// A packet is not what was sealed; there is no more to say of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unauthentic;
+use super::cipher::aes_ctr_hmac::{self, AesCtrHmac};
+use super::cipher::aes_gcm::{self, AesGcm};
+use super::cipher::chacha20_poly1305;
 
-/// A cipher.
+/// A packet cipher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cipher {
-    /// ChaCha20 and Poly1305 as OpenSSH puts them together.
+    /// chacha20-poly1305@openssh.com.
     ChaCha20Poly1305,
-    /// AES-GCM with 128 bits (RFC 5647).
+    /// aes128-gcm@openssh.com.
     Aes128Gcm,
-    /// AES-GCM with 256 bits (RFC 5647).
+    /// aes256-gcm@openssh.com.
     Aes256Gcm,
-    /// AES in counter mode with 256 bits (RFC 4344 §4).
+    /// aes256-ctr, which needs a [`Mac`].
     Aes256Ctr,
 }
 
 impl Cipher {
-    /// Bytes of key.
+    /// Bytes of the key.
     #[must_use]
     pub const fn key_len(self) -> usize {
         match self {
-            Self::ChaCha20Poly1305 => 64,
+            Self::ChaCha20Poly1305 => chacha20_poly1305::KEY_LEN,
             Self::Aes128Gcm => 16,
             Self::Aes256Gcm | Self::Aes256Ctr => 32,
         }
     }
 
-    /// Bytes of initial IV.
+    /// Bytes of the initial IV.
     #[must_use]
     pub const fn iv_len(self) -> usize {
         match self {
             Self::ChaCha20Poly1305 => 0,
-            Self::Aes128Gcm | Self::Aes256Gcm => 12,
-            Self::Aes256Ctr => 16,
+            Self::Aes128Gcm | Self::Aes256Gcm => aes_gcm::IV_LEN,
+            Self::Aes256Ctr => aes_ctr_hmac::BLOCK_LEN,
         }
     }
 
-    /// Whether it authenticates what it encrypts, so that it needs no MAC.
+    /// Whether it authenticates by itself and takes no [`Mac`].
     #[must_use]
     pub const fn is_aead(self) -> bool {
-        match self {
-            Self::ChaCha20Poly1305 | Self::Aes128Gcm | Self::Aes256Gcm => true,
-            Self::Aes256Ctr => false,
-        }
+        !matches!(self, Self::Aes256Ctr)
     }
 }
 
-/// A MAC for a cipher that needs one.
+/// A message authentication code beside a cipher that has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mac {
-    /// HMAC-SHA-256 over the plaintext (RFC 6668).
+    /// hmac-sha2-256: over the plaintext.
     HmacSha256,
-    /// HMAC-SHA-256 over the ciphertext, the length in clear (OpenSSH's PROTOCOL §1.5).
+    /// hmac-sha2-256-etm@openssh.com: over the ciphertext.
     HmacSha256Etm,
 }
 
 impl Mac {
-    /// Bytes of key.
+    /// Bytes of the key.
     #[must_use]
     pub const fn key_len(self) -> usize {
         match self {
             Self::HmacSha256 | Self::HmacSha256Etm => 32,
         }
     }
+}
 
-    /// Whether it is over the ciphertext.
-    pub(super) const fn is_etm(self) -> bool {
-        match self {
-            Self::HmacSha256 => false,
-            Self::HmacSha256Etm => true,
+/// A packet is not what the peer sealed. There is no detail: one would help only an attacker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unauthentic;
+
+impl fmt::Display for Unauthentic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("packet is not authentic")
+    }
+}
+
+impl core::error::Error for Unauthentic {}
+
+/// Seals the packets of one direction.
+pub type SealingKey = PacketKey<chacha20_poly1305::Sealing>;
+
+/// Opens the packets of one direction.
+pub type OpeningKey = PacketKey<chacha20_poly1305::Opening>;
+
+/// The cipher state of one direction; `C` is the half of ChaCha20-Poly1305, the one cipher whose halves differ. Everything
+/// is boxed: an idle connection is small.
+pub enum PacketKey<C> {
+    /// No encryption: before the first key exchange is done.
+    Clear,
+    /// chacha20-poly1305@openssh.com.
+    ChaCha20Poly1305(Box<C>),
+    /// aes128-gcm@openssh.com or aes256-gcm@openssh.com.
+    AesGcm(Box<AesGcm>),
+    /// aes256-ctr with a [`Mac`].
+    AesCtrHmac(Box<AesCtrHmac>),
+}
+
+impl<C: chacha20_poly1305::Half> PacketKey<C> {
+    /// `None` if a length is not that of the algorithm, or if `mac` is missing or one too many. An AEAD has no `mac` and
+    /// an empty `mac_key`.
+    #[must_use]
+    pub fn new(cipher: Cipher, mac: Option<Mac>, key: &[u8], iv: &[u8], mac_key: &[u8]) -> Option<Self> {
+        let right = key.len() == cipher.key_len()
+            && iv.len() == cipher.iv_len()
+            && mac.is_none() == cipher.is_aead()
+            && mac_key.len() == mac.map_or(0, Mac::key_len);
+        if !right {
+            return None;
+        }
+        match cipher {
+            Cipher::ChaCha20Poly1305 => C::new(key).map(Box::new).map(Self::ChaCha20Poly1305),
+            Cipher::Aes128Gcm | Cipher::Aes256Gcm => AesGcm::new(key, iv).map(Box::new).map(Self::AesGcm),
+            Cipher::Aes256Ctr => AesCtrHmac::new(mac?, key, iv, mac_key).map(Box::new).map(Self::AesCtrHmac),
         }
     }
 }
 
-/// What both directions share: the sizes that framing needs.
-macro_rules! sizes {
-    () => {
-        /// What the padded part is a multiple of (bytes).
-        #[must_use]
-        pub const fn block_len(&self) -> usize {
-            match self {
-                Self::Clear | Self::ChaCha20Poly1305(_) => 8,
-                Self::AesGcm(_) | Self::AesCtrHmac(_) => 16,
-            }
+impl<C> PacketKey<C> {
+    /// What the padded part of a packet is a multiple of: 8 or 16 bytes.
+    #[must_use]
+    pub const fn block_len(&self) -> usize {
+        match self {
+            Self::Clear | Self::ChaCha20Poly1305(_) => 8,
+            Self::AesGcm(_) | Self::AesCtrHmac(_) => aes_ctr_hmac::BLOCK_LEN,
         }
+    }
 
-        /// Bytes at the beginning that are not part of that: 4 where `packet_length` is not encrypted with the rest.
-        #[must_use]
-        pub const fn unpadded_len(&self) -> usize {
-            match self {
-                Self::Clear => 0,
-                Self::ChaCha20Poly1305(_) | Self::AesGcm(_) => 4,
-                Self::AesCtrHmac(key) => {
-                    if key.is_etm() {
-                        4
-                    } else {
-                        0
-                    }
-                }
-            }
+    /// Bytes at the start of a packet that are not part of what is padded: 4 where `packet_length` is not encrypted with
+    /// the rest, otherwise 0.
+    #[must_use]
+    pub const fn unpadded_len(&self) -> usize {
+        match self {
+            Self::Clear => 0,
+            Self::ChaCha20Poly1305(_) | Self::AesGcm(_) => 4,
+            Self::AesCtrHmac(key) => key.clear_len(),
         }
+    }
 
-        /// Bytes after the packet.
-        #[must_use]
-        pub const fn tag_len(&self) -> usize {
-            match self {
-                Self::Clear => 0,
-                Self::ChaCha20Poly1305(_) | Self::AesGcm(_) => 16,
-                Self::AesCtrHmac(_) => aes_ctr_hmac::TAG_LEN,
-            }
+    /// Bytes of the tag or MAC behind a packet.
+    #[must_use]
+    pub const fn tag_len(&self) -> usize {
+        match self {
+            Self::Clear => 0,
+            Self::ChaCha20Poly1305(_) => chacha20_poly1305::TAG_LEN,
+            Self::AesGcm(_) => aes_gcm::TAG_LEN,
+            Self::AesCtrHmac(_) => aes_ctr_hmac::TAG_LEN,
         }
-    };
-}
-
-/// Seals the packets of one direction.
-pub enum SealingKey {
-    /// No keys yet.
-    Clear,
-    /// `chacha20-poly1305@openssh.com`.
-    ChaCha20Poly1305(Box<chacha20_poly1305::Sealing>),
-    /// `aes128-gcm@openssh.com` and `aes256-gcm@openssh.com`.
-    AesGcm(Box<aes_gcm::Key>),
-    /// `aes256-ctr` with a MAC.
-    AesCtrHmac(Box<aes_ctr_hmac::Key>),
+    }
 }
 
 impl SealingKey {
-    sizes!();
-
-    /// `None` if a length is wrong, or the MAC is missing.
-    #[must_use]
-    pub fn new(cipher: Cipher, mac: Option<Mac>, key: &[u8], iv: &[u8], mac_key: &[u8]) -> Option<Self> {
-        Some(match cipher {
-            Cipher::ChaCha20Poly1305 => Self::ChaCha20Poly1305(Box::new(chacha20_poly1305::sealing(key)?)),
-            Cipher::Aes128Gcm | Cipher::Aes256Gcm => {
-                Self::AesGcm(Box::new(aes_gcm::Key::new(cipher, key, iv)?))
-            }
-            Cipher::Aes256Ctr => Self::AesCtrHmac(Box::new(aes_ctr_hmac::Key::new(key, iv, mac?, mac_key)?)),
-        })
-    }
-
-    /// Encrypts `packet` where it stands and fills `tag`, which is [`tag_len`](Self::tag_len) long.
+    /// Encrypts `packet` in place and writes its tag.
+    ///
+    /// `packet` has its four bytes of length at least, `tag` has [`Self::tag_len`] bytes. Where that does not hold both
+    /// are zeroed: nothing leaves in clear by a mistake of the caller's, and no peer takes it.
     pub fn seal_in_place(&mut self, sequence_number: u32, packet: &mut [u8], tag: &mut [u8]) {
-        match self {
-            Self::Clear => {}
-            Self::ChaCha20Poly1305(key) => chacha20_poly1305::seal(key, sequence_number, packet, tag),
+        let sealed = match self {
+            Self::Clear => Some(()),
+            Self::ChaCha20Poly1305(key) => key.seal(sequence_number, packet, tag),
             Self::AesGcm(key) => key.seal(packet, tag),
             Self::AesCtrHmac(key) => key.seal(sequence_number, packet, tag),
+        };
+        if sealed.is_none() {
+            packet.fill(0);
+            tag.fill(0);
         }
     }
 }
 
-/// Opens the packets of the other direction.
-pub enum OpeningKey {
-    /// No keys yet.
-    Clear,
-    /// `chacha20-poly1305@openssh.com`.
-    ChaCha20Poly1305(Box<chacha20_poly1305::Opening>),
-    /// `aes128-gcm@openssh.com` and `aes256-gcm@openssh.com`.
-    AesGcm(Box<aes_gcm::Key>),
-    /// `aes256-ctr` with a MAC.
-    AesCtrHmac(Box<aes_ctr_hmac::Key>),
-}
-
 impl OpeningKey {
-    sizes!();
-
-    /// `None` if a length is wrong, or the MAC is missing.
-    #[must_use]
-    pub fn new(cipher: Cipher, mac: Option<Mac>, key: &[u8], iv: &[u8], mac_key: &[u8]) -> Option<Self> {
-        Some(match cipher {
-            Cipher::ChaCha20Poly1305 => Self::ChaCha20Poly1305(Box::new(chacha20_poly1305::opening(key)?)),
-            Cipher::Aes128Gcm | Cipher::Aes256Gcm => {
-                Self::AesGcm(Box::new(aes_gcm::Key::new(cipher, key, iv)?))
-            }
-            Cipher::Aes256Ctr => Self::AesCtrHmac(Box::new(aes_ctr_hmac::Key::new(key, iv, mac?, mac_key)?)),
-        })
-    }
-
-    /// Bytes that must be there before the length can be read.
+    /// Bytes that must be there before the length can be read: 4, or a block where the length is encrypted with the rest.
     #[must_use]
     pub const fn first_len(&self) -> usize {
         match self {
@@ -195,49 +182,54 @@ impl OpeningKey {
         }
     }
 
-    /// Whether a wrong length may show at once. False where the length is decrypted before anything is authenticated and
-    /// with the payload's own key stream (RFC 4253 §6.4 with a cipher that is no AEAD).
+    /// Whether a wrong length must not show where it was found: true for encrypt-and-MAC, whose length is a decryption of
+    /// bytes that an attacker chose from the stream (CVE-2008-5161). The caller then reads on to the longest packet
+    /// before it fails, and fails as for a wrong tag.
     #[must_use]
-    pub const fn may_report_length(&self) -> bool {
+    pub const fn hides_bad_length(&self) -> bool {
         match self {
-            Self::Clear | Self::ChaCha20Poly1305(_) | Self::AesGcm(_) => true,
-            Self::AesCtrHmac(key) => key.is_etm(),
+            Self::Clear | Self::ChaCha20Poly1305(_) | Self::AesGcm(_) => false,
+            Self::AesCtrHmac(key) => key.clear_len() == 0,
         }
     }
 
-    /// Reads `packet_length` from the first [`first_len`](Self::first_len) bytes; once a packet. It is not authentic yet.
+    /// The `packet_length` of the next packet, not authentic yet: the caller bounds it. Called once a packet with its
+    /// first [`Self::first_len`] bytes, which may be decrypted in place. Where there are fewer, 0, which no packet has.
     pub fn packet_length(&mut self, sequence_number: u32, first: &mut [u8]) -> u32 {
-        let length = |first: &[u8]| first.first_chunk().map_or(0, |b| u32::from_be_bytes(*b));
-        match self {
-            Self::Clear | Self::AesGcm(_) => length(first),
-            Self::ChaCha20Poly1305(key) => chacha20_poly1305::packet_length(key, sequence_number, first),
-            Self::AesCtrHmac(key) => {
-                key.open_first(first);
-                length(first)
+        let length = match self {
+            Self::Clear | Self::AesGcm(_) => first.first_chunk().map(|length| u32::from_be_bytes(*length)),
+            Self::ChaCha20Poly1305(key) => {
+                first.first_chunk().map(|length| key.packet_length(sequence_number, *length))
             }
-        }
+            Self::AesCtrHmac(key) => key.packet_length(first),
+        };
+        length.unwrap_or(0)
     }
 
-    /// Checks and decrypts `sealed`, the packet and its tag; it begins with what [`packet_length`](Self::packet_length)
-    /// left there. On an error nothing of it may be used.
+    /// Checks and decrypts a packet in place. `sealed` is all of it with its tag; it begins with the bytes that
+    /// [`Self::packet_length`] left behind. Afterwards everything behind the four bytes of the length is plaintext; these
+    /// themselves may still be encrypted.
+    ///
+    /// After [`Unauthentic`] all of `sealed` is zero, and the key is of no more use.
     pub fn open_in_place(&mut self, sequence_number: u32, sealed: &mut [u8]) -> Result<(), Unauthentic> {
-        match self {
+        let opened = match self {
             Self::Clear => Ok(()),
-            Self::ChaCha20Poly1305(key) => chacha20_poly1305::open(key, sequence_number, sealed),
+            Self::ChaCha20Poly1305(key) => key.open(sequence_number, sealed),
             Self::AesGcm(key) => key.open(sealed),
             Self::AesCtrHmac(key) => key.open(sequence_number, sealed),
-        }
+        };
+        // Not every cipher can check before it decrypts: what it decrypted is not for anyone to see.
+        opened.inspect_err(|_| sealed.fill(0))
     }
 }
 
-impl fmt::Debug for SealingKey {
+impl<C> fmt::Debug for PacketKey<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealingKey(..)")
-    }
-}
-
-impl fmt::Debug for OpeningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OpeningKey(..)")
+        f.write_str(match self {
+            Self::Clear => "Clear",
+            Self::ChaCha20Poly1305(_) => "ChaCha20Poly1305(..)",
+            Self::AesGcm(_) => "AesGcm(..)",
+            Self::AesCtrHmac(_) => "AesCtrHmac(..)",
+        })
     }
 }

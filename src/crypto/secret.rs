@@ -1,29 +1,34 @@
-//! Bytes that must not be seen, and are wiped when they are no longer needed.
+//! Secret bytes of a fixed length.
+//!
+//! It does not know what the bytes are for.
 
 use core::fmt;
+
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// `N` secret bytes: wiped on drop, redacted in `Debug`, compared in constant time, never copied by accident.
+/// `N` secret bytes: zeroed on drop, compared in constant time, never printed, not `Clone`.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Secret<const N: usize>([u8; N]);
 
 impl<const N: usize> Secret<N> {
-    /// Takes the bytes over. The caller's copy is the caller's to wipe.
+    /// Takes the bytes over. An array that the caller keeps is his to wipe.
     #[must_use]
     pub const fn new(bytes: [u8; N]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// Secret bytes straight from `rng`.
+    pub fn random(rng: &mut dyn super::Rng) -> Self {
+        let mut secret = Self([0; N]);
+        rng.fill(&mut secret.0);
+        secret
+    }
+
+    /// The bytes. Whoever copies them wipes the copy.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; N] {
         &self.0
-    }
-
-    /// The bytes, to be filled.
-    pub const fn as_bytes_mut(&mut self) -> &mut [u8; N] {
-        &mut self.0
     }
 }
 
@@ -37,6 +42,6 @@ impl<const N: usize> Eq for Secret<N> {}
 
 impl<const N: usize> fmt::Debug for Secret<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secret<{N}>(..)")
+        f.write_str("Secret(..)")
     }
 }

@@ -25,9 +25,9 @@ mod peer;
 mod pool;
 pub mod stdio;
 #[cfg(feature = "programs")]
-pub mod text;
-#[cfg(feature = "programs")]
 pub mod terminal;
+#[cfg(feature = "programs")]
+pub mod text;
 
 pub use application::{Application, Context, PeerId, Peers, Source, SourceId};
 pub use connect::connect;

@@ -10,7 +10,8 @@ pub fn escape(bytes: &[u8], out: &mut Vec<u8>) {
             out.extend_from_slice(valid.get(plain..at).unwrap_or_default().as_bytes());
             plain = at + character.len_utf8();
             let number = u32::from(character);
-            let escaped = if number < 0x100 { format!("\\x{number:02x}") } else { format!("\\u{{{number:x}}}") };
+            let escaped =
+                if number < 0x100 { format!("\\x{number:02x}") } else { format!("\\u{{{number:x}}}") };
             out.extend_from_slice(escaped.as_bytes());
         }
         out.extend_from_slice(valid.get(plain..).unwrap_or_default().as_bytes());

@@ -112,7 +112,7 @@ impl Verdict<'_> {
 ///
 /// Fails if a line may revoke the key and cannot be read; such a failure is a refusal.
 pub fn lookup<'a>(files: &[File<'a>], host: &Host, key: &PublicKey) -> Result<Verdict<'a>, UnreadableLine> {
-    let blob = key.to_blob();
+    let blob = key.blob();
     let mut verdict = Verdict::Unknown;
     for line in lines(files) {
         let found = line.judge(host, key.key_type(), &blob).map_err(|fault| line.unreadable(fault))?;
@@ -145,7 +145,7 @@ pub fn key_types<'a>(files: &[File<'a>], host: &Host) -> Vec<&'a str> {
 #[must_use]
 pub fn line_to_append(contents: &[u8], host: &Host, key: &PublicKey) -> String {
     let end = if matches!(contents, [] | [.., b'\n']) { "" } else { "\n" };
-    format!("{end}{} {} {}\n", host.0, key.key_type(), Base64::encode_string(&key.to_blob()))
+    format!("{end}{} {} {}\n", host.0, key.key_type(), Base64::encode_string(&key.blob()))
 }
 
 /// Every line that is neither empty nor a comment.

@@ -92,7 +92,7 @@ pub(super) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
 /// Writes `type base64`, with a comment if it is not empty; no end of line.
 pub(super) fn key_text(key: &PublicKey, comment: &str) -> Result<String, BadComment> {
     check_comment(comment)?;
-    let blob = Base64::encode_string(&key.to_blob());
+    let blob = Base64::encode_string(&key.blob());
     let space = if comment.is_empty() { "" } else { " " };
     Ok(format!("{} {blob}{space}{comment}", key.key_type()))
 }

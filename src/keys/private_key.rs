@@ -11,8 +11,8 @@ use core::fmt;
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use crate::crypto::Rng;
 use crate::crypto::sign::PrivateKey;
+use crate::crypto::{Rng, Secret};
 use crate::wire::{DecodeError, Reader, Writer};
 
 use super::line::{self, BadComment};
@@ -62,7 +62,7 @@ pub fn write(key: &PrivateKey, comment: &str, rng: &mut dyn Rng) -> Result<Zeroi
     let mut check = [0; 4];
     rng.fill(&mut check);
     // A buffer that grows would leave copies of the key behind: these hold everything from the start.
-    let public = key.public_key().to_blob();
+    let public = key.public_key().blob();
     let mut private = Zeroizing::new(Vec::with_capacity(PRIVATE_FIELDS_MAX + comment.len()));
     let mut writer = Writer::new(&mut private);
     writer.bytes(&check);
@@ -102,7 +102,7 @@ fn parse_private_section(public: &[u8], private: &[u8]) -> Result<PrivateKeyFile
         return Err(Malformed::PublicKey.into());
     }
     let key = parse_private_fields(key_type, &mut reader)?;
-    if key.public_key().to_blob() != public {
+    if key.public_key().blob() != public {
         return Err(Malformed::PublicKey.into());
     }
     let comment = String::from_utf8_lossy(reader.string()?).into_owned();
@@ -121,8 +121,8 @@ fn parse_private_fields(key_type: &[u8], reader: &mut Reader<'_>) -> Result<Priv
             let public: &[u8; 32] = reader.string()?.try_into().map_err(|_| Malformed::KeyFields)?;
             let pair: &[u8; 64] = reader.string()?.try_into().map_err(|_| Malformed::KeyFields)?;
             let (seed, public_again) = pair.split_first_chunk::<32>().ok_or(Malformed::KeyFields)?;
-            let key = PrivateKey::from_ed25519_seed(seed);
-            if public != public_again || !key.public_key().to_blob().ends_with(public) {
+            let key = PrivateKey::ed25519_from_seed(&Secret::new(*seed));
+            if public != public_again || !key.public_key().blob().ends_with(public) {
                 return Err(Malformed::PublicKey.into());
             }
             Ok(key)
@@ -138,7 +138,7 @@ fn write_private_fields(key: &PrivateKey, writer: &mut Writer<'_>) {
     writer.string(key.public_key().key_type().as_bytes());
     match key {
         PrivateKey::Ed25519(key) => {
-            let public = key.public();
+            let public = key.public_key();
             let mut pair = Zeroizing::new([0; 64]);
             let (seed_half, public_half) = pair.split_at_mut(32);
             seed_half.copy_from_slice(key.seed());

@@ -1,7 +1,7 @@
 //! A client and a server in memory: no sockets, no clock, no chance.
 
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
-use crate::crypto::sign::PrivateKey;
+use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use crate::crypto::{Rng, hash};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
 use crate::userauth::{
@@ -32,7 +32,7 @@ impl SeededRng {
 impl Rng for SeededRng {
     fn fill(&mut self, out: &mut [u8]) {
         for block in out.chunks_mut(32) {
-            let mut state = hash::HashState::new(hash::Hash::Sha256);
+            let mut state = hash::Hash::Sha256.start();
             state.update(&self.seed.to_be_bytes());
             state.update(&self.counter.to_be_bytes());
             self.counter += 1;
@@ -196,11 +196,11 @@ pub(crate) struct Pair {
 }
 
 pub(crate) fn user_key() -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng::new(7)))
+    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(7)))
 }
 
 pub(crate) fn host_key() -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng::new(8)))
+    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(8)))
 }
 
 /// What a test changes.

@@ -71,10 +71,10 @@ impl RecvPath {
                 let Some(first) = input.unread_mut().get_mut(..self.key.first_len()) else { return Ok(None) };
                 let length = self.key.packet_length(self.sequence_number, first) as usize;
                 if !self.is_sound(length) {
-                    if self.key.may_report_length() {
-                        return Err(PACKET_LENGTH.into());
+                    if self.key.hides_bad_length() {
+                        return self.swallow(PACKET_LENGTH_MAX, input);
                     }
-                    return self.swallow(PACKET_LENGTH_MAX, input);
+                    return Err(PACKET_LENGTH.into());
                 }
                 *self.packet_length.insert(length)
             }

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::kex::{ExchangeHash, KexNext};
 use super::rekey::RekeyLimit;
 use super::{Link, Ticket};
-use crate::crypto::sign::{PrivateKey, PublicKey};
+use crate::crypto::sign::{PrivateKey, PublicKey, SignatureVerified};
 use crate::wire::number::Sender;
 use core::time::Duration;
 use std::sync::Arc;
@@ -62,8 +62,10 @@ pub struct ServerConfig {
 /// show the same key.
 #[derive(Debug)]
 pub struct HostKey<'b> {
-    /// The key, whose signature over this exchange holds.
+    /// The key.
     pub key: PublicKey,
+    /// The proof that it signed this exchange.
+    pub proof: SignatureVerified,
     /// K_S: the key as on the wire.
     pub k_s: &'b [u8],
     /// For [`accept_host_key`](crate::connection::Connection::accept_host_key) or

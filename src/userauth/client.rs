@@ -169,7 +169,7 @@ impl ClientUserauth {
         let mut w = Writer::new(&mut fields);
         w.boolean(false);
         w.string(algorithm.name().as_bytes());
-        w.string(&key.public_key().to_blob());
+        w.string(&key.public_key().blob());
         self.request(transport, PUBLICKEY, &fields);
         self.state = State::Query(key, algorithm);
         Ok(())
@@ -206,14 +206,13 @@ impl ClientUserauth {
         algorithm: SignatureAlgorithm,
     ) -> Result<Outcome<ClientUserauthEvent<'b>>, Error> {
         let ok = UserauthPkOk::from_payload(payload)?;
-        let blob = key.public_key().to_blob();
+        let blob = key.public_key().blob();
         let name = algorithm.name();
         if ok.public_key_algorithm_name != name.as_bytes() || ok.public_key_blob != blob {
             return Err(UNASKED_ANSWER.into());
         }
         let data = signed_data(transport.session_id(), self.user_name.as_bytes(), name, &blob);
-        let mut signature = Vec::new();
-        key.sign(algorithm, &data, &mut signature);
+        let signature = key.sign(algorithm, &data).map_err(|_| Error::Failed)?;
         let mut fields = signed_fields(name, &blob);
         Writer::new(&mut fields).string(&signature);
         self.request(transport, PUBLICKEY, &fields);

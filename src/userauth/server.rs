@@ -208,7 +208,7 @@ impl ServerUserauth {
     ) -> Result<Outcome<CredentialEvent<'b>>, Error> {
         let fields = PublickeyFields::decode(request.method_fields)?;
         // A name that is not known costs nothing more; nor does a key that cannot be read end the connection.
-        let Some(algorithm) = SignatureAlgorithm::from_name(fields.public_key_algorithm_name) else {
+        let Some(algorithm) = algorithm(fields.public_key_algorithm_name) else {
             return self.fail(transport);
         };
         let Ok(key) = PublicKey::from_blob(fields.public_key_blob) else { return self.fail(transport) };
@@ -287,7 +287,7 @@ impl ServerUserauth {
             Pending::Query { algorithm, key } => {
                 transport.send(&UserauthPkOk {
                     public_key_algorithm_name: algorithm.name().as_bytes(),
-                    public_key_blob: &key.to_blob(),
+                    public_key_blob: &key.blob(),
                 });
                 Ok(None)
             }
@@ -323,4 +323,8 @@ fn ask<'b>(
     transport: &mut Transport<Server>,
 ) -> Outcome<CredentialEvent<'b>> {
     Outcome::Event(CredentialEvent { user_name, credential, ticket: transport.tickets().issue() })
+}
+
+fn algorithm(name: &[u8]) -> Option<SignatureAlgorithm> {
+    SignatureAlgorithm::from_name(core::str::from_utf8(name).ok()?)
 }

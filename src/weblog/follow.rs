@@ -41,7 +41,7 @@ pub enum Start {
 
 /// One file that is being read.
 #[derive(Debug)]
-struct Open {
+struct Reading {
     file: File,
     identity: (u64, u64),
     offset: u64,
@@ -57,9 +57,9 @@ pub struct Follower {
     path: PathBuf,
     inotify: Inotify,
     watched: bool,
-    current: Option<Open>,
+    current: Option<Reading>,
     /// Rotated away and still read, the oldest first.
-    old: Vec<Open>,
+    old: Vec<Reading>,
     chunk: Vec<u8>,
 }
 
@@ -87,7 +87,7 @@ impl Follower {
             chunk: vec![0; READ_MAX],
         };
         own.watch();
-        own.current = match Open::open(path) {
+        own.current = match Reading::of(path) {
             Ok(open) => Some(open),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -110,7 +110,8 @@ impl Follower {
             Some(directory) if !directory.as_os_str().is_empty() => directory,
             _ => Path::new("."),
         };
-        let mask = WatchMask::MODIFY | WatchMask::CREATE | WatchMask::MOVE | WatchMask::DELETE | WatchMask::ONLYDIR;
+        let mask =
+            WatchMask::MODIFY | WatchMask::CREATE | WatchMask::MOVE | WatchMask::DELETE | WatchMask::ONLYDIR;
         self.watched = self.watched || self.inotify.watches().add(directory, mask).is_ok();
     }
 
@@ -155,7 +156,7 @@ impl Follower {
         if self.current.as_ref().is_some_and(|current| current.identity == identity) {
             return Ok(false);
         }
-        match Open::open(&self.path) {
+        match Reading::of(&self.path) {
             Ok(next) => {
                 self.old.extend(self.current.replace(next));
                 if self.old.len() > OLD_MAX {
@@ -190,9 +191,9 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-impl Open {
+impl Reading {
     /// Never waits for the writer of a FIFO; only regular files are followed.
-    fn open(path: &Path) -> io::Result<Self> {
+    fn of(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
         let metadata = file.metadata()?;
@@ -317,7 +318,13 @@ mod tests {
         }
 
         fn append(&self, text: &str) {
-            OpenOptions::new().append(true).create(true).open(&self.path).unwrap().write_all(text.as_bytes()).unwrap();
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(&self.path)
+                .unwrap()
+                .write_all(text.as_bytes())
+                .unwrap();
         }
 
         fn rotate(&self, to: &str) {
@@ -327,7 +334,9 @@ mod tests {
         fn read(&mut self) -> Vec<String> {
             let mut lines = Vec::new();
             let mut keep = |line: super::Line<'_>| {
-                lines.push(String::from_utf8(line.bytes.to_vec()).unwrap() + if line.partial { "|" } else { "" });
+                lines.push(
+                    String::from_utf8(line.bytes.to_vec()).unwrap() + if line.partial { "|" } else { "" },
+                );
             };
             while self.follower.read(self.now, &mut keep).unwrap() == Progress::More {}
             lines
@@ -368,7 +377,11 @@ mod tests {
             assert_eq!(Case::new(Some(lines), start).read(), expected, "{start:?}");
         }
         let long: String = (0..200_000).map(|i| format!("{i}\n")).collect();
-        assert_eq!(Case::new(Some(&long), Start::LinesBeforeEnd(100_000)).read().len(), 100_000, "over several blocks");
+        assert_eq!(
+            Case::new(Some(&long), Start::LinesBeforeEnd(100_000)).read().len(),
+            100_000,
+            "over several blocks"
+        );
         assert_eq!(Case::new(Some(&long), Start::Line(150_001)).read().len(), 50_000);
     }
 

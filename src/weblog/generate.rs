@@ -40,8 +40,7 @@ impl Generator {
 
     /// A hit at `unix_time` (seconds), with its line end.
     pub fn line(&mut self, unix_time: u64) -> String {
-        let (resource, referrer, agent) =
-            (self.pick(&RESOURCES), self.pick(&REFERRERS), self.pick(&AGENTS));
+        let (resource, referrer, agent) = (self.pick(&RESOURCES), self.pick(&REFERRERS), self.pick(&AGENTS));
         let status = match resource {
             "/missing" => 404,
             "/feed.xml" if self.next().is_multiple_of(2) => 304,
@@ -89,7 +88,9 @@ mod tests {
 
     #[test]
     fn days_have_their_dates() {
-        for (day, expected) in [(0, (1, 1, 1970)), (11_016, (29, 2, 2000)), (19_675, (14, 11, 2023)), (20_514, (2, 3, 2026))] {
+        for (day, expected) in
+            [(0, (1, 1, 1970)), (11_016, (29, 2, 2000)), (19_675, (14, 11, 2023)), (20_514, (2, 3, 2026))]
+        {
             assert_eq!(date(day), expected);
         }
     }

@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn ends_are_taken_off_and_the_last_line_may_lack_one() {
         let lines = split(&[b"a\nb\r\n\nrest"]);
-        let expected: [(&[u8], u64, bool); 4] = [(b"a", 0, false), (b"b", 2, false), (b"", 5, false), (b"rest", 6, true)];
+        let expected: [(&[u8], u64, bool); 4] =
+            [(b"a", 0, false), (b"b", 2, false), (b"", 5, false), (b"rest", 6, true)];
         let expected: Vec<_> = expected.map(|(l, o, p)| (l.to_vec(), o, false, p)).into();
         assert_eq!(lines, expected);
     }

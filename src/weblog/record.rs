@@ -59,8 +59,7 @@ impl<'a> Record<'a> {
         let rest = rest.strip_prefix(b" ").ok_or(Malformed)?;
         let (size, rest) = rest.split_at(memchr(b' ', rest).unwrap_or(rest.len()));
         let size = if size == b"-" { 0 } else { number(size)? };
-        let mut record =
-            Self { client, time, user, request, status, size, referrer: None, agent: None };
+        let mut record = Self { client, time, user, request, status, size, referrer: None, agent: None };
         if !rest.is_empty() {
             let (referrer, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?)?;
             let (agent, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?)?;
@@ -277,7 +276,11 @@ mod tests {
             (r"GET /\q\x4 HTTP/1.1", Some(r"/\q\x4")),
         ] {
             let line = format!(r#"h - - [01/Mar/2026:00:00:00 +0000] "{request}" 400 0 "-" "-""#);
-            assert_eq!(text(Record::parse(line.as_bytes()).unwrap().resource()).as_deref(), resource, "{request}");
+            assert_eq!(
+                text(Record::parse(line.as_bytes()).unwrap().resource()).as_deref(),
+                resource,
+                "{request}"
+            );
         }
     }
 

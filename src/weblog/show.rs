@@ -42,7 +42,11 @@ impl View {
     pub fn render(self, source: &str, line: &Line<'_>, record: Option<&Record<'_>>, out: &mut Vec<u8>) {
         match (self, record) {
             (Self::Text { show: Show::Raw, escaped, .. }, _) => {
-                if escaped { escape(line.bytes, out) } else { out.extend_from_slice(line.bytes) }
+                if escaped {
+                    escape(line.bytes, out)
+                } else {
+                    out.extend_from_slice(line.bytes)
+                }
                 out.push(b'\n');
             }
             (Self::Text { show: Show::Referrers, .. }, Some(record)) if record.is_referred() => {
@@ -208,14 +212,19 @@ mod tests {
     fn referrers_are_the_articles_lines() {
         assert_eq!(shown(text(Show::Referrers), HIT), "https://x.org/  --> /a?q=1\n");
         let found = String::from_utf8(HIT.to_vec()).unwrap();
-        for other in [found.replace(" 200 ", " 404 "), found.replace("https://x.org/", "-"), "garbage".to_owned()] {
+        for other in
+            [found.replace(" 200 ", " 404 "), found.replace("https://x.org/", "-"), "garbage".to_owned()]
+        {
             assert_eq!(shown(text(Show::Referrers), other.as_bytes()), "");
         }
     }
 
     #[test]
     fn hits_are_one_line_each_with_colours_only_on_demand() {
-        assert_eq!(shown(text(Show::Hits), HIT), "2026-03-01T00:00:00+00:00 200 GET /a?q=1 512 https://x.org/\n");
+        assert_eq!(
+            shown(text(Show::Hits), HIT),
+            "2026-03-01T00:00:00+00:00 200 GET /a?q=1 512 https://x.org/\n"
+        );
         let coloured = View::Text { show: Show::Hits, escaped: true, coloured: true };
         assert!(shown(coloured, HIT).contains("\x1b[32m200\x1b[0m"));
         let bare = br#"h - - [01/Mar/2026:00:00:00 +0000] "-" 408 -"#;
@@ -244,10 +253,7 @@ mod tests {
             let out = shown(text(show), hostile);
             assert!(out.trim_end().chars().all(|c| !c.is_control() && c != '\u{202e}'), "{out:?}");
         }
-        assert_eq!(
-            shown(text(Show::Referrers), hostile),
-            "https://\\u{202e}  --> /\\x1b]52;c;eA==\\x07\n"
-        );
+        assert_eq!(shown(text(Show::Referrers), hostile), "https://\\u{202e}  --> /\\x1b]52;c;eA==\\x07\n");
         let object: serde_json::Value = serde_json::from_str(&shown(View::Json, hostile)).unwrap();
         assert_eq!(object["resource"], "/\u{1b}]52;c;eA==\u{7}");
     }
@@ -263,7 +269,9 @@ mod tests {
 
     #[test]
     fn skipped_records_are_told_in_groups_of_three() {
-        for (view, expected) in [(text(Show::Raw), "… 1 234 567 records skipped\n"), (View::Json, "{\"skipped\":1234567}\n")] {
+        for (view, expected) in
+            [(text(Show::Raw), "… 1 234 567 records skipped\n"), (View::Json, "{\"skipped\":1234567}\n")]
+        {
             let mut out = Vec::new();
             view.render_skipped(1_234_567, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -1,39 +1,60 @@
-//! `chacha20-poly1305@openssh.com` (draft-ietf-sshm-chacha20-poly1305), by ring.
+//! chacha20-poly1305@openssh.com (draft-ietf-sshm-chacha20-poly1305).
 //!
-//! The nonce is the sequence number. The length has a key of its own; it is read before it is authentic.
+//! The nonce is the sequence number; the length is encrypted by a key of its own, so that it can be read before the tag
+//! is there. The tag is checked before anything else is decrypted.
+
+use ring::aead::chacha20_poly1305_openssh as ring_openssh;
 
 use crate::crypto::Unauthentic;
-use ring::aead::chacha20_poly1305_openssh::{OpeningKey, SealingKey, TAG_LEN};
 
-/// ring's key that seals.
-pub struct Sealing(SealingKey);
-/// ring's key that opens.
-pub struct Opening(OpeningKey);
+pub(in crate::crypto) const KEY_LEN: usize = ring_openssh::KEY_LEN;
+pub(in crate::crypto) const TAG_LEN: usize = ring_openssh::TAG_LEN;
 
-pub(in crate::crypto) fn sealing(key: &[u8]) -> Option<Sealing> {
-    Some(Sealing(SealingKey::new(key.try_into().ok()?)))
+/// What both halves have in common.
+pub trait Half: Sized {
+    /// `None` if `key` has a wrong length.
+    fn new(key: &[u8]) -> Option<Self>;
 }
 
-pub(in crate::crypto) fn opening(key: &[u8]) -> Option<Opening> {
-    Some(Opening(OpeningKey::new(key.try_into().ok()?)))
-}
+/// Seals packets.
+pub struct Sealing(ring_openssh::SealingKey);
 
-pub(in crate::crypto) fn seal(key: &Sealing, sequence_number: u32, packet: &mut [u8], tag: &mut [u8]) {
-    if let Ok(tag) = <&mut [u8; TAG_LEN]>::try_from(tag) {
-        key.0.seal_in_place(sequence_number, packet, tag);
+impl Half for Sealing {
+    fn new(key: &[u8]) -> Option<Self> {
+        Some(Self(ring_openssh::SealingKey::new(key.try_into().ok()?)))
     }
 }
 
-pub(in crate::crypto) fn packet_length(key: &Opening, sequence_number: u32, first: &[u8]) -> u32 {
-    let first = first.first_chunk().copied().unwrap_or_default();
-    u32::from_be_bytes(key.0.decrypt_packet_length(sequence_number, first))
+impl Sealing {
+    /// `None`, with nothing done, if `packet` has no length field or `tag` a wrong length.
+    pub(in crate::crypto) fn seal(
+        &self,
+        sequence_number: u32,
+        packet: &mut [u8],
+        tag: &mut [u8],
+    ) -> Option<()> {
+        packet.first_chunk::<{ ring_openssh::PACKET_LENGTH_LEN }>()?;
+        self.0.seal_in_place(sequence_number, packet, tag.try_into().ok()?);
+        Some(())
+    }
 }
 
-pub(in crate::crypto) fn open(
-    key: &Opening,
-    sequence_number: u32,
-    sealed: &mut [u8],
-) -> Result<(), Unauthentic> {
-    let (packet, tag) = sealed.split_last_chunk_mut::<TAG_LEN>().ok_or(Unauthentic)?;
-    key.0.open_in_place(sequence_number, packet, tag).map(drop).map_err(|_| Unauthentic)
+/// Opens packets.
+pub struct Opening(ring_openssh::OpeningKey);
+
+impl Half for Opening {
+    fn new(key: &[u8]) -> Option<Self> {
+        Some(Self(ring_openssh::OpeningKey::new(key.try_into().ok()?)))
+    }
+}
+
+impl Opening {
+    pub(in crate::crypto) fn packet_length(&self, sequence_number: u32, first: [u8; 4]) -> u32 {
+        u32::from_be_bytes(self.0.decrypt_packet_length(sequence_number, first))
+    }
+
+    pub(in crate::crypto) fn open(&self, sequence_number: u32, sealed: &mut [u8]) -> Result<(), Unauthentic> {
+        let (packet, tag) = sealed.split_last_chunk_mut::<TAG_LEN>().ok_or(Unauthentic)?;
+        self.0.open_in_place(sequence_number, packet, tag).map(|_| ()).map_err(|_| Unauthentic)
+    }
 }

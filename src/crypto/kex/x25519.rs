@@ -1,20 +1,23 @@
-//! X25519 (RFC 7748 §5, RFC 8731 §3).
+//! X25519 (RFC 7748, RFC 8731).
+//!
+//! It gives the 32 bytes of the result as they are; what they become in a hash differs by method.
 
-use super::{BadPublicValue, SharedSecret};
-use crate::crypto::{Rng, Secret};
-use core::fmt;
+use subtle::ConstantTimeEq;
 use x25519_dalek::{PublicKey, StaticSecret};
 
-/// One secret scalar; it serves one agreement.
+use super::BadPublicValue;
+use crate::crypto::{Rng, Secret};
+
+/// An ephemeral key, used once.
 pub(super) struct Ephemeral {
+    // `StaticSecret` because it is made from bytes: those of our own generator, which tests can seed.
     secret: StaticSecret,
     public: PublicKey,
 }
 
 impl Ephemeral {
-    pub(super) fn generate(rng: &mut dyn Rng) -> Self {
-        let mut scalar = Secret::new([0; 32]);
-        rng.fill(scalar.as_bytes_mut());
+    pub(super) fn new(rng: &mut dyn Rng) -> Self {
+        let scalar = Secret::<32>::random(rng);
         let secret = StaticSecret::from(*scalar.as_bytes());
         let public = PublicKey::from(&secret);
         Self { secret, public }
@@ -24,20 +27,13 @@ impl Ephemeral {
         self.public.as_bytes()
     }
 
-    /// Refuses a value of another length, and one that gives zero whatever the secret is; the test is constant in time.
-    pub(super) fn agree(self, public: &[u8]) -> Result<SharedSecret, BadPublicValue> {
+    /// The shared 32 bytes; not zero (RFC 7748 §6.1), which is compared in constant time.
+    pub(super) fn agree(self, public: &[u8]) -> Result<Secret<32>, BadPublicValue> {
         let public: [u8; 32] = public.try_into().map_err(|_| BadPublicValue)?;
         let shared = self.secret.diffie_hellman(&PublicKey::from(public));
-        if shared.was_contributory() {
-            Ok(SharedSecret::from_mpint(shared.as_bytes()))
-        } else {
-            Err(BadPublicValue)
+        if shared.as_bytes().ct_eq(&[0; 32]).into() {
+            return Err(BadPublicValue);
         }
-    }
-}
-
-impl fmt::Debug for Ephemeral {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ephemeral(..)")
+        Ok(Secret::new(shared.to_bytes()))
     }
 }

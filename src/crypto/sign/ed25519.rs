@@ -1,66 +1,86 @@
-//! Ed25519 (RFC 8032 §5.1, RFC 8709).
+//! ssh-ed25519 (RFC 8032, RFC 8709).
+//!
+//! It signs and verifies bytes; blobs and names are [`super`]'s.
 
-use super::{BadSignature, KeyError};
-use crate::crypto::{Rng, Secret};
 use core::fmt;
+
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
-/// A point on the curve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Public(VerifyingKey);
+use super::{BadSignature, KeyError};
+use crate::crypto::Secret;
+use crate::wire::Reader;
 
-impl Public {
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-        let bytes = bytes.try_into().map_err(|_| KeyError::Malformed)?;
-        VerifyingKey::from_bytes(bytes).map(Self).map_err(|_| KeyError::Invalid)
+/// The name of the algorithm and of its keys (RFC 8709 §3).
+pub const NAME: &str = "ssh-ed25519";
+
+/// A point of the curve in its one encoding.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// Reads the fields behind the type name: `string` of 32 bytes.
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, KeyError> {
+        Self::from_bytes(r.string()?)
     }
 
-    /// Its 32 bytes.
+    /// Takes the 32 bytes of RFC 8032 §5.1.2. [`KeyError::NotAKey`] for another length, for what is not on the curve and
+    /// for a y that is not less than p.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let bytes: &[u8; 32] = bytes.try_into().map_err(|_| KeyError::NotAKey)?;
+        let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::NotAKey)?;
+        if key.to_edwards().compress().as_bytes() != bytes {
+            return Err(KeyError::NotAKey);
+        }
+        Ok(Self(key))
+    }
+
+    /// The 32 bytes of RFC 8032 §5.1.2.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }
 
-    /// Strict: no point of small order, no S beyond the group's order, no other encoding of R.
+    /// RFC 8032 §5.1.7 without the cofactor, as OpenSSH does, and strict: a key or an R of small order is refused, for
+    /// such a key "signs" whatever is asked. No key or signature that was made as the RFC says is ever refused by that.
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
         self.0.verify_strict(message, &signature).map_err(|_| BadSignature)
     }
 }
 
-/// A seed and what follows from it.
-pub struct Private(SigningKey);
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
 
-impl Private {
-    pub(super) fn generate(rng: &mut dyn Rng) -> Self {
-        let mut seed = Secret::new([0; 32]);
-        rng.fill(seed.as_bytes_mut());
-        Self::from_seed(seed.as_bytes())
+/// A seed and what follows from it; zeroed on drop.
+pub struct PrivateKey(SigningKey);
+
+impl PrivateKey {
+    pub(super) fn from_seed(seed: &Secret<32>) -> Self {
+        Self(SigningKey::from_bytes(seed.as_bytes()))
     }
 
-    pub(super) fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+    /// The 32 bytes that RFC 8032 calls the private key, for writing key files.
+    #[must_use]
+    pub fn seed(&self) -> &[u8; 32] {
+        self.0.as_bytes()
     }
 
     /// The public half.
     #[must_use]
-    pub fn public(&self) -> Public {
-        Public(self.0.verifying_key())
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key())
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
-
-    /// The seed, for writing a key file.
-    #[must_use]
-    pub fn seed(&self) -> &[u8; 32] {
-        self.0.as_bytes()
-    }
 }
 
-impl fmt::Debug for Private {
+impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Private(..)")
+        f.write_str("PrivateKey(..)")
     }
 }

@@ -44,7 +44,7 @@ fn a_written_file_is_what_ssh_keygen_writes() {
         let read = parse(file).unwrap();
         // Only the check number is random: give the writer the one that ssh-keygen drew.
         let body = unarmour(file).unwrap();
-        let check_at = HEAD_LEN + read.key.public_key().to_blob().len();
+        let check_at = HEAD_LEN + read.key.public_key().blob().len();
         let mut rng = Counting(0);
         let mut expected = body.clone();
         rng.fill(&mut expected[check_at..check_at + 4]);
@@ -147,8 +147,8 @@ struct Fields {
 
 impl Fields {
     fn good() -> Self {
-        let key = PrivateKey::from_ed25519_seed(&[7; 32]);
-        let public = key.public_key().to_blob();
+        let key = PrivateKey::ed25519_from_seed(&crate::crypto::Secret::new([7; 32]));
+        let public = key.public_key().blob();
         let public_inside = public[public.len() - 32..].to_vec();
         Self {
             magic: MAGIC.to_vec(),

@@ -46,14 +46,15 @@ impl KexSide for Client {
         let k = own.agree(reply.q_s).map_err(|_| BAD_PUBLIC_VALUE)?;
         let agreement = hash.finish(reply.k_s, &q_c, reply.q_s, k);
         let key = PublicKey::from_blob(reply.k_s).map_err(|_| BAD_HOST_SIGNATURE)?;
-        key.verify(negotiated.host_key.algorithm, agreement.h.as_bytes(), reply.signature)
+        let proof = key
+            .verify(negotiated.host_key.algorithm, agreement.h.as_bytes(), reply.signature)
             .map_err(|_| BAD_HOST_SIGNATURE)?;
         match &link.k_s {
             Some(first) if **first == *reply.k_s => Ok(KexNext::SendNewKeys(agreement)),
             Some(_) => Err(HOST_KEY_CHANGED.into()),
             None => {
                 link.k_s = Some(reply.k_s.into());
-                let event = HostKey { key, k_s: reply.k_s, ticket: link.tickets.issue() };
+                let event = HostKey { key, proof, k_s: reply.k_s, ticket: link.tickets.issue() };
                 Ok(KexNext::AwaitVerdict(agreement, event))
             }
         }

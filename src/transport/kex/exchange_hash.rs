@@ -11,7 +11,7 @@ pub struct ExchangeHash {
 
 impl ExchangeHash {
     pub(super) fn new(hash: Hash, v_c: &[u8], v_s: &[u8], i_c: &[u8], i_s: &[u8]) -> Self {
-        let mut own = Self { hash, state: HashState::new(hash) };
+        let mut own = Self { hash, state: hash.start() };
         for field in [v_c, v_s, i_c, i_s] {
             own.string(field);
         }

@@ -47,10 +47,11 @@ impl KexSide for Server {
         let host_key = own.ok_or(Error::Failed)?;
         let (q_s, k) =
             negotiated.kex.algorithm.respond(init.q_c, link.send.rng()).map_err(|_| BAD_PUBLIC_VALUE)?;
-        let k_s = host_key.public_key().to_blob();
+        let k_s = host_key.public_key().blob();
         let agreement = hash.finish(&k_s, init.q_c, &q_s, k);
-        let mut signature = Vec::new();
-        host_key.sign(negotiated.host_key.algorithm, agreement.h.as_bytes(), &mut signature);
+        let signature = host_key
+            .sign(negotiated.host_key.algorithm, agreement.h.as_bytes())
+            .map_err(|_| Error::Failed)?;
         link.send.message(&KexEcdhReply { k_s: &k_s, q_s: &q_s, signature: &signature });
         link.k_s.get_or_insert_with(|| k_s.into());
         Ok(KexNext::SendNewKeys(agreement))

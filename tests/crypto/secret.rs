@@ -1,0 +1,76 @@
+use std::fmt::Debug;
+
+use strombus::crypto::kex::{Ephemeral, Method, SharedSecret};
+use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::{Cipher, Hash, Mac, OpeningKey, SealingKey, Secret};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::rng::SeededRng;
+
+/// Text that carries an octet has digits; none of these names of types and variants has any, but in the words removed.
+fn assert_says_nothing(value: &impl Debug) {
+    for text in [format!("{value:?}"), format!("{value:#?}")] {
+        let words = text.replace("ChaCha20Poly1305", "").replace("Ed25519", "");
+        assert!(!words.contains(|c: char| c.is_ascii_digit()), "{text}");
+    }
+}
+
+#[test]
+fn t38_debug_of_secrets_says_nothing() {
+    let mut rng = SeededRng::new(38);
+    assert_says_nothing(&Secret::<32>::random(&mut rng));
+    assert_says_nothing(&SharedSecret::from_mpint(&[77; 32]));
+    assert_says_nothing(&Method::Curve25519.client_start(&mut rng));
+    let mut state = Hash::Sha512.start();
+    state.update(&[77; 32]);
+    assert_says_nothing(&state);
+    let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut rng);
+    assert_says_nothing(&key);
+    let PrivateKey::Ed25519(inner) = &key;
+    assert_says_nothing(inner);
+    for (cipher, mac) in [
+        (Cipher::ChaCha20Poly1305, None),
+        (Cipher::Aes128Gcm, None),
+        (Cipher::Aes256Gcm, None),
+        (Cipher::Aes256Ctr, Some(Mac::HmacSha256)),
+        (Cipher::Aes256Ctr, Some(Mac::HmacSha256Etm)),
+    ] {
+        let (key, iv, mac_key) =
+            (vec![77; cipher.key_len()], vec![77; cipher.iv_len()], vec![77; mac.map_or(0, Mac::key_len)]);
+        assert_says_nothing(&SealingKey::new(cipher, mac, &key, &iv, &mac_key).unwrap());
+        assert_says_nothing(&OpeningKey::new(cipher, mac, &key, &iv, &mac_key).unwrap());
+    }
+}
+
+/// Reading memory after a drop needs unsafe code; what can be said without it is that the drop calls what was seen to wipe.
+#[test]
+fn t38_secrets_are_wiped_when_dropped() {
+    fn wiped_on_drop<T: ZeroizeOnDrop>() {}
+    wiped_on_drop::<Secret<32>>();
+    wiped_on_drop::<SharedSecret>();
+    wiped_on_drop::<x25519_dalek::StaticSecret>();
+    wiped_on_drop::<ed25519_dalek::SigningKey>();
+    wiped_on_drop::<aes::Aes256Enc>();
+
+    let mut secret = Secret::new([77; 32]);
+    secret.zeroize();
+    assert_eq!(secret.as_bytes(), &[0; 32]);
+}
+
+#[test]
+fn secrets_compare_by_value() {
+    assert_eq!(Secret::new([1; 16]), Secret::new([1; 16]));
+    assert_ne!(Secret::new([1; 16]), Secret::new([2; 16]));
+}
+
+/// A connection moves between threads; a host key is shared by all of them.
+#[test]
+fn keys_go_where_they_are_needed() {
+    fn send<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    send::<SealingKey>();
+    send::<OpeningKey>();
+    send::<Ephemeral>();
+    send::<SharedSecret>();
+    shared::<PrivateKey>();
+}
