@@ -93,6 +93,7 @@ pub struct Context<'a> {
     pub(super) registry: &'a Registry,
     pub(super) sources: &'a mut Slab<()>,
     pub(super) timer: &'a mut Option<Instant>,
+    pub(super) listening: &'a mut bool,
     /// The time of this round of the loop.
     pub now: Instant,
 }
@@ -117,6 +118,11 @@ impl Context<'_> {
     pub fn deregister(&mut self, source: &mut impl event::Source, id: SourceId) -> io::Result<()> {
         self.sources.try_remove(id.0);
         source.deregister(self.registry)
+    }
+
+    /// Accepts no more peers.
+    pub const fn stop_listening(&mut self) {
+        *self.listening = false;
     }
 
     /// Sets or clears the program's one timer.

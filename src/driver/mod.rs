@@ -56,7 +56,7 @@ const EVENTS: usize = 256;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes the connection of a peer that was accepted.
-pub type Accept<S> = Box<dyn FnMut(SocketAddr, Instant) -> Connection<S>>;
+pub type Accept<S> = Box<dyn FnMut(SocketAddr, Instant) -> Connection<S> + Send>;
 
 struct Listener<S: UserauthSide> {
     socket: TcpListener,
@@ -79,6 +79,8 @@ pub struct Driver<S: UserauthSide, A> {
     sources: Slab<()>,
     deadlines: BTreeSet<(Instant, usize)>,
     timer: Option<Instant>,
+    /// Whether peers are accepted, as far as the program wants it.
+    listening: bool,
     pool: Pool,
     generation: u64,
     rounds: u64,
@@ -91,6 +93,7 @@ macro_rules! context {
             registry: $driver.poll.registry(),
             sources: &mut $driver.sources,
             timer: &mut $driver.timer,
+            listening: &mut $driver.listening,
             now: $now,
         }
     };
@@ -122,6 +125,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             sources: Slab::new(),
             deadlines: BTreeSet::new(),
             timer: None,
+            listening: true,
             pool: Pool::new(),
             generation: 0,
             rounds: 0,
@@ -136,11 +140,6 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         self.poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
         self.listener = Some(Listener { socket, accept, paused: None });
         Ok(())
-    }
-
-    /// Accepts no more peers.
-    pub fn stop_listening(&mut self) {
-        self.listener = None;
     }
 
     /// Adds a peer; the stream may still be connecting.
@@ -200,6 +199,9 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             }
             self.rounds += 1;
             let now = Instant::now();
+            if !self.listening {
+                self.listener = None;
+            }
             for event in &events {
                 match named(event.token()) {
                     Named::Waker => self.source(Source::Woken, now)?,

@@ -2,8 +2,13 @@
 //!
 //! It sees channels, never a packet.
 
+pub mod client;
+pub mod demo;
+pub mod feed;
 pub mod follow;
 pub mod generate;
 pub mod lines;
+pub mod options;
 pub mod record;
+pub mod server;
 pub mod show;

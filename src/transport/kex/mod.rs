@@ -139,7 +139,7 @@ impl<S: KexSide> Kex<S> {
         negotiated: &Negotiated,
         link: &mut Link<S>,
     ) -> Result<Self, Error> {
-        let session_id = &*link.session_id.get_or_insert_with(|| agreement.h);
+        let session_id = &*link.session_id.get_or_insert(agreement.h);
         let client = keys(agreement, session_id.as_bytes(), &negotiated.client_to_server, *b"ACE");
         let server = keys(agreement, session_id.as_bytes(), &negotiated.server_to_client, *b"BDF");
         let (local, remote) = match S::ROLE {

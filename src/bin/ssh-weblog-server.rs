@@ -1,0 +1,211 @@
+//! `ssh-weblog-server`: arguments and files to options; the rest is the library's.
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use std::io::{self, BufRead, IsTerminal};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use strombus::crypto::SystemRng;
+use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::driver::files::{self, KeyFileError};
+use strombus::driver::login::kind;
+use strombus::driver::options::home;
+use strombus::driver::passwords::{self, Passwords};
+use strombus::driver::text::escaped_lines;
+use strombus::keys::{authorized_keys, private_key};
+use strombus::weblog::server::{LogFile, ServerOptions, User, WeblogServer};
+use zeroize::Zeroizing;
+
+/// Wrong arguments.
+const USAGE: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  ssh-weblog-server --user ann --authorized-keys ann.pub /var/log/nginx/access.log
+  ssh-weblog-server hash-password > ann.password
+  ssh-weblog-server --listen 127.0.0.1:8022 --user ann --password-file ann.password access.log
+
+Then, from anywhere:  ssh -p 8022 ann@this.host
+
+Exit status: 0 stopped, 1 it cannot start, 2 bad arguments.";
+
+/// Shows the new records of web access logs to whoever logs in by SSH.
+#[derive(Parser)]
+#[command(name = "ssh-weblog-server", version, after_help = EXAMPLES)]
+struct Arguments {
+    /// [ADDRESS:]PORT to listen on; port 0 is one that is free
+    #[arg(long, value_name = "[ADDR:]PORT", default_value = "8022")]
+    listen: String,
+    /// The name to log in with
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// File of the user's keys, a line each
+    #[arg(long, value_name = "FILE", requires = "user")]
+    authorized_keys: Option<PathBuf>,
+    /// File of password hashes: lines NAME:HASH, or a bare hash, which is the user's
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// File of the host key; made in the state directory if not given
+    #[arg(long, value_name = "FILE")]
+    host_key: Option<PathBuf>,
+    /// Directory of what the server keeps
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Logs to show; or hash-password, or fingerprint
+    #[arg(required = true, value_name = "LOG")]
+    log: Vec<PathBuf>,
+}
+
+enum Failure {
+    /// Wrong arguments.
+    Usage(String),
+    /// It cannot start.
+    Start(String),
+}
+
+impl Arguments {
+    fn address(&self) -> Result<SocketAddr, Failure> {
+        let every = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let port = self.listen.parse().map(|port| SocketAddr::new(every, port));
+        port.or_else(|_| self.listen.parse())
+            .map_err(|_| Failure::Usage(format!("--listen {}: write it as [ADDRESS:]PORT", self.listen)))
+    }
+
+    fn key_path(&self) -> PathBuf {
+        let kept = || {
+            let systemd = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+            let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+            systemd.unwrap_or_else(|| {
+                state.unwrap_or_else(|| home().join(".local/state")).join("ssh-weblog-server")
+            })
+        };
+        self.host_key
+            .clone()
+            .unwrap_or_else(|| self.state_dir.clone().unwrap_or_else(kept).join("ssh_host_ed25519_key"))
+    }
+
+    /// Reads the host key, or makes one.
+    fn host_key(&self) -> Result<PrivateKey, String> {
+        let path = self.key_path();
+        match files::read_private_key(&path) {
+            Err(KeyFileError::Io(error))
+                if error.kind() == io::ErrorKind::NotFound && self.host_key.is_none() =>
+            {
+                make_host_key(&path).map_err(|error| format!("{}: {error}", path.display()))
+            }
+            result => result.map_err(|error| format!("{}: {error}", path.display())),
+        }
+    }
+
+    fn users(&self) -> Result<Vec<User>, String> {
+        let (Some(name), Some(path)) = (&self.user, &self.authorized_keys) else { return Ok(Vec::new()) };
+        let file = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut keys = Vec::new();
+        for entry in authorized_keys::entries(&file) {
+            match entry {
+                Ok(entry) => keys.push(entry.key),
+                Err(refused) => {
+                    eprintln!("{}:{}: not taken: {}", path.display(), refused.line, refused.reason)
+                }
+            }
+        }
+        Ok(vec![User { name: name.clone(), keys }])
+    }
+
+    fn passwords(&self) -> Result<Option<Arc<Passwords>>, String> {
+        let Some(path) = &self.password_file else { return Ok(None) };
+        let file = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let file = String::from_utf8(file).map_err(|_| format!("{}: not UTF-8", path.display()))?;
+        let passwords = Passwords::parse(&file, self.user.as_deref())
+            .map_err(|(line, why)| format!("{}:{line}: {why}", path.display()))?;
+        Ok(Some(Arc::new(passwords)))
+    }
+
+    fn logs(&self) -> Result<Vec<LogFile>, Failure> {
+        let mut logs: Vec<LogFile> = Vec::new();
+        for path in &self.log {
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            let name = name.strip_suffix(".log").unwrap_or(&name).to_owned();
+            if logs.iter().any(|log| log.name == name) {
+                return Err(Failure::Usage(format!("two logs are called {name}")));
+            }
+            logs.push(LogFile { name, path: path.clone() });
+        }
+        Ok(logs)
+    }
+}
+
+fn make_host_key(path: &Path) -> io::Result<PrivateKey> {
+    if let Some(directory) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng);
+    let file = private_key::write(&key, "ssh-weblog-server", &mut SystemRng).map_err(io::Error::other)?;
+    files::create_private(path, file.as_bytes())?;
+    Ok(key)
+}
+
+fn serve(arguments: &Arguments) -> Result<(), Failure> {
+    let (listen, logs) = (arguments.address()?, arguments.logs()?);
+    let start = Failure::Start;
+    let users = arguments.users().map_err(start)?;
+    let passwords = arguments.passwords().map_err(start)?;
+    let host_key = arguments.host_key().map_err(start)?;
+    let public = host_key.public_key();
+    let server = WeblogServer::bind(ServerOptions { listen, host_key, users, passwords, logs }, true)
+        .map_err(start)?;
+    eprintln!("host key fingerprint: {} ({})", public.fingerprint(), kind(&public));
+    eprintln!("listening on {}", server.address());
+    server.run().map_err(start)
+}
+
+fn hash_password() -> Result<(), String> {
+    let password = if io::stdin().is_terminal() {
+        let first =
+            rpassword::prompt_password("password: ").map(Zeroizing::new).map_err(|e| e.to_string())?;
+        let again =
+            rpassword::prompt_password("the same again: ").map(Zeroizing::new).map_err(|e| e.to_string())?;
+        if first != again {
+            return Err("the two are not the same".to_owned());
+        }
+        first
+    } else {
+        let mut line = Zeroizing::new(String::new());
+        io::stdin().lock().read_line(&mut line).map_err(|error| error.to_string())?;
+        Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    if password.is_empty() {
+        return Err("an empty password is none".to_owned());
+    }
+    println!("{}", passwords::hash(password.as_bytes())?);
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let is = |word: &str| arguments.log == [PathBuf::from(word)];
+    let done = if is("hash-password") {
+        hash_password().map_err(Failure::Start)
+    } else if is("fingerprint") {
+        arguments.host_key().map_err(Failure::Start).map(|key| {
+            let public = key.public_key();
+            println!("256 {} ({})", public.fingerprint(), kind(&public));
+        })
+    } else {
+        serve(&arguments)
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => {
+            eprintln!("ssh-weblog-server: {}; see --help", escaped_lines(&text));
+            ExitCode::from(USAGE)
+        }
+        Err(Failure::Start(text)) => {
+            eprintln!("ssh-weblog-server: {}", escaped_lines(&text));
+            ExitCode::FAILURE
+        }
+    }
+}

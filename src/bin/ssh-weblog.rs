@@ -1,0 +1,176 @@
+//! `ssh-weblog`: arguments to options; the rest is the library's.
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use strombus::driver::options::Options;
+use strombus::driver::text::escaped_lines;
+use strombus::weblog::client::{NO_CONNECTION, WatchOptions, watch};
+use strombus::weblog::options::{ShowOptions, quoted};
+use strombus::weblog::{demo, show::View};
+
+/// Wrong arguments.
+const USAGE: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  ssh-weblog demo                                      everything on this machine
+  ssh-weblog ann@shop.example /var/log/nginx/access.log
+  ssh-weblog -n 100 --show hits ann@shop.example:/var/log/nginx/access.log
+  ssh-weblog --json shop.example:access.log | jq .path
+
+Exit status: 0 done, 1 the log could not be read, 2 bad arguments, 130 Ctrl-C, 143 SIGTERM, 141 nobody reads the output,
+255 no connection or login.";
+
+/// Logs in to a host over SSH, follows a web access log there and shows who came from where.
+#[derive(Parser)]
+#[command(name = "ssh-weblog", version, short_flag_alias = 'V', after_help = EXAMPLES)]
+struct Arguments {
+    /// Port of the host
+    #[arg(short, value_name = "PORT")]
+    port: Option<String>,
+    /// File of a private key; may be repeated
+    #[arg(short, value_name = "FILE")]
+    identity: Vec<String>,
+    /// Name of the user there
+    #[arg(short, value_name = "USER")]
+    login_name: Option<String>,
+    /// An option by its name in ssh_config(5), as Key=Value; may be repeated
+    #[arg(short, value_name = "OPTION")]
+    option: Vec<String>,
+    /// Never ask for anything
+    #[arg(long)]
+    batch: bool,
+    /// Lines of the log to begin with; +N: from line N on
+    #[arg(short = 'n', value_name = "LINES", allow_hyphen_values = true)]
+    lines: Option<String>,
+    /// End at the end of the log
+    #[arg(long)]
+    no_follow: bool,
+    #[command(flatten)]
+    show: ShowOptions,
+    /// End when this path is requested
+    #[arg(long, value_name = "PATH")]
+    stop_on: Option<String>,
+    /// No fingerprint and no notices
+    #[arg(short, long)]
+    quiet: bool,
+    /// Tell of lines that are not understood
+    #[arg(short, long)]
+    verbose: bool,
+    /// With demo: end after so many seconds
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
+    /// [USER@]HOST:PATH, or [USER@]HOST PATH, or demo
+    #[arg(required = true, num_args = 1..=2, value_name = "SOURCE")]
+    source: Vec<String>,
+}
+
+/// Wrong arguments: a text for the user.
+struct Wrong(String);
+
+impl Arguments {
+    fn view(&self) -> View {
+        let terminal = std::io::stdout().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        self.show.view(terminal, terminal && !plain)
+    }
+
+    /// Host, with its user, and path: the article's two operands, or one with a colon before any slash.
+    fn source(&self) -> Result<(&str, &str), Wrong> {
+        let wrong = |text: String| Err(Wrong(format!("{text}; see --help")));
+        match self.source.as_slice() {
+            [host, path] if !host.contains([':', '/']) => Ok((host, path)),
+            [source] => {
+                let after_address = source.find(']').filter(|_| source.contains('[')).unwrap_or(0);
+                let colon =
+                    source.get(after_address..).and_then(|rest| rest.find(':')).map(|at| after_address + at);
+                let (host, path) = match colon {
+                    Some(at) => (source.get(..at), source.get(at + 1..)),
+                    None => (None, None),
+                };
+                match (host, path) {
+                    (Some(host), Some(path))
+                        if !host.is_empty() && !path.is_empty() && !host.contains('/') =>
+                    {
+                        Ok((host, path))
+                    }
+                    _ => wrong(format!("{source}: write a source as [USER@]HOST:PATH")),
+                }
+            }
+            _ => wrong("one source at a time: [USER@]HOST:PATH or [USER@]HOST PATH".to_owned()),
+        }
+    }
+
+    fn options(&self) -> Result<WatchOptions, Wrong> {
+        if self.seconds.is_some() {
+            return Err(Wrong("--seconds is for demo; see --help".to_owned()));
+        }
+        let (destination, path) = self.source()?;
+        let (user, host) = match destination.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, destination),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let mut connection = Options::new(host);
+        for option in self.option.iter().rev() {
+            connection.set(option).map_err(Wrong)?; // the first of two wins, as for ssh
+        }
+        for (keyword, value) in
+            [("Port", self.port.as_deref()), ("User", user.or(self.login_name.as_deref()))]
+        {
+            if let Some(value) = value {
+                connection.set(&format!("{keyword}={value}")).map_err(Wrong)?;
+            }
+        }
+        for file in &self.identity {
+            connection.set(&format!("IdentityFile={file}")).map_err(Wrong)?;
+        }
+        connection.batch_mode |= self.batch;
+        Ok(WatchOptions {
+            connection,
+            command: self.command(path)?,
+            source: self.source.join(":"),
+            view: self.view(),
+            stop_on: self.stop_on.clone(),
+            quiet: self.quiet,
+            verbose: self.verbose,
+            seconds: None,
+        })
+    }
+
+    /// What runs there: tail, as every host has it.
+    fn command(&self, path: &str) -> Result<String, Wrong> {
+        let lines = self.lines.as_deref().unwrap_or(if self.no_follow { "+1" } else { "0" });
+        let digits = lines.strip_prefix('+').unwrap_or(lines);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Wrong(format!("-n {lines}: write a number, or +N for line N on")));
+        }
+        let follow = if self.no_follow { "" } else { "-F " };
+        Ok(format!("LC_ALL=C exec tail -n {lines} {follow}-- {}", quoted(path)))
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = if arguments.source == ["demo"] {
+        demo::run(arguments.seconds, arguments.view())
+    } else {
+        match arguments.options() {
+            Ok(options) => watch(options),
+            Err(Wrong(text)) => {
+                eprintln!("ssh-weblog: {}", escaped_lines(&text));
+                return ExitCode::from(USAGE);
+            }
+        }
+    };
+    match done {
+        Ok(status) => ExitCode::from(status),
+        Err(text) => {
+            eprintln!("ssh-weblog: {}", escaped_lines(&text));
+            ExitCode::from(NO_CONNECTION)
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! `ssh-weblog-server`: the new records of logs for everyone who logs in.
+//!
+//! Each log is read once and each line parsed once; what equal views show is formatted once. A session without a command is
+//! shown the article's lines; the commands take the options of `ssh-weblog`.
+
+use super::feed::{Feed, Place};
+use super::follow::{Follower, POLL, Progress, Start};
+use super::options::{ShowOptions, words};
+use super::record::Record;
+use super::show::View;
+use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
+use crate::crypto::sign::{PrivateKey, PublicKey};
+use crate::crypto::{Rng, SystemRng};
+use crate::driver::passwords::{Checker, Passwords};
+use crate::driver::text::escaped;
+use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
+use crate::transport::{self, Server, ServerConfig, Ticket, TransportConfig};
+use crate::userauth::{Credential, CredentialEvent, ServerUserauthConfig};
+use crate::wire::DisconnectReason;
+use clap::Parser;
+use mio::net::TcpListener;
+use mio::unix::SourceFd;
+use mio::{Interest, Waker};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A command that does not exist, as a shell says it.
+const NOT_FOUND: u32 = 127;
+/// A command with wrong arguments.
+const WRONG_ARGUMENTS: u32 = 2;
+
+/// Who may log in.
+#[derive(Debug)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// Any of these keys suffices.
+    pub keys: Vec<PublicKey>,
+}
+
+/// A log to serve.
+#[derive(Debug)]
+pub struct LogFile {
+    /// What viewers call it.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// What is served to whom.
+#[derive(Debug)]
+pub struct ServerOptions {
+    /// Where to listen; port 0 for one that is free.
+    pub listen: SocketAddr,
+    /// What the server is known by.
+    pub host_key: PrivateKey,
+    /// Users and their keys.
+    pub users: Vec<User>,
+    /// Users and their passwords.
+    pub passwords: Option<Arc<Passwords>>,
+    /// The logs.
+    pub logs: Vec<LogFile>,
+}
+
+/// The commands of a session.
+#[derive(Parser)]
+#[command(name = "ssh-weblog-server", no_binary_name = true, disable_help_subcommand = true)]
+enum Command {
+    /// The records that come from now on
+    Tail(ShowOptions),
+    /// This text
+    Help,
+}
+
+const HELP: &str = "Commands:\n  (none)                      referrer  --> resource of each hit that comes\n  tail [--show \
+                    referrers|hits|raw] [--json]\n                              the records that come, in that form\n  \
+                    help                        this text\n";
+
+struct Log {
+    name: String,
+    follower: Follower,
+    source: Option<SourceId>,
+    /// What was wrong with it the last time, so that it is said once.
+    trouble: Option<String>,
+}
+
+type Session = (PeerId, ChannelId);
+
+struct Viewer {
+    feed: usize,
+    place: Place,
+    /// The channel takes nothing now.
+    full: bool,
+}
+
+struct App {
+    users: Vec<User>,
+    passwords: Option<Arc<Passwords>>,
+    checker: Checker<(PeerId, Ticket)>,
+    logs: Vec<Log>,
+    feeds: Vec<Feed>,
+    viewers: HashMap<Session, Viewer>,
+    peers: HashSet<PeerId>,
+    signals: Option<(Signals, Option<SourceId>)>,
+    stop: Arc<AtomicBool>,
+    stopping: bool,
+}
+
+/// Ends a server from another thread.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    stop: Arc<AtomicBool>,
+    waker: Arc<Waker>,
+}
+
+impl Stopper {
+    /// What was read is sent, then the connections end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _gone = self.waker.wake();
+    }
+}
+
+/// A server that listens.
+pub struct WeblogServer {
+    driver: Driver<Server, App>,
+    stopper: Stopper,
+    address: SocketAddr,
+}
+
+impl WeblogServer {
+    /// Listens; `signals` says whether SIGTERM and SIGINT end it.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub fn bind(options: ServerOptions, signals: bool) -> Result<Self, String> {
+        let ServerOptions { listen, host_key, users, passwords, logs } = options;
+        if users.iter().all(|user| user.keys.is_empty()) && passwords.as_ref().is_none_or(|p| p.is_empty()) {
+            return Err("nobody may log in: give --authorized-keys or --password-file".to_owned());
+        }
+        let logs = logs.into_iter().map(Log::open).collect::<Result<_, _>>()?;
+        let listener = TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?;
+        let text = |error: io::Error| error.to_string();
+        let address = listener.local_addr().map_err(text)?;
+        let userauth = ServerUserauthConfig {
+            publickey: users.iter().any(|user| !user.keys.is_empty()),
+            password: passwords.is_some(),
+            ..Default::default()
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut wakers = None;
+        let mut driver = Driver::with_waker(|waker| {
+            let checker = Checker::spawn(&waker)?;
+            let signals = if signals { Some((Signals::new([SIGTERM, SIGINT])?, None)) } else { None };
+            wakers = Some(waker);
+            Ok(App {
+                users,
+                passwords,
+                checker,
+                logs,
+                feeds: Vec::new(),
+                viewers: HashMap::new(),
+                peers: HashSet::new(),
+                signals,
+                stop: Arc::clone(&stop),
+                stopping: false,
+            })
+        })
+        .map_err(text)?;
+        let config = Arc::new(ServerConfig {
+            transport: TransportConfig::default(),
+            host_keys: vec![Arc::new(host_key)],
+        });
+        let accept = move |_, now| {
+            let limits = ChannelLimits::default();
+            let rng: Box<dyn Rng + Send> = Box::new(SystemRng);
+            Connection::new(Arc::clone(&config), userauth.clone(), limits, rng, now)
+        };
+        driver.listen(listener, Box::new(accept)).map_err(text)?;
+        driver.with(|app, cx, _| app.register(cx)).map_err(|error| error.to_string())?;
+        let waker = wakers.ok_or("no waker")?;
+        Ok(Self { driver, stopper: Stopper { stop, waker }, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// For another thread.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Serves until it is stopped.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub fn run(mut self) -> Result<(), String> {
+        self.driver.app.say_troubles();
+        self.driver.run().map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}
+
+impl Log {
+    fn open(file: LogFile) -> Result<Self, String> {
+        let follower = Follower::new(&file.path, Start::LinesBeforeEnd(0))
+            .map_err(|error| format!("{}: {error}", file.path.display()))?;
+        let trouble =
+            (!follower.is_open()).then(|| format!("{}: not there yet; waiting for it", file.path.display()));
+        Ok(Self { name: file.name, follower, source: None, trouble })
+    }
+}
+
+impl App {
+    fn register(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        for log in &mut self.logs {
+            let mut source = SourceFd(&log.follower.as_raw_fd());
+            log.source = Some(cx.register(&mut source, Interest::READABLE)?);
+        }
+        if let Some((signals, id)) = &mut self.signals {
+            *id = Some(cx.register(signals, Interest::READABLE)?);
+        }
+        cx.set_timer(Some(cx.now + POLL));
+        Ok(())
+    }
+
+    fn say_troubles(&self) {
+        for trouble in self.logs.iter().filter_map(|log| log.trouble.as_ref()) {
+            eprintln!("{trouble}");
+        }
+    }
+
+    fn credential(
+        &mut self,
+        peer: PeerId,
+        conn: &mut Connection<Server>,
+        question: CredentialEvent<'_>,
+    ) -> Result<(), Error> {
+        let CredentialEvent { user_name, credential, ticket } = question;
+        let user = self.users.iter().find(|user| user.name.as_bytes() == user_name);
+        match credential {
+            Credential::Query { key } => {
+                verdict(conn, ticket, user.is_some_and(|user| user.keys.contains(&key)))?
+            }
+            Credential::Publickey { key, .. } => {
+                let yes = user.is_some_and(|user| user.keys.contains(&key));
+                let word = if yes { "login" } else { "refused" };
+                eprintln!("{word} {} publickey {}", escaped(user_name), key.fingerprint());
+                verdict(conn, ticket, yes)?;
+            }
+            Credential::Password(password) => {
+                let refused = match &self.passwords {
+                    Some(passwords) => self
+                        .checker
+                        .check(passwords, user_name, password, (peer, ticket))
+                        .err()
+                        .map(|(_, ticket)| ticket),
+                    None => Some(ticket),
+                };
+                if let Some(ticket) = refused {
+                    verdict(conn, ticket, false)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn channel_event(
+        &mut self,
+        session: Session,
+        conn: &mut Connection<Server>,
+        event: ChannelEvent<'_>,
+    ) -> Result<(), Error> {
+        let id = session.1;
+        match event {
+            ChannelEvent::OpenRequest => conn.accept_channel(id)?,
+            ChannelEvent::Request { request, want_reply } => {
+                let (granted, command) = match request {
+                    Request::Shell => (true, Ok(Command::Tail(ShowOptions::default()))),
+                    Request::Exec { command } => (true, parse(command)),
+                    _ => (false, Ok(Command::Help)),
+                };
+                if want_reply {
+                    conn.channel(id)?.reply(granted)?;
+                }
+                match command {
+                    _ if !granted => {}
+                    Ok(Command::Tail(options)) => self.watch(session, options.view(true, false)),
+                    Ok(Command::Help) => end(conn, id, 0, HELP, "")?,
+                    Err((status, text)) => end(conn, id, status, "", &text)?,
+                }
+            }
+            ChannelEvent::Data { data } => conn.channel(id)?.adjust_window(data.len())?, // nobody asked for input
+            ChannelEvent::Closed => drop(self.viewers.remove(&session)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, session: Session, view: View) {
+        let feed = self.feeds.iter().position(|feed| feed.view() == view).unwrap_or_else(|| {
+            self.feeds.push(Feed::new(view));
+            self.feeds.len() - 1
+        });
+        if let Some(place) = self.feeds.get(feed).map(Feed::live) {
+            self.viewers.insert(session, Viewer { feed, place, full: false });
+        }
+    }
+
+    /// Reads what is new in every log and shows it to everyone who can take it.
+    fn read(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Server>) {
+        let (feeds, mut news, mut more) = (&mut self.feeds, false, false);
+        for log in &mut self.logs {
+            let name = &log.name;
+            let progress = log.follower.read(cx.now, |line| {
+                let record = Record::parse(line.bytes).ok();
+                for feed in feeds.iter_mut() {
+                    news |= feed.push(name, &line, record.as_ref());
+                }
+            });
+            match progress {
+                Ok(progress) => {
+                    more |= progress == Progress::More;
+                    log.trouble = None;
+                }
+                Err(error) => {
+                    let trouble = format!("{name}: {error}");
+                    if log.trouble.as_ref() != Some(&trouble) {
+                        eprintln!("{trouble}");
+                        log.trouble = Some(trouble);
+                    }
+                }
+            }
+        }
+        cx.set_timer(Some(if more { cx.now } else { cx.now + POLL }));
+        if news {
+            for (session, viewer) in self.viewers.iter_mut().filter(|(_, viewer)| !viewer.full) {
+                if let (Some(conn), Some(feed)) = (peers.get(session.0), self.feeds.get(viewer.feed)) {
+                    viewer.pump(feed, conn, session.1);
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Server>) {
+        self.stopping = true;
+        cx.stop_listening();
+        for peer in &self.peers {
+            if let Some(conn) = peers.get(*peer) {
+                conn.disconnect(DisconnectReason::BY_APPLICATION, "the server is stopping");
+            }
+        }
+    }
+}
+
+impl Viewer {
+    fn pump(&mut self, feed: &Feed, conn: &mut Connection<Server>, id: ChannelId) {
+        if let Ok(mut channel) = conn.channel(id) {
+            self.full = !feed.offer(&mut self.place, |bytes| channel.write(bytes));
+        }
+    }
+}
+
+fn verdict(conn: &mut Connection<Server>, ticket: Ticket, yes: bool) -> Result<(), transport::Error> {
+    if yes { conn.accept_user(ticket) } else { conn.refuse_user(ticket) }
+}
+
+/// A command of a session, or the status and the text that it ends with.
+fn parse(command: &[u8]) -> Result<Command, (u32, String)> {
+    let text = String::from_utf8_lossy(command);
+    let words = words(&text).ok_or((WRONG_ARGUMENTS, "a quote is not closed\n".to_owned()))?;
+    let name = words.first().map_or("", String::as_str);
+    if !matches!(name, "tail" | "help") {
+        let name = escaped(name.as_bytes());
+        return Err((NOT_FOUND, format!("ssh-weblog-server: {name}: no such command; try help\n")));
+    }
+    Command::try_parse_from(&words).map_err(|error| (WRONG_ARGUMENTS, error.to_string()))
+}
+
+/// Answers a command that is over at once.
+fn end(conn: &mut Connection<Server>, id: ChannelId, status: u32, out: &str, err: &str) -> Result<(), Error> {
+    let mut channel = conn.channel(id)?;
+    channel.write(out.as_bytes());
+    channel.write_stderr(err.as_bytes());
+    channel.send_exit_status(status)?;
+    channel.send_eof()?;
+    channel.close()?;
+    Ok(())
+}
+
+impl Application<Server> for App {
+    fn connect(&mut self, _: &mut Context<'_>, peer: PeerId, _: Option<SocketAddr>) {
+        self.peers.insert(peer);
+    }
+
+    fn event(
+        &mut self,
+        _: &mut Context<'_>,
+        peer: PeerId,
+        conn: &mut Connection<Server>,
+        event: Event<'_, Server>,
+    ) -> Result<(), Error> {
+        match event {
+            Event::Kex(never) => match never {},
+            Event::Userauth(question) => self.credential(peer, conn, question),
+            Event::Authenticated => Ok(()),
+            Event::Channel(id, event) => self.channel_event((peer, id), conn, event),
+        }
+    }
+
+    fn writable(
+        &mut self,
+        _: &mut Context<'_>,
+        peer: PeerId,
+        conn: &mut Connection<Server>,
+        id: ChannelId,
+    ) -> Result<(), Error> {
+        if let Some(viewer) = self.viewers.get_mut(&(peer, id))
+            && let Some(feed) = self.feeds.get(viewer.feed)
+        {
+            viewer.pump(feed, conn, id);
+        }
+        Ok(())
+    }
+
+    fn disconnect(&mut self, _: &mut Context<'_>, peer: PeerId, why: Result<(), Error>) {
+        match why {
+            Ok(()) | Err(Error::Ssh(transport::Error::Disconnected { .. })) => {}
+            Err(error) => eprintln!("connection ended: {}", escaped(error.to_string().as_bytes())),
+        }
+        self.peers.remove(&peer);
+        self.viewers.retain(|session, _| session.0 != peer);
+    }
+
+    fn source(
+        &mut self,
+        cx: &mut Context<'_>,
+        peers: &mut Peers<'_, Server>,
+        source: Source,
+    ) -> Result<(), Error> {
+        match source {
+            Source::Woken => {
+                while let Some(((peer, ticket), yes)) = self.checker.answer() {
+                    eprintln!("{} by password", if yes { "login" } else { "refused" });
+                    if let Some(conn) = peers.get(peer) {
+                        let _ended = verdict(conn, ticket, yes); // its own turn tells
+                    }
+                }
+                if self.stop.load(Ordering::Relaxed) {
+                    self.stop(cx, peers);
+                }
+            }
+            Source::Ready(id) => match &mut self.signals {
+                Some((signals, own)) if *own == Some(id) => {
+                    if signals.pending().count() > 0 {
+                        self.read(cx, peers); // what was written is sent
+                        self.stop(cx, peers);
+                    }
+                }
+                _ => self.read(cx, peers),
+            },
+            Source::Timer => self.read(cx, peers),
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopping && self.peers.is_empty()
+    }
+}
