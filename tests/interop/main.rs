@@ -1,0 +1,8 @@
+//! Against the real thing: OpenSSH of two generations, as processes on the loopback interface.
+//!
+//! Nothing here is skipped: what is missing makes it fail, and `tests/run` installs it.
+
+mod matrix;
+mod openssh;
+mod streams;
+mod weblog;

@@ -1,0 +1,384 @@
+//! Real OpenSSH of two generations, as processes on the loopback interface.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// No run of a program here takes longer.
+pub const DEADLINE: Duration = Duration::from_secs(90);
+
+/// An OpenSSH that the tests run against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// 9.2, of Debian 12.
+    Bookworm,
+    /// 10.0, of Debian 13.
+    Trixie,
+}
+
+impl Generation {
+    pub const ALL: [Self; 2] = [Self::Bookworm, Self::Trixie];
+
+    /// Where a program of this generation is; `tests/run` puts it there.
+    pub fn program(self, name: &str) -> PathBuf {
+        let path = match self {
+            Self::Bookworm if name == "sshd" => PathBuf::from("/usr/sbin/sshd"),
+            Self::Bookworm => Path::new("/usr/bin").join(name),
+            Self::Trixie => {
+                let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+                let home = || Path::new(&std::env::var_os("HOME").expect("HOME is set")).join(".cache");
+                cache.unwrap_or_else(home).join("strombus/bin").join(name)
+            }
+        };
+        assert!(path.exists(), "{} is missing: tests/run installs it", path.display());
+        path
+    }
+}
+
+/// A program of ours, built by cargo beside this test.
+pub fn ours(name: &str) -> Command {
+    match name {
+        "ssh-weblog" => Command::new(env!("CARGO_BIN_EXE_ssh-weblog")),
+        "ssh-weblog-server" => Command::new(env!("CARGO_BIN_EXE_ssh-weblog-server")),
+        example => {
+            let beside = Path::new(env!("CARGO_BIN_EXE_ssh-weblog")).parent().unwrap();
+            Command::new(beside.join("examples").join(example))
+        }
+    }
+}
+
+/// Keys, known hosts and other files of one test.
+pub struct Files {
+    pub directory: TempDir,
+}
+
+impl Files {
+    pub fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("strombus-interop").tempdir().unwrap();
+        let files = Self { directory };
+        for name in ["host_key", "user_key"] {
+            let path = files.path(name);
+            let made = Command::new(Generation::Bookworm.program("ssh-keygen"))
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(&path)
+                .status();
+            assert!(made.unwrap().success());
+        }
+        fs::copy(files.path("user_key.pub"), files.path("authorized_keys")).unwrap();
+        files
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    pub fn write(&self, name: &str, contents: &str) -> String {
+        fs::write(self.path(name), contents).unwrap();
+        self.text(name)
+    }
+
+    /// A known_hosts file with the host key for a port.
+    pub fn known_hosts(&self, port: u16) -> String {
+        let key = fs::read_to_string(self.path("host_key.pub")).unwrap();
+        self.write("known_hosts", &format!("[127.0.0.1]:{port} {key}"))
+    }
+
+    /// A program that prints a password, for SSH_ASKPASS.
+    pub fn askpass(&self, password: &str) -> String {
+        let script = self.write("askpass", &format!("#!/bin/sh\necho '{password}'\n"));
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+        script
+    }
+}
+
+/// A process that is ended with its owner, and what it wrote to standard error.
+pub struct Running {
+    pub child: Child,
+    log: Arc<Mutex<String>>,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let (theirs, (send, lines)) = (Arc::clone(&log), channel());
+        thread::spawn(move || {
+            for line in stderr.split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                *theirs.lock().unwrap() += &format!("{line}\n");
+                let _nobody_waits = send.send(line);
+            }
+        });
+        Self { child, log, lines }
+    }
+
+    /// Waits for a line on standard error that holds `text`; nothing if the process ends first.
+    pub fn wait_for(&self, text: &str) -> Option<String> {
+        loop {
+            match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) if line.contains(text) => return Some(line),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Sends a signal to just this process.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the end, which must come in time.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// Waits for a process, which is killed if it takes too long.
+pub fn wait(child: &mut Child) -> ExitStatus {
+    let pid = rustix::process::Pid::from_child(child);
+    let (done, over) = channel::<()>();
+    let watchdog = thread::spawn(move || {
+        if over.recv_timeout(DEADLINE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ended = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    });
+    let status = child.wait().unwrap();
+    drop(done);
+    watchdog.join().unwrap();
+    status
+}
+
+/// Runs a program to its end with this input.
+pub fn run(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (mut stdin, mut stdout, mut stderr) =
+        (child.stdin.take().unwrap(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let _closed = stdin.write_all(input);
+        });
+        let collect = |pipe: &mut dyn Read| {
+            let mut all = Vec::new();
+            pipe.read_to_end(&mut all).unwrap();
+            all
+        };
+        let out = scope.spawn(move || collect(&mut stdout));
+        let err = scope.spawn(move || collect(&mut stderr));
+        let status = wait(&mut child);
+        Output { status, stdout: out.join().unwrap(), stderr: err.join().unwrap() }
+    })
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A server that can be logged in to.
+pub struct Server {
+    pub running: Running,
+    pub port: u16,
+}
+
+/// OpenSSH's sshd with further lines of configuration.
+pub fn sshd(generation: Generation, files: &Files, lines: &[&str]) -> Server {
+    for _ in 0..5 {
+        let port = free_port();
+        let mut config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nUsePAM no\nStrictModes no\n\
+             PidFile none\nMaxStartups 100\nLogLevel VERBOSE\n",
+            files.text("host_key"),
+            files.text("authorized_keys"),
+        );
+        if generation == Generation::Trixie {
+            let path = |name| generation.program(name).display().to_string();
+            config += &format!(
+                "PerSourcePenalties no\nSshdSessionPath {}\nSshdAuthPath {}\n",
+                path("sshd-session"),
+                path("sshd-auth")
+            );
+        }
+        for line in lines {
+            config += &format!("{line}\n");
+        }
+        let config = files.write("sshd_config", &config);
+        let mut command = Command::new(generation.program("sshd"));
+        let running = Running::start(command.args(["-D", "-e", "-f", &config]));
+        if running.wait_for("Server listening").is_some() {
+            return Server { running, port };
+        }
+        let log = running.log();
+        assert!(log.contains("Address already in use"), "{generation:?} sshd: {log}");
+    }
+    panic!("no free port for sshd");
+}
+
+/// `examples/sshd` with further options.
+pub fn our_sshd(files: &Files, options: &[&str]) -> Server {
+    let mut command = ours("sshd");
+    command.args(["-D", "-e", "-p", "0", "-h", &files.text("host_key"), "-o"]);
+    command.arg(format!("AuthorizedKeysFile={}", files.text("authorized_keys")));
+    for option in options {
+        command.args(["-o", option]);
+    }
+    let running = Running::start(&mut command);
+    let line = running.wait_for("Server listening").unwrap_or_else(|| panic!("{}", running.log()));
+    let port = line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap();
+    Server { running, port }
+}
+
+/// OpenSSH's ssh to a port here, with nothing of the user's; the destination and the command follow.
+pub fn ssh(generation: Generation, files: &Files, port: u16) -> Command {
+    let mut command = Command::new(generation.program("ssh"));
+    command.args(["-F", "none", "-o", "IdentitiesOnly=yes", "-o", "GlobalKnownHostsFile=none"]);
+    common(&mut command, files, port);
+    command
+}
+
+/// `examples/ssh`, likewise.
+pub fn our_ssh(files: &Files, port: u16) -> Command {
+    let mut command = ours("ssh");
+    common(&mut command, files, port);
+    command
+}
+
+fn common(command: &mut Command, files: &Files, port: u16) {
+    let known_hosts = files.known_hosts(port);
+    command.env_remove("SSH_AUTH_SOCK").args(["-p", &port.to_string(), "-i", &files.text("user_key")]);
+    command.args(["-o", &format!("UserKnownHostsFile={known_hosts}"), "-o", "StrictHostKeyChecking=yes"]);
+}
+
+/// The name of whoever runs the tests: the user at sshd.
+pub fn user() -> String {
+    let output = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// An account of the system's with a password, removed again.
+pub struct Account {
+    pub name: String,
+    pub password: String,
+}
+
+impl Account {
+    /// Needs root, as in CI.
+    pub fn create() -> Self {
+        let name = format!("strombus{}", std::process::id());
+        let password = format!("pw-{name}");
+        let made =
+            Command::new("useradd").args(["-M", "-d", "/tmp", "-s", "/bin/sh", &name]).output().unwrap();
+        assert!(made.status.success(), "useradd (as root): {}", String::from_utf8_lossy(&made.stderr));
+        let account = Self { name, password };
+        let line = format!("{}:{}\n", account.name, account.password);
+        assert!(run(&mut Command::new("chpasswd"), line.as_bytes()).status.success());
+        account
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let _removed = Command::new("userdel").arg(&self.name).output();
+    }
+}
+
+/// Runs a program on a terminal of tmux's, answers a prompt, and returns the screen when it has ended.
+pub fn on_a_terminal(program: &Command, prompt: &str, answer: &str) -> String {
+    let terminal = Terminal::start(program);
+    terminal.wait_for(prompt);
+    terminal.send(answer);
+    terminal.wait_for(ENDED)
+}
+
+/// What stands on the screen when the program has ended, with its status behind.
+pub const ENDED: &str = "ended with";
+
+/// A program on a terminal of its own.
+pub struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    pub fn start(program: &Command) -> Self {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let socket = format!("strombus-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''"));
+        let words: Vec<_> =
+            std::iter::once(program.get_program()).chain(program.get_args()).map(quote).collect();
+        let script = format!("{}; echo {ENDED} $?; exec cat", words.join(" "));
+        let terminal = Self { socket };
+        let started =
+            terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "200", "-y", "50", &script]);
+        assert!(started.status.success(), "tmux: {}", String::from_utf8_lossy(&started.stderr));
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Output {
+        Command::new("tmux").args(["-L", &self.socket]).args(arguments).output().unwrap()
+    }
+
+    /// Types a line.
+    pub fn send(&self, line: &str) {
+        self.tmux(&["send-keys", "-l", line]);
+        self.tmux(&["send-keys", "Enter"]);
+    }
+
+    /// Types a key by tmux's name.
+    pub fn key(&self, name: &str) {
+        self.tmux(&["send-keys", name]);
+    }
+
+    /// The screen, once it shows `text`. tmux tells of no change, so it is asked again and again.
+    pub fn wait_for(&self, text: &str) -> String {
+        let (_never, tick) = channel::<()>();
+        for _ in 0..(DEADLINE.as_millis() / 50) {
+            let screen =
+                String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-J"]).stdout).into_owned();
+            if screen.contains(text) {
+                return screen;
+            }
+            let _tick = tick.recv_timeout(Duration::from_millis(50));
+        }
+        panic!(
+            "the terminal never showed {text:?}: {}",
+            String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p"]).stdout)
+        );
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}

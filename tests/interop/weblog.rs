@@ -1,0 +1,415 @@
+//! The programs as people use them.
+
+use super::openssh::{
+    Account, ENDED, Files, Generation, Running, Terminal, ours, run, ssh, sshd, user, wait,
+};
+use rustix::process::Signal;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+fn hit(referrer: &str, resource: &str, status: u16) -> String {
+    format!(
+        "203.0.113.7 - - [01/Mar/2026:00:00:00 +0000] \"GET {resource} HTTP/1.1\" {status} 512 \"{referrer}\" \"x\"\n"
+    )
+}
+
+fn append(path: &Path, text: &str) {
+    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+/// A program whose lines are read as they come.
+struct Watching {
+    running: Running,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Watching {
+    fn start(command: &mut Command) -> Self {
+        let mut running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()));
+        let lines = BufReader::new(running.child.stdout.take().unwrap());
+        Self { running, lines }
+    }
+
+    /// The next line; `None` at the end.
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line).unwrap() {
+            0 => None,
+            _ => Some(line.trim_end_matches('\n').to_owned()),
+        }
+    }
+}
+
+/// `ssh-weblog` with a key and known hosts of the test's.
+fn ssh_weblog(files: &Files, port: u16) -> Command {
+    let mut command = ours("ssh-weblog");
+    command.env_remove("SSH_AUTH_SOCK").args(["-p", &port.to_string(), "-i", &files.text("user_key")]);
+    command.args(["-o", &format!("UserKnownHostsFile={}", files.known_hosts(port))]);
+    command
+}
+
+fn here() -> String {
+    format!("{}@127.0.0.1", user())
+}
+
+#[test]
+fn the_article_hits_are_shown_across_a_rotation_until_the_kill_url() {
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let server = sshd(generation, &files, &[]);
+        let log = files.path("access.log");
+        append(&log, &hit("https://before.example/", "/old", 200));
+        append(&log, &hit("https://first.example/", "/a", 200));
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-n", "1", "--stop-on", "/kill-weblog-monitor", &here(), log.to_str().unwrap()]);
+        let mut watching = Watching::start(&mut command);
+        assert_eq!(
+            watching.line().as_deref(),
+            Some("https://first.example/  --> /a"),
+            "{}",
+            watching.running.log()
+        );
+        append(&log, &(hit("-", "/no-referrer", 200) + &hit("https://x/", "/missing", 404)));
+        append(&log, &hit("https://second.example/\\x1b[31m", "/b?q=1", 200));
+        assert_eq!(watching.line().as_deref(), Some("https://second.example/\\x1b[31m  --> /b?q=1"));
+        fs::rename(&log, files.path("access.log.1")).unwrap();
+        append(&log, &hit("https://third.example/", "/c", 200));
+        assert_eq!(watching.line().as_deref(), Some("https://third.example/  --> /c"));
+        append(&log, &hit("-", "/kill-weblog-monitor?now", 404));
+        assert_eq!(watching.line().as_deref(), Some("Bye bye..."));
+        assert_eq!(watching.line(), None);
+        assert_eq!(watching.running.wait().code(), Some(0));
+        let told = watching.running.log();
+        assert!(
+            told.contains("host key fingerprint: SHA256:") && told.contains("(ED25519) 127.0.0.1"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_log_is_shown_in_every_form_and_its_end_is_an_end() {
+    let files = Files::new();
+    let server = sshd(Generation::Trixie, &files, &[]);
+    let log = files.path("it's a log");
+    append(&log, &(hit("https://a.example/", "/a", 200) + "garbage\n" + &hit("-", "/b", 404)));
+    let source = format!("{}:{}", here(), log.display());
+    let show = |options: &[&str]| {
+        let output =
+            run(ssh_weblog(&files, server.port).args(["-q", "--no-follow"]).args(options).arg(&source), b"");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(show(&[]), "https://a.example/  --> /a\n");
+    let hits = "2026-03-01T00:00:00+00:00 200 GET /a 512 https://a.example/\n2026-03-01T00:00:00+00:00 404 GET /b 512 -\n";
+    assert_eq!(show(&["--show", "hits"]), hits);
+    assert_eq!(show(&["--show", "raw"]), fs::read_to_string(&log).unwrap());
+    assert_eq!(show(&["--show", "raw", "-n", "+3"]), hit("-", "/b", 404));
+    assert_eq!(show(&["--show", "raw", "-n1"]), hit("-", "/b", 404));
+    let json = show(&["--json"]);
+    assert_eq!(json.lines().count(), 2);
+    assert!(json.lines().all(|line| line.starts_with("{\"time\":\"2026-03-01T00:00:00+00:00\"")), "{json}");
+}
+
+#[test]
+fn statuses_tell_what_went_wrong() {
+    let files = Files::new();
+    let server = sshd(Generation::Bookworm, &files, &[]);
+    let status = |command: &mut Command| run(command, b"").status.code();
+    let missing = format!("{}:{}", here(), files.text("missing.log"));
+    assert_eq!(status(ssh_weblog(&files, server.port).args(["--no-follow", &missing])), Some(1));
+    for wrong in [
+        &["--no-such-option", "h:p"][..],
+        &["a", "b", "c"],
+        &["no-colon"],
+        &["--json", "--show", "raw", "h:p"],
+        &["-n", "x", "h:p"],
+        &["-o", "Nonsense=1", "h:p"],
+        &[],
+    ] {
+        assert_eq!(status(ours("ssh-weblog").args(wrong)), Some(2), "{wrong:?}");
+    }
+    for good in [&["--help"][..], &["--version"]] {
+        assert_eq!(status(ours("ssh-weblog").args(good)), Some(0), "{good:?}");
+    }
+    let nobody =
+        ssh_weblog(&files, server.port).args(["--batch", "strombus-nobody@127.0.0.1:x"]).output().unwrap();
+    let text = String::from_utf8_lossy(&nobody.stderr);
+    assert_eq!(nobody.status.code(), Some(255), "{text}");
+    assert!(text.contains("strombus-nobody@127.0.0.1: Permission denied (publickey"), "{text}");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    assert_eq!(status(ssh_weblog(&files, port).arg(&missing)), Some(255), "nobody listens");
+
+    let log = files.path("access.log");
+    for (signal, expected) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        append(&log, &hit("https://a.example/", "/a", 200));
+        let mut command = ssh_weblog(&files, server.port);
+        let mut watching = Watching::start(command.args(["-n", "1", &here(), log.to_str().unwrap()]));
+        assert!(watching.line().is_some());
+        watching.running.signal(signal);
+        assert_eq!(watching.running.wait().code(), Some(expected));
+    }
+    // Nobody reads any more: the next hit ends it, without a word.
+    let mut command = ssh_weblog(&files, server.port);
+    let mut watching = Watching::start(command.args(["-q", "-n", "1", &here(), log.to_str().unwrap()]));
+    assert!(watching.line().is_some());
+    let Watching { mut running, lines } = watching;
+    drop(lines);
+    append(&log, &hit("https://a.example/", "/b", 200));
+    assert_eq!(running.wait().code(), Some(141));
+    assert_eq!(running.log(), "");
+}
+
+#[test]
+fn a_password_is_asked_for_on_the_terminal_and_an_unknown_host_too() {
+    let account = Account::create();
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let server = sshd(generation, &files, &["PasswordAuthentication yes"]);
+        let log = files.path("access.log");
+        append(&log, &hit("https://a.example/", "/a", 200));
+        fs::set_permissions(files.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&log, fs::Permissions::from_mode(0o644)).unwrap();
+        let known_hosts = files.path("new/known_hosts");
+        let mut command = ours("ssh-weblog");
+        command.args(["-p", &server.port.to_string(), "-o", "PubkeyAuthentication=no", "--no-follow"]);
+        command.args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())]);
+        command.args([&format!("{}@127.0.0.1", account.name), log.to_str().unwrap()]);
+        let terminal = Terminal::start(&command);
+        terminal.wait_for("Are you sure you want to continue connecting (yes/no/[fingerprint])?");
+        terminal.send("perhaps");
+        terminal.wait_for("Please type 'yes', 'no' or the fingerprint:");
+        terminal.send("yes");
+        terminal.wait_for(&format!("{}@127.0.0.1's password:", account.name));
+        terminal.send("wrong");
+        terminal.wait_for("Permission denied, please try again.");
+        terminal.send(&account.password);
+        let screen = terminal.wait_for(ENDED);
+        assert!(screen.contains("https://a.example/  --> /a"), "{screen}");
+        assert!(screen.contains(&format!("{ENDED} 0")), "{screen}");
+        assert!(!screen.contains(&account.password), "{screen}");
+        let known = fs::read_to_string(known_hosts).unwrap();
+        assert!(known.starts_with(&format!("[127.0.0.1]:{} ssh-ed25519 ", server.port)), "{known}");
+
+        let terminal = Terminal::start(&command);
+        terminal.wait_for("password:");
+        terminal.key("C-c");
+        let screen = terminal.wait_for(ENDED);
+        assert!(screen.contains(&format!("{ENDED} 130")), "{screen}");
+    }
+}
+
+/// `ssh-weblog-server` with a state directory of the test's.
+fn serve(files: &Files, arguments: &[&str]) -> (Running, u16) {
+    let mut command = ours("ssh-weblog-server");
+    command
+        .args(["--listen", "127.0.0.1:0", "--user", "ann", "--state-dir", &files.text("state")])
+        .args(arguments);
+    let running = Running::start(&mut command);
+    let line = running.wait_for("listening on").unwrap_or_else(|| panic!("{}", running.log()));
+    let port = line.rsplit(':').next().unwrap().parse().unwrap();
+    (running, port)
+}
+
+/// A viewer by OpenSSH's ssh, which learns the server's key at its first login.
+fn viewer(generation: Generation, files: &Files, port: u16) -> Command {
+    let mut command = ssh(generation, files, port);
+    let learnt = fs::read_to_string(files.path("learnt")).unwrap_or_default();
+    files.write("known_hosts", &learnt);
+    let arguments: Vec<_> = command.get_args().map(|a| a.to_str().unwrap().to_owned()).collect();
+    let arguments = arguments
+        .iter()
+        .map(|a| if a.starts_with("StrictHostKeyChecking") { "StrictHostKeyChecking=accept-new" } else { a });
+    command = {
+        let mut new = Command::new(command.get_program());
+        new.env_remove("SSH_AUTH_SOCK").args(arguments);
+        new
+    };
+    command
+}
+
+/// A session that is there: it has been shown a first hit.
+struct Viewer {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Viewer {
+    fn start(mut command: Command, log: &Path) -> Self {
+        command
+            .args(["-T", "ann@127.0.0.1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        let mut viewer = Self { child, lines };
+        viewer.wait_until_shown(log);
+        viewer
+    }
+
+    /// Writes hits until one comes: only then the session is known to be live.
+    fn wait_until_shown(&mut self, log: &Path) {
+        let (send, shown) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let lines = &mut self.lines;
+            scope.spawn(move || {
+                let mut line = String::new();
+                lines.read_line(&mut line).unwrap();
+                send.send(()).unwrap();
+            });
+            for _ in 0..900 {
+                append(log, &hit("https://knock.example/", "/", 200));
+                if shown.recv_timeout(std::time::Duration::from_millis(100)).is_ok() {
+                    return;
+                }
+            }
+            panic!("a viewer was never shown anything");
+        });
+    }
+
+    /// Reads until a line that holds `text`.
+    fn wait_for(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "the session ended before {text}");
+        }
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn t107_fifty_viewers_see_each_hit_and_one_that_is_stopped_holds_up_nobody() {
+    let files = Files::new();
+    let log = files.path("shop.log");
+    append(&log, "");
+    let keys = files.text("authorized_keys");
+    let (mut server, port) = serve(&files, &["--authorized-keys", &keys, log.to_str().unwrap()]);
+    let mut viewers: Vec<_> =
+        (0..50).map(|i| Viewer::start(viewer(Generation::ALL[i % 2], &files, port), &log)).collect();
+    append(&log, &hit("https://everyone.example/", "/50", 200));
+    for viewer in &mut viewers {
+        viewer.wait_for("https://everyone.example/  --> /50");
+    }
+    let stopped = rustix::process::Pid::from_child(&viewers[0].child);
+    rustix::process::kill_process(stopped, Signal::STOP).unwrap();
+    let before = resident(server.child.id());
+    for i in 0..40 {
+        append(&log, &hit(&"x".repeat(1000), &format!("/{i}"), 200).repeat(500));
+    }
+    append(&log, &hit("https://last.example/", "/end", 200));
+    for viewer in &mut viewers[1..5] {
+        viewer.wait_for("https://last.example/  --> /end");
+    }
+    // Twenty megabytes went by: they are nowhere for him who did not take them.
+    let grown = resident(server.child.id()).saturating_sub(before);
+    assert!(grown < 80 << 20, "{grown} bytes");
+    rustix::process::kill_process(stopped, Signal::CONT).unwrap();
+    viewers[0].wait_for("records skipped");
+    viewers[0].wait_for("https://last.example/  --> /end");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    for viewer in &mut viewers {
+        assert_eq!(wait(&mut viewer.child).code(), Some(255), "the server has ended the session");
+    }
+}
+
+#[test]
+fn the_server_makes_its_host_key_once_and_takes_keys_passwords_and_commands() {
+    let files = Files::new();
+    let log = files.path("shop.log");
+    append(&log, "");
+    let hash = run(ours("ssh-weblog-server").arg("hash-password"), b"secret one\n");
+    let passwords = files.write("passwords", &String::from_utf8(hash.stdout).unwrap());
+    assert!(fs::read_to_string(&passwords).unwrap().starts_with("$argon2id$"));
+    let keys = files.text("authorized_keys");
+    let arguments = ["--authorized-keys", &keys, "--password-file", &passwords, log.to_str().unwrap()];
+    let (server, port) = serve(&files, &arguments);
+    let key = files.path("state/ssh_host_ed25519_key");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(fs::metadata(files.path("state")).unwrap().permissions().mode() & 0o7777, 0o700);
+    let fingerprint =
+        run(ours("ssh-weblog-server").args(["--state-dir", &files.text("state"), "fingerprint"]), b"");
+    let fingerprint = String::from_utf8(fingerprint.stdout).unwrap();
+    let by_keygen = run(Command::new("ssh-keygen").arg("-lf").arg(&key), b"");
+    let by_keygen = String::from_utf8(by_keygen.stdout).unwrap();
+    assert_eq!(by_keygen.split(' ').nth(1), fingerprint.split(' ').nth(1));
+    assert!(server.log().contains(fingerprint.split(' ').nth(1).unwrap()), "{}", server.log());
+    for generation in Generation::ALL {
+        let command =
+            |words: &[&str]| run(viewer(generation, &files, port).arg("ann@127.0.0.1").args(words), b"");
+        let unknown = command(&["logs;", "id"]);
+        assert_eq!(unknown.status.code(), Some(127));
+        assert!(String::from_utf8_lossy(&unknown.stderr).contains("logs;: no such command"));
+        assert_eq!(command(&["help"]).status.code(), Some(0));
+        assert_eq!(command(&["tail", "--nonsense"]).status.code(), Some(2));
+        let mut stranger = viewer(generation, &files, port);
+        assert_eq!(
+            run(stranger.args(["-o", "BatchMode=yes", "bob@127.0.0.1"]), b"").status.code(),
+            Some(255)
+        );
+        let mut by_password = viewer(generation, &files, port);
+        by_password.args(["-o", "PubkeyAuthentication=no"]);
+        by_password.env("SSH_ASKPASS", files.askpass("secret one")).env("SSH_ASKPASS_REQUIRE", "force");
+        drop(Viewer::start(by_password, &log));
+    }
+    let (again, _) = serve(&files, &arguments);
+    assert!(again.log().contains(fingerprint.split(' ').nth(1).unwrap()), "the same key as before");
+    let nobody = run(ours("ssh-weblog-server").arg(&log), b"");
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("nobody may log in"));
+}
+
+#[test]
+fn the_demonstration_shows_hits_and_lets_the_reader_log_in_and_leaves_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut command = ours("ssh-weblog");
+    let mut demo = Watching::start(command.arg("demo").env("TMPDIR", scratch.path()));
+    let login = demo.running.wait_for("ssh -p ").unwrap();
+    assert!(login.starts_with("ssh -p "), "{login}");
+    assert!(demo.running.wait_for("host key fingerprint: SHA256:").is_some());
+    for _ in 0..5 {
+        let line = demo.line().unwrap();
+        assert!(line.contains("  --> /"), "{line}");
+    }
+    for generation in Generation::ALL {
+        let words: Vec<_> = login.split(' ').skip(1).collect();
+        let mut reader = Command::new(generation.program("ssh"));
+        reader
+            .args(["-F", "none", "-o", "BatchMode=yes"])
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut child = reader.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("  --> /"), "{line}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    demo.running.signal(Signal::INT);
+    assert_eq!(demo.running.wait().code(), Some(130));
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "it cleans up after itself");
+    let short = run(ours("ssh-weblog").args(["demo", "--seconds", "1"]).env("TMPDIR", scratch.path()), b"");
+    assert_eq!(short.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&short.stdout).lines().count() > 3);
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+}
