@@ -294,6 +294,16 @@ impl<S: UserauthSide> Connection<S> {
         self.transport.set_first_host_key(b"another");
     }
 
+    /// Forgets what waits for the end of an exchange.
+    pub fn drop_held(&mut self) {
+        self.transport.drop_held();
+    }
+
+    /// Makes the keys that open as old as so many packets.
+    pub fn age_keys(&mut self, packets: u64) {
+        self.transport.age_keys(packets);
+    }
+
     /// Exchanges that have ended.
     pub fn exchanges(&self) -> u32 {
         self.transport.exchanges_done()

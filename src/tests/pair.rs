@@ -345,3 +345,10 @@ pub(crate) fn receive(input: &mut RecvBuf, pipe: &mut VecDeque<u8>) -> bool {
     input.filled(n);
     n > 0
 }
+
+/// All that a connection has to send.
+pub(crate) fn all_output<S: UserauthSide>(conn: &mut Connection<S>) -> Vec<u8> {
+    let mut pipe = VecDeque::new();
+    ship(conn, &mut pipe, usize::MAX);
+    pipe.into()
+}

@@ -512,6 +512,14 @@ impl<S: KexSide> Transport<S> {
         self.link.send.payload(payload);
     }
 
+    pub(crate) fn drop_held(&mut self) {
+        self.held.clear();
+    }
+
+    pub(crate) const fn age_keys(&mut self, packets: u64) {
+        self.link.recv.age(packets);
+    }
+
     pub(crate) const fn exchanges_done(&self) -> u32 {
         self.link.exchanges
     }

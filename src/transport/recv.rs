@@ -126,6 +126,12 @@ impl RecvPath {
         self.packet_length_max = PACKET_LENGTH_MAX;
     }
 
+    /// A door for tests: the key has served so many packets.
+    #[cfg(any(test, fuzzing))]
+    pub(super) const fn age(&mut self, packets: u64) {
+        self.packets = packets;
+    }
+
     /// Packets and bytes since the key came into use.
     pub(super) const fn used(&self) -> (u64, u64) {
         (self.packets, self.bytes)

@@ -1,0 +1,339 @@
+//! The transport: identification, packets, exchanges, extensions.
+
+use super::{
+    asking, assert_told, both, clear, feed, first_bytes, keyed, payload, refused_by_both, refused_by_client,
+    refused_by_server, running,
+};
+use crate::tests::pair::{Pair, Settings, all_output, host_key};
+use crate::transport::algorithms::{CIPHER, MAC, pick};
+use crate::transport::*;
+use crate::wire::MALFORMED;
+use crate::wire::message::*;
+
+#[test]
+fn t01_only_a_server_may_talk_before_its_identification_and_only_so_much() {
+    assert_eq!(first_bytes(b"hello\r\n"), [None, Some(NOT_SSH.into())]);
+    let lines = b"line\r\n".repeat(LINES_MAX);
+    assert_eq!(first_bytes(&[&lines[..], b"SSH-2.0-x\r\n"].concat())[0], None);
+    assert_eq!(first_bytes(&[&lines[..], b"line\r\n"].concat())[0], Some(TOO_MANY_LINES.into()));
+    assert_eq!(first_bytes(&vec![b'x'; LINE_MAX])[0], Some(TOO_MANY_LINES.into()));
+    let long = [b"SSH-2.0-".to_vec(), vec![b'x'; 246], b"\r\n".to_vec()].concat();
+    assert_eq!(first_bytes(&long), both(IDENTIFICATION_LENGTH));
+    assert_eq!(first_bytes(&long[1..]), [None, Some(NOT_SSH.into())]);
+    assert_eq!(first_bytes(&[&long[..253], b"\r\n"].concat()), [None, None], "255 bytes are allowed");
+}
+
+#[test]
+fn t03_t04_an_identification_is_printable_and_of_version_two() {
+    for bytes in [
+        &b"SSH-2.0-a\0b\r\n"[..],
+        b"SSH-2.0-x\x1b]0;pwn\x07\r\n",
+        b"SSH-2.0-a\rb\n",
+        b"SSH-2.0-\r\n",
+        b"SSH-2.0- x\r\n",
+    ] {
+        assert_eq!(first_bytes(bytes), both(IDENTIFICATION_CHARACTER), "{}", bytes.escape_ascii());
+    }
+    for bytes in [&b"SSH-1.5-x\r\n"[..], b"SSH-3.0-x\r\n", b"SSH-2.1-x\r\n"] {
+        assert_eq!(first_bytes(bytes), both(VERSION));
+    }
+    for bytes in [&b"SSH-1.99-x\r\n"[..], b"SSH-2.0-x\n", b"SSH-2.0-a-b c d\r\n"] {
+        assert_eq!(first_bytes(bytes), [None, None], "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn t05_another_protocol_fails_at_its_first_bytes() {
+    for bytes in [&b"GET / HTTP/1.0\r\n"[..], b"\x16\x03\x01\x02\x00", b"S", b"\0"] {
+        let expected = if b"SSH-".starts_with(bytes) { None } else { Some(NOT_SSH.into()) };
+        assert_eq!(first_bytes(bytes)[1], expected);
+    }
+}
+
+#[test]
+fn t06_t07_a_packet_out_of_shape_is_refused_in_clear() {
+    let identified = |bytes: &[u8]| first_bytes(&[b"SSH-2.0-x\r\n", bytes].concat());
+    for length in [0, 1, 4, 35_001, 0x0004_0001, u32::MAX, 13, 16] {
+        assert_eq!(identified(&length.to_be_bytes()), both(PACKET_LENGTH), "{length}");
+    }
+    let packet = |padding_length: u8| [&[0, 0, 0, 12, padding_length, 2][..], &[0; 10]].concat();
+    assert_eq!(identified(&packet(3)), both(PADDING_LENGTH));
+    assert_eq!(identified(&packet(12)), both(PADDING_LENGTH));
+    assert_eq!(identified(&packet(255)), both(PADDING_LENGTH));
+    assert_eq!(identified(&packet(11)), both(EMPTY_PAYLOAD));
+}
+
+fn with_cipher(cipher: &str, mac: &str) -> Settings {
+    let mut settings = Settings::default();
+    settings.client.algorithms.cipher = pick(&CIPHER, cipher).unwrap();
+    settings.client.algorithms.mac = pick(&MAC, mac).unwrap();
+    settings
+}
+
+#[test]
+fn t08_a_packet_changed_anywhere_is_refused_and_nothing_of_it_is_seen() {
+    for row in &CIPHER {
+        for mac in &MAC {
+            for at in 0..60 {
+                let mut pair = Pair::authenticated(with_cipher(row.name, mac.name));
+                let (here, _) = pair.open();
+                pair.client.conn.channel(here).unwrap().write(b"a secret for the server");
+                let mut bytes = pair.client.conn.output().to_vec();
+                let Some(byte) = bytes.get_mut(at) else { break };
+                *byte ^= 0x10;
+                let seen = pair.server.seen.len();
+                feed(&mut pair.server, &bytes);
+                // A length that became larger waits for bytes that never come; the others fail at once.
+                feed(&mut pair.server, &vec![0; 2 * PACKET_LENGTH_MAX]);
+                let error = pair.server.error.clone();
+                let length = at < 4 && error == Some(PACKET_LENGTH.into());
+                assert!(
+                    length || error == Some(MAC_ERROR.into()),
+                    "{} {} {at}: {error:?}",
+                    row.name,
+                    mac.name
+                );
+                assert_eq!(pair.server.seen.len(), seen, "nothing is told of it");
+            }
+        }
+    }
+}
+
+#[test]
+fn t09_with_a_plain_mac_the_place_of_a_wrong_length_does_not_show() {
+    let mut pair = Pair::authenticated(with_cipher("aes256-ctr", "hmac-sha2-256"));
+    let (here, _) = pair.open();
+    pair.client.conn.channel(here).unwrap().write(b"data");
+    let mut bytes = pair.client.conn.output().to_vec();
+    bytes[0] ^= 0xff;
+    feed(&mut pair.server, &bytes);
+    assert_eq!(pair.server.error, None);
+    feed(&mut pair.server, &vec![0; PACKET_LENGTH_MAX - bytes.len() - 1]);
+    assert_eq!(pair.server.error, None, "one byte before the largest packet would have ended");
+    feed(&mut pair.server, &[0]);
+    assert_eq!(pair.server.error, Some(MAC_ERROR.into()));
+}
+
+#[test]
+fn t10_t11_strict_key_exchange_takes_nothing_else() {
+    for extra in [
+        payload(&Ignore { data: b"" }),
+        payload(&NewKeys {}),
+        payload(&ServiceRequest { service_name: b"ssh-userauth" }),
+        vec![4, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        vec![3, 0, 0, 0, 0],
+        vec![192, 0, 0, 0, 0],
+        vec![7, 0, 0, 0, 0],
+    ] {
+        // Our side's KEXINIT is out; the next thing must be the exchange.
+        refused_by_server(Pair::new(Settings::default()), std::slice::from_ref(&extra), UNEXPECTED_MESSAGE);
+        refused_by_client(Pair::new(Settings::default()), std::slice::from_ref(&extra), UNEXPECTED_MESSAGE);
+    }
+}
+
+#[test]
+fn t10_strict_key_exchange_begins_with_the_first_packet() {
+    let mut pair = Pair::new(Settings::default());
+    let output = pair.client.conn.output().to_vec();
+    let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
+    let bytes = [&output[..line], &clear(&payload(&Ignore { data: b"" })), &output[line..]].concat();
+    feed(&mut pair.server, &bytes);
+    assert_eq!(pair.server.error, Some(KEXINIT_NOT_FIRST.into()));
+}
+
+#[test]
+fn t19_a_second_kexinit_ends_the_connection() {
+    let mut pair = Pair::new(Settings::default());
+    let output = pair.client.conn.output().to_vec();
+    let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
+    feed(&mut pair.server, &[&output[..], &output[line..]].concat());
+    assert_eq!(pair.server.error, Some(UNEXPECTED_MESSAGE.into()));
+}
+
+#[test]
+fn t36_a_second_exchange_before_the_login_and_exchange_after_exchange_are_refused() {
+    let mut pair = keyed();
+    pair.client.conn.send_payload(&[20]);
+    pair.drive();
+    assert_told(&pair.client, &pair.server, UNEXPECTED_MESSAGE);
+    for by_client in [true, false] {
+        let mut pair = running();
+        for _ in 0..EXCHANGES_MAX {
+            if by_client {
+                pair.client.conn.start_kex()
+            } else {
+                pair.server.conn.start_kex()
+            }
+            pair.drive();
+        }
+        assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
+        if by_client {
+            pair.client.conn.start_kex()
+        } else {
+            pair.server.conn.start_kex()
+        }
+        pair.drive();
+        if by_client {
+            assert_told(&pair.client, &pair.server, TOO_MANY_EXCHANGES);
+        } else {
+            assert_told(&pair.server, &pair.client, TOO_MANY_EXCHANGES);
+        }
+    }
+    let mut hourly = running();
+    for _ in 0..100 {
+        hourly.now += std::time::Duration::from_secs(3600);
+        hourly.client.conn.start_kex();
+        hourly.drive();
+    }
+    assert_eq!((hourly.client.error, hourly.server.error), (None, None));
+}
+
+#[test]
+fn t21_a_public_value_that_makes_a_known_secret_is_refused() {
+    let low_order = [0; 32];
+    let mut one = [0; 32];
+    one[0] = 1;
+    for q in [&low_order[..], &one, &[9; 31], &[9; 33], b""] {
+        let mut pair = Pair::new(Settings::default());
+        let output = pair.client.conn.output().to_vec();
+        feed(&mut pair.server, &[&output[..], &clear(&payload(&KexEcdhInit { q_c: q }))].concat());
+        assert_eq!(pair.server.error, Some(BAD_PUBLIC_VALUE.into()));
+        let mut pair = Pair::new(Settings::default());
+        let output = pair.server.conn.output().to_vec();
+        let reply = KexEcdhReply { k_s: &host_key().public_key().blob(), q_s: q, signature: b"" };
+        feed(&mut pair.client, &[&output[..], &clear(&payload(&reply))].concat());
+        assert_eq!(pair.client.error, Some(BAD_PUBLIC_VALUE.into()));
+    }
+}
+
+#[test]
+fn t24_t25_the_host_key_must_have_signed_just_this_exchange() {
+    let key = host_key();
+    let blob = key.public_key().blob();
+    let of_other = key.sign(key.algorithm(), b"another exchange").unwrap();
+    let mut renamed = of_other.clone();
+    renamed[4] = b'x';
+    for (k_s, signature) in [
+        (&blob[..], &of_other[..]),
+        (&blob, &renamed),
+        (&blob, b""),
+        (b"", b""),
+        (&blob[..blob.len() - 1], &of_other),
+    ] {
+        let mut pair = Pair::new(Settings::default());
+        let output = pair.server.conn.output().to_vec();
+        let reply = KexEcdhReply { k_s, q_s: &[9; 32], signature };
+        feed(&mut pair.client, &[&output[..], &clear(&payload(&reply))].concat());
+        assert_eq!(pair.client.error, Some(BAD_HOST_SIGNATURE.into()));
+        assert!(pair.client.seen.is_empty(), "nobody is asked about such a key");
+    }
+    let mut pair = Pair::new(Settings::default());
+    let output = pair.server.conn.output().to_vec();
+    feed(&mut pair.client, &[&output[..], &clear(&payload(&NewKeys {}))].concat());
+    assert_eq!(pair.client.error, Some(UNEXPECTED_MESSAGE.into()), "no reply, no keys");
+}
+
+#[test]
+fn t13_a_key_does_not_serve_for_ever() {
+    let mut pair = running();
+    pair.server.conn.age_keys(u64::from(u32::MAX));
+    refused_by_server(pair, &[payload(&Ignore { data: b"" })], KEY_EXHAUSTED);
+    let mut pair = running();
+    let before = pair.client.conn.exchanges();
+    pair.client.conn.age_keys(crate::transport::REKEY_PACKETS);
+    pair.server.conn.send_payload(&payload(&Ignore { data: b"" }));
+    pair.drive();
+    assert_eq!(pair.client.conn.exchanges(), before + 1);
+}
+
+#[test]
+fn t14_talk_without_a_purpose_has_an_end_before_the_login() {
+    let talk = vec![payload(&Ignore { data: b"x" }); CHATTER_MAX as usize];
+    let mut pair = keyed();
+    for payload in &talk {
+        pair.client.conn.send_payload(payload);
+    }
+    pair.drive();
+    assert_eq!(pair.server.error, None);
+    let more = [talk, vec![vec![3, 0, 0, 0, 0]]].concat();
+    refused_by_server(keyed(), &more, TOO_MUCH_CHATTER);
+    refused_by_client(asking(), &more, TOO_MUCH_CHATTER);
+}
+
+#[test]
+fn t34_after_its_kexinit_a_peer_sends_the_exchange_only() {
+    let mut pair = running();
+    pair.client.conn.start_kex();
+    let request =
+        GlobalRequest { request_name: b"keepalive@openssh.com", want_reply: true, request_fields: b"" };
+    refused_by_server(pair, &[payload(&request)], UNEXPECTED_MESSAGE);
+}
+
+#[test]
+fn t34_t74_replies_owed_during_an_exchange_have_a_bound() {
+    let mut pair = running();
+    pair.server.conn.start_kex(); // the client does not see it yet, and asks
+    let request =
+        GlobalRequest { request_name: b"keepalive@openssh.com", want_reply: true, request_fields: b"" };
+    for _ in 0..14_000 {
+        pair.client.conn.send_payload(&payload(&request));
+    }
+    let bytes = all_output(&mut pair.client.conn);
+    feed(&mut pair.server, &bytes);
+    assert_eq!(pair.server.error, Some(TOO_MANY_REPLIES.into()));
+}
+
+#[test]
+fn t37_extension_information_is_bounded_and_has_its_place() {
+    let refused = |pairs: &[u8], nr_extensions, fault| {
+        refused_by_client(asking(), &[payload(&ExtInfo { nr_extensions, pairs })], fault);
+    };
+    refused(&[], u32::MAX, MALFORMED);
+    refused(&[0; 8], u32::MAX, MALFORMED);
+    refused(&[0; 8], 0, MALFORMED);
+    refused(&vec![0; 8 * (EXTENSIONS_MAX + 1)], EXTENSIONS_MAX as u32 + 1, TOO_MANY_EXTENSIONS);
+    let none = payload(&ExtInfo { nr_extensions: 0, pairs: b"" });
+    refused_by_server(keyed(), std::slice::from_ref(&none), UNEXPECTED_MESSAGE);
+    refused_by_client(asking(), &[none.clone(), none.clone()], UNEXPECTED_MESSAGE);
+    refused_by_both(running, &[none], UNEXPECTED_MESSAGE);
+}
+
+#[test]
+fn t40_no_message_cut_or_bent_makes_either_side_panic() {
+    let long = vec![0xff; 40];
+    for stage in [keyed, running, || Pair::new(Settings::default())] {
+        for number in 0..=255_u8 {
+            for length in [0, 1, 3, 4, 5, 8, 9, 12, 13, 16, 17, 40] {
+                for filler in [&[0; 40][..], &long, &[0, 0, 0, 1].repeat(10), &[0, 0, 0, 0, 1].repeat(8)] {
+                    let bytes = [&[number], &filler[..length]].concat();
+                    let mut pair = stage();
+                    pair.client.conn.send_payload(&bytes);
+                    pair.server.conn.send_payload(&bytes);
+                    pair.round();
+                    if number > 20 && length > 13 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn t82_what_a_peer_says_at_the_end_is_kept_short_and_replaced_where_it_is_no_text() {
+    let mut pair = running();
+    let description = [&b"\xff\x1b[31m"[..], &[b'x'; 5000]].concat();
+    pair.client.conn.send_payload(&payload(&Disconnect {
+        reason_code: 11,
+        description: &description,
+        language_tag: b"",
+    }));
+    pair.drive();
+    let Some(Error::Disconnected { description, .. }) = &pair.server.error else { panic!() };
+    assert!(description.starts_with("\u{fffd}\x1b[31mxx") && description.len() < 1100);
+    assert!(!pair.server.error.as_ref().unwrap().to_string().contains('\x1b'), "escaped where it is shown");
+    let mut pair = running();
+    pair.client.conn.send_payload(&[1, 0, 0, 0, 11]);
+    pair.drive();
+    assert!(matches!(pair.server.error, Some(Error::Disconnected { .. })), "some peers leave the rest out");
+}

@@ -1,0 +1,196 @@
+//! The login.
+
+use super::{asking, keyed, payload, refused_by_client, refused_by_server, running};
+use crate::tests::pair::{Pair, Seen, Settings, user_key};
+use crate::transport::UNEXPECTED_MESSAGE;
+use crate::userauth::*;
+use crate::wire::message::*;
+use crate::wire::{Encode, MALFORMED, NameList, Writer};
+
+#[test]
+fn t41_before_the_login_the_server_acts_on_nothing_but_the_login() {
+    for number in 0..=255 {
+        let mut pair = keyed();
+        pair.client.conn.send_payload(&[number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        pair.drive();
+        let refused = matches!(number, 0 | 1 | 5..=7 | 20 | 21 | 30 | 31 | 50..=53 | 60 | 61 | 80..=127);
+        assert_eq!(pair.server.error.is_some(), refused, "{number}: {:?}", pair.server.error);
+        let known_here = matches!(number, 1 | 50);
+        assert!(!refused || known_here || pair.server.error == Some(UNEXPECTED_MESSAGE.into()), "{number}");
+        assert!(pair.server.seen.is_empty(), "{number}: {:?}", pair.server.seen);
+        assert!(!pair.server.conn.is_authenticated());
+    }
+}
+
+#[test]
+fn t42_an_answer_of_the_login_that_nobody_asked_for_is_refused() {
+    let continue_with = NameList::from_bytes(b"password").unwrap();
+    let answers = [
+        payload(&UserauthSuccess {}),
+        payload(&UserauthFailure {
+            authentications_that_can_continue: continue_with,
+            partial_success: false,
+        }),
+        payload(&UserauthPkOk { public_key_algorithm_name: b"ssh-ed25519", public_key_blob: b"" }),
+        payload(&ServiceAccept { service_name: b"ssh-userauth" }),
+    ];
+    for answer in answers {
+        // The client waits for its application: no request is out, and no packet is taken.
+        let mut pair = keyed();
+        let ticket = pair.client.ticket();
+        pair.server.conn.send_payload(&answer);
+        pair.drive();
+        assert_eq!(pair.client.error, None);
+        assert!(!pair.client.conn.is_authenticated());
+        // It asks whether a key would do: success is no answer to that, nor is another key.
+        pair.client.conn.request_publickey(ticket, user_key()).unwrap();
+        pair.drive();
+        if answer[0] == UserauthFailure::NUMBER {
+            assert_eq!(pair.client.seen.last(), Some(&Seen::Continue("password".to_owned())));
+        } else {
+            assert_eq!(pair.client.error, Some(UNASKED_ANSWER.into()), "{}", answer[0]);
+        }
+        assert!(!pair.client.conn.is_authenticated());
+    }
+}
+
+#[test]
+fn t58_banners_have_a_bound() {
+    let banner = payload(&UserauthBanner { message: b"hello", language_tag: b"" });
+    refused_by_client(asking(), &vec![banner; BANNERS_MAX as usize + 1], TOO_MANY_BANNERS);
+}
+
+fn request(user_name: &[u8], service_name: &[u8], method_name: &[u8], method_fields: &[u8]) -> Vec<u8> {
+    payload(&UserauthRequest { user_name, service_name, method_name, method_fields })
+}
+
+fn none(user_name: &[u8]) -> Vec<u8> {
+    request(user_name, b"ssh-connection", b"none", b"")
+}
+
+#[test]
+fn t43_user_and_service_stay() {
+    refused_by_server(keyed(), &[none(b"bob")], USER_CHANGED);
+    refused_by_server(keyed(), &[request(b"ann", b"ssh-foo", b"none", b"")], UNKNOWN_SERVICE);
+    let service = payload(&ServiceRequest { service_name: b"ssh-userauth" });
+    refused_by_server(keyed(), &[service], UNEXPECTED_MESSAGE);
+}
+
+#[test]
+fn an_unknown_service_is_refused() {
+    let mut pair = Pair::new(Settings::default());
+    pair.drive();
+    let ticket = pair.client.ticket();
+    pair.client.conn.drop_held();
+    pair.client.conn.accept_host_key(ticket).unwrap();
+    let service = payload(&ServiceRequest { service_name: b"ssh-connection" });
+    refused_by_server(pair, &[service], UNKNOWN_SERVICE);
+}
+
+/// A question whether a key would do, with the key or with what is given as one.
+fn query(blob: &[u8]) -> Vec<u8> {
+    let mut fields = Vec::new();
+    let mut w = Writer::new(&mut fields);
+    w.boolean(false);
+    w.string(b"ssh-ed25519");
+    w.string(blob);
+    request(b"ann", b"ssh-connection", b"publickey", &fields)
+}
+
+#[test]
+fn t48_tries_queries_and_requests_have_their_bounds() {
+    let wrong = query(b"no key");
+    refused_by_server(keyed(), &vec![wrong; 7], TOO_MANY_FAILURES);
+    // One of them was the client's own at the beginning.
+    refused_by_server(keyed(), &vec![none(b"ann"); REQUESTS_MAX as usize], TOO_MANY_REQUESTS);
+    let mut pair = keyed();
+    let good = query(&user_key().public_key().blob());
+    for _ in 0..QUERIES_MAX {
+        pair.client.conn.send_payload(&good);
+        pair.drive();
+        let ticket = pair.server.ticket();
+        pair.server.conn.refuse_user(ticket).unwrap();
+    }
+    assert_eq!(pair.server.error, None);
+    refused_by_server(pair, &[good], TOO_MANY_REQUESTS);
+}
+
+#[test]
+fn t55_a_key_that_cannot_be_read_is_one_failed_try() {
+    let mut pair = keyed();
+    pair.client.conn.send_payload(&query(b"no key"));
+    pair.client.conn.send_payload(&query(&user_key().public_key().blob()));
+    pair.drive();
+    assert_eq!(pair.server.error, None);
+    assert_eq!(pair.server.seen, [Seen::Query(b"ann".to_vec())]);
+}
+
+#[test]
+fn t53_t44_a_signature_is_good_for_this_session_user_and_key_only() {
+    let (key, blob) = (user_key(), user_key().public_key().blob());
+    let fields = |signed: bool, over: &[u8]| {
+        let mut fields = Vec::new();
+        let mut w = Writer::new(&mut fields);
+        w.boolean(true);
+        w.string(b"ssh-ed25519");
+        w.string(&blob);
+        if signed {
+            w.string(&key.sign(key.algorithm(), over).unwrap());
+        }
+        fields
+    };
+    let signed_part = fields(false, b"");
+    let over = |session_id: &[u8], user: &[u8], service: &[u8]| {
+        let mut data = Vec::new();
+        let mut w = Writer::new(&mut data);
+        w.string(session_id);
+        w.bytes(&request(user, service, b"publickey", &signed_part));
+        data
+    };
+    for (what, good) in [("right", true), ("session", false), ("user", false), ("service", false)] {
+        let mut pair = keyed();
+        let session_id = pair.client.conn.session_id().to_vec();
+        let data = match what {
+            "session" => over(&[1; 32], b"ann", b"ssh-connection"),
+            "user" => over(&session_id, b"bob", b"ssh-connection"),
+            "service" => over(&session_id, b"ann", b"ssh-foo"),
+            _ => over(&session_id, b"ann", b"ssh-connection"),
+        };
+        pair.client.conn.send_payload(&request(
+            b"ann",
+            b"ssh-connection",
+            b"publickey",
+            &fields(true, &data),
+        ));
+        pair.drive();
+        let asked: &[Seen] = &[Seen::Publickey(b"ann".to_vec())];
+        assert_eq!(pair.server.seen, if good { asked } else { &[] }, "{what}");
+        assert_eq!(pair.server.error, None);
+    }
+    let session_id = keyed().client.conn.session_id().to_vec();
+    let mut trailing = fields(true, &over(&session_id, b"ann", b"ssh-connection"));
+    trailing.push(0);
+    refused_by_server(keyed(), &[request(b"ann", b"ssh-connection", b"publickey", &trailing)], MALFORMED);
+}
+
+#[test]
+fn t51_nobody_is_let_in_without_a_credential() {
+    for (method, fields) in
+        [(&b"none"[..], &b""[..]), (b"password", &[0, 0, 0, 0, 0]), (b"hostbased", b""), (b"", b"")]
+    {
+        let mut pair = keyed();
+        pair.client.conn.send_payload(&request(b"ann", b"ssh-connection", method, fields));
+        pair.drive();
+        assert!(pair.server.seen.is_empty() && pair.server.error.is_none());
+        assert!(!pair.server.conn.is_authenticated());
+    }
+}
+
+#[test]
+fn t50_after_the_login_another_request_is_passed_over() {
+    let mut pair = running();
+    let seen = pair.server.seen.len();
+    pair.client.conn.send_payload(&none(b"root"));
+    pair.drive();
+    assert_eq!((pair.server.seen.len(), &pair.server.error, &pair.client.error), (seen, &None, &None));
+}
