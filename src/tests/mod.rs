@@ -6,3 +6,4 @@ mod login;
 mod pair;
 mod rekey;
 mod schedules;
+mod seeds;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// A whole conversation, up to a closed channel; the bytes of each direction.
-fn conversation() -> (Pair, Vec<u8>, Vec<u8>) {
+pub(super) fn conversation() -> (Pair, Vec<u8>, Vec<u8>) {
     let mut pair = Pair::new(Settings::default());
     let (mut up, mut down) = (Vec::new(), Vec::new());
     let mut step = 0;

@@ -1,0 +1,222 @@
+//! Two connections for the targets, by the library's public face.
+#![forbid(unsafe_code)]
+
+use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Step};
+use strombus::crypto::Rng;
+use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::transport::{Client, RecvBuf, Server, ServerConfig, Ticket};
+use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent, ServerUserauthConfig, UserauthSide};
+
+/// The same bytes for the same seed.
+pub struct SeededRng(u64, u64);
+
+impl Rng for SeededRng {
+    fn fill(&mut self, out: &mut [u8]) {
+        for block in out.chunks_mut(32) {
+            let digest = Sha256::new().chain_update(self.0.to_be_bytes()).chain_update(self.1.to_be_bytes());
+            self.1 += 1;
+            block.copy_from_slice(&digest.finalize()[..block.len()]);
+        }
+    }
+}
+
+fn key(seed: u64) -> Arc<PrivateKey> {
+    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng(seed, 0)))
+}
+
+/// One side, its input, and what it was told.
+pub struct End<S: UserauthSide> {
+    pub conn: Connection<S>,
+    pub input: RecvBuf,
+    pub tickets: VecDeque<Ticket>,
+    pub seen: Seen,
+    pub failed: bool,
+}
+
+/// What happened to its channel.
+#[derive(Default)]
+pub struct Seen {
+    pub channel: Option<ChannelId>,
+    pub opened: bool,
+    pub data: Vec<u8>,
+    /// Bytes of data that were not credited yet.
+    pub owed: usize,
+    pub eof: bool,
+    pub closed: bool,
+}
+
+/// What an event leaves behind, of either side.
+pub trait Side: UserauthSide {
+    fn ticket(event: Event<'_, Self>) -> Option<Ticket>;
+}
+
+impl Side for Client {
+    fn ticket(event: Event<'_, Self>) -> Option<Ticket> {
+        match event {
+            Event::Kex(host) => Some(host.ticket),
+            Event::Userauth(ClientUserauthEvent::Continue { ticket, .. }) => Some(ticket),
+            Event::Userauth(ClientUserauthEvent::PasswordExpired { ticket, .. }) => Some(ticket),
+            _ => None,
+        }
+    }
+}
+
+impl Side for Server {
+    fn ticket(event: Event<'_, Self>) -> Option<Ticket> {
+        match event {
+            Event::Userauth(question) => Some(question.ticket),
+            _ => None,
+        }
+    }
+}
+
+impl<S: Side> End<S> {
+    fn new(conn: Connection<S>) -> Self {
+        Self { conn, input: RecvBuf::new(), tickets: VecDeque::new(), seen: Seen::default(), failed: false }
+    }
+
+    /// Takes what is in the buffer.
+    pub fn pull(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while !self.failed && self.conn.pending_output() < 512 * 1024 {
+            match self.conn.handle_input(&mut self.input, now) {
+                Ok(Step::NeedInput | Step::NeedVerdict) => break,
+                Ok(Step::Progress) => {}
+                Ok(Step::Event(Event::Channel(id, event))) => self.seen.take(id, &event),
+                Ok(Step::Event(event)) => self.tickets.extend(S::ticket(event)),
+                Err(_) => self.failed = true,
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    /// Puts bytes into the buffer and takes them.
+    pub fn feed(&mut self, mut bytes: &[u8], now: Instant) {
+        while !bytes.is_empty() && !self.failed {
+            let space = self.input.space();
+            let n = space.len().min(bytes.len());
+            if n == 0 {
+                return; // it waits for a verdict
+            }
+            space[..n].copy_from_slice(&bytes[..n]);
+            self.input.filled(n);
+            bytes = &bytes[n..];
+            self.pull(now);
+        }
+    }
+}
+
+impl Seen {
+    fn take(&mut self, id: ChannelId, event: &ChannelEvent<'_>) {
+        self.channel = Some(id);
+        match event {
+            ChannelEvent::Opened => self.opened = true,
+            ChannelEvent::Data { data } => {
+                assert!(!self.eof && !self.closed);
+                self.owed += data.len();
+                self.data.extend_from_slice(data);
+            }
+            ChannelEvent::Eof => self.eof = true,
+            ChannelEvent::Closed | ChannelEvent::OpenFailure { .. } => self.closed = true,
+            _ => {}
+        }
+    }
+}
+
+/// Two sides and the bytes between them.
+pub struct Pair {
+    pub client: End<Client>,
+    pub server: End<Server>,
+    pub up: VecDeque<u8>,
+    pub down: VecDeque<u8>,
+    pub now: Instant,
+}
+
+impl Pair {
+    pub fn new(limits: ChannelLimits) -> Self {
+        let now = Instant::now();
+        let server = ServerConfig { transport: Default::default(), host_keys: vec![key(1)] };
+        let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
+        let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
+        let client = Connection::new(Arc::default(), ann, limits, Box::new(SeededRng(2, 0)), now);
+        let server = Connection::new(Arc::new(server), userauth, limits, Box::new(SeededRng(3, 0)), now);
+        let (up, down) = (VecDeque::new(), VecDeque::new());
+        Self { client: End::new(client), server: End::new(server), up, down, now }
+    }
+
+    /// Moves everything until nothing moves.
+    pub fn drive(&mut self) {
+        while self.up(usize::MAX) | self.down(usize::MAX) {}
+    }
+
+    /// Moves at most so many bytes from the client to the server.
+    pub fn up(&mut self, width: usize) -> bool {
+        ship(&mut self.client.conn, &mut self.up, width) | receive(&mut self.server, &mut self.up, self.now)
+    }
+
+    /// And back.
+    pub fn down(&mut self, width: usize) -> bool {
+        ship(&mut self.server.conn, &mut self.down, width) | receive(&mut self.client, &mut self.down, self.now)
+    }
+
+    /// Until the client is asked for a credential.
+    pub fn keyed(limits: ChannelLimits) -> Self {
+        let mut pair = Self::new(limits);
+        pair.drive();
+        let ticket = pair.client.tickets.pop_front().expect("asked about the host key");
+        pair.client.conn.accept_host_key(ticket).expect("it is the open question");
+        pair.drive();
+        pair
+    }
+
+    /// Until a session is open.
+    pub fn running(limits: ChannelLimits) -> Self {
+        let mut pair = Self::keyed(limits);
+        let ticket = pair.client.tickets.pop_front().expect("asked for a credential");
+        pair.client.conn.request_password(ticket, b"x").expect("it is the open question");
+        pair.drive();
+        let ticket = pair.server.tickets.pop_front().expect("asked about the password");
+        pair.server.conn.accept_user(ticket).expect("it is the open question");
+        pair.drive();
+        pair.client.conn.open_session().expect("authenticated");
+        pair.drive();
+        let id = pair.server.seen.channel.expect("asked for a session");
+        pair.server.conn.accept_channel(id).expect("it was offered");
+        pair.drive();
+        assert!(pair.client.seen.opened);
+        pair
+    }
+}
+
+fn ship<S: UserauthSide>(conn: &mut Connection<S>, pipe: &mut VecDeque<u8>, width: usize) -> bool {
+    let mut moved = false;
+    loop {
+        let output = conn.output();
+        let n = output.len().min(width.saturating_sub(pipe.len()));
+        if n == 0 {
+            return moved;
+        }
+        pipe.extend(&output[..n]);
+        conn.consume_output(n);
+        moved = true;
+    }
+}
+
+fn receive<S: Side>(end: &mut End<S>, pipe: &mut VecDeque<u8>, now: Instant) -> bool {
+    let mut moved = false;
+    if !pipe.is_empty() && end.conn.pending_output() < 512 * 1024 {
+        let space = end.input.space();
+        let n = space.len().min(pipe.len());
+        for (to, from) in space.iter_mut().zip(pipe.drain(..n)) {
+            *to = from;
+        }
+        end.input.filled(n);
+        moved = n > 0;
+    }
+    end.pull(now) || moved
+}
