@@ -11,6 +11,9 @@ pub const DATA_MARK: usize = 256 * 1024;
 /// RFC 4253 §6.
 const PADDING_LENGTH_MIN: usize = 4;
 
+/// What sealing may append to a payload (bytes): padding as we choose it, and the longest tag.
+const PADDING_AND_TAG: usize = 32 + 64;
+
 /// Two buffers that are swapped and never moved: one drains into the socket while the other fills.
 #[derive(Debug, Default)]
 pub struct SendBuf {
@@ -145,6 +148,7 @@ impl PacketBuilder<'_> {
         let filling = &mut self.path.buf.filling;
         let at = filling.len();
         let data = at + 4;
+        filling.reserve(4 + max + PADDING_AND_TAG); // so that what was filled does not move when it is sealed
         filling.resize(data + max, 0);
         let n = fill(filling.get_mut(data..).unwrap_or_default())?.min(max);
         filling.truncate(data + n);

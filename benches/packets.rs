@@ -1,0 +1,187 @@
+//! Sealing and opening through the whole packet path beside the bare primitive, in one run: `cargo bench --bench packets`.
+//!
+//! Sealing is compared with the primitive and one copy of the payload into the same buffer, opening with the primitive alone;
+//! 32 KiB a packet, seven packets a turn.
+
+#[path = "common.rs"]
+mod common;
+
+use aes::Aes256Enc;
+use common::{Pair, carry, least, server};
+use ctr::cipher::{KeyIvInit, StreamCipher};
+use hmac::{Hmac, KeyInit, Mac};
+use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey, chacha20_poly1305_openssh as chacha};
+use sha2::Sha256;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use strombus::connection::{ChannelEvent, ChannelLimits, Event, Step};
+use strombus::transport::algorithms::{Algorithms, CIPHER, MAC, pick};
+use strombus::transport::{ClientConfig, RekeyLimit, TransportConfig};
+
+const PAYLOAD: usize = 32 * 1024;
+/// As many as a receive buffer holds.
+const PACKETS: usize = 7;
+const ROUNDS: usize = 3000;
+
+/// The primitive of a packet, in place: sealed, and opened again.
+enum Bare {
+    Gcm(Box<LessSafeKey>),
+    ChaCha(Box<(chacha::SealingKey, chacha::OpeningKey)>),
+    Ctr { cipher: Box<ctr::Ctr128BE<Aes256Enc>>, mac: Box<Hmac<Sha256>>, etm: bool },
+}
+
+impl Bare {
+    fn new(cipher: &str, mac: &str) -> Self {
+        match cipher {
+            "aes128-gcm@openssh.com" => Self::gcm(&aead::AES_128_GCM, &[1; 16]),
+            "aes256-gcm@openssh.com" => Self::gcm(&aead::AES_256_GCM, &[1; 32]),
+            "chacha20-poly1305@openssh.com" => {
+                Self::ChaCha(Box::new((chacha::SealingKey::new(&[1; 64]), chacha::OpeningKey::new(&[1; 64]))))
+            }
+            _ => Self::Ctr {
+                cipher: Box::new(ctr::Ctr128BE::new(&[1; 32].into(), &[2; 16].into())),
+                mac: Box::new(Hmac::new_from_slice(&[3; 32]).unwrap()),
+                etm: mac.contains("etm"),
+            },
+        }
+    }
+
+    fn gcm(algorithm: &'static aead::Algorithm, key: &[u8]) -> Self {
+        Self::Gcm(Box::new(LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap())))
+    }
+
+    fn seal(&mut self, packet: &mut [u8]) -> [u8; 32] {
+        let mut tag = [0; 32];
+        match self {
+            Self::Gcm(key) => {
+                let nonce = Nonce::assume_unique_for_key([0; 12]);
+                let made = key.seal_in_place_separate_tag(nonce, Aad::from(&[0; 4]), packet).unwrap();
+                tag[..16].copy_from_slice(made.as_ref());
+            }
+            Self::ChaCha(keys) => keys.0.seal_in_place(0, packet, (&mut tag[..16]).try_into().unwrap()),
+            Self::Ctr { cipher, mac, etm } => {
+                if *etm {
+                    cipher.apply_keystream(packet);
+                }
+                tag = Mac::chain_update(*mac.clone(), &*packet).finalize().into_bytes().into();
+                if !*etm {
+                    cipher.apply_keystream(packet);
+                }
+            }
+        }
+        tag
+    }
+
+    /// Opens what [`seal`](Self::seal) made, with its tag of 16 bytes behind it where there is one.
+    fn open(&mut self, sealed: &mut [u8]) {
+        match self {
+            Self::Gcm(key) => {
+                let nonce = Nonce::assume_unique_for_key([0; 12]);
+                key.open_in_place(nonce, Aad::from(&[0; 4]), sealed).unwrap();
+            }
+            Self::ChaCha(keys) => {
+                let (packet, tag) = sealed.split_last_chunk_mut().unwrap();
+                keys.1.open_in_place(0, packet, tag).unwrap();
+            }
+            Self::Ctr { .. } => {
+                self.seal(sealed); // the same work: a MAC and a key stream
+            }
+        }
+    }
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+fn measure(cipher: &str, mac: &str) {
+    let algorithms = Algorithms {
+        cipher: pick(&CIPHER, cipher).unwrap(),
+        mac: pick(&MAC, mac).unwrap(),
+        ..Default::default()
+    };
+    let rekey_limit = RekeyLimit { bytes: u64::MAX, ..Default::default() };
+    let transport = TransportConfig { algorithms, rekey_limit, ..Default::default() };
+    let limits = ChannelLimits { window_size: u32::MAX, ..Default::default() };
+    let mut server = Arc::into_inner(server()).unwrap();
+    server.transport.rekey_limit = rekey_limit;
+    let mut pair = Pair::new(&Arc::new(ClientConfig { transport }), &Arc::new(server), limits);
+    while pair.round() {}
+    let (id, payload) = (pair.here.unwrap(), vec![7; PAYLOAD]);
+
+    let mut bare = Bare::new(cipher, mac);
+    let mut buffer = vec![0; PACKETS * (PAYLOAD + 64)];
+    let mut sealed = Vec::new();
+    let (mut open_ours, mut open_bare) = (Duration::MAX, Duration::MAX);
+    let mut other = Bare::new(cipher, mac);
+    let mut other_buffer = buffer.clone();
+    let (seal_ours, seal_bare) = least(
+        ROUNDS,
+        || {
+            let time = timed(|| {
+                for _ in 0..PACKETS {
+                    assert_eq!(pair.client.channel(id).unwrap().write(black_box(&payload)), PAYLOAD);
+                }
+            });
+            sealed.clear();
+            while !pair.client.output().is_empty() {
+                sealed.extend_from_slice(pair.client.output());
+                let n = pair.client.output().len();
+                pair.client.consume_output(n);
+            }
+            assert_eq!(carry(&sealed, &mut pair.up), sealed.len());
+            open_ours = open_ours.min(timed(|| {
+                for _ in 0..PACKETS {
+                    let Ok(Step::Event(Event::Channel(_, ChannelEvent::Data { data }))) =
+                        pair.server.handle_input(&mut pair.up, pair.now)
+                    else {
+                        panic!("a packet of data")
+                    };
+                    assert_eq!(black_box(data).len(), PAYLOAD);
+                }
+            }));
+            time
+        },
+        || {
+            let time = timed(|| {
+                for packet in buffer.chunks_exact_mut(PAYLOAD + 64) {
+                    packet[..PAYLOAD].copy_from_slice(black_box(&payload));
+                    black_box(bare.seal(&mut packet[..PAYLOAD + 16]));
+                }
+            });
+            for packet in other_buffer.chunks_exact_mut(PAYLOAD + 64) {
+                let tag = other.seal(&mut packet[..PAYLOAD + 16]);
+                packet[PAYLOAD + 16..PAYLOAD + 32].copy_from_slice(&tag[..16]);
+            }
+            open_bare = open_bare.min(timed(|| {
+                for packet in other_buffer.chunks_exact_mut(PAYLOAD + 64) {
+                    other.open(&mut packet[..PAYLOAD + 32]);
+                }
+            }));
+            time
+        },
+    );
+    let rate = |time: Duration| (PACKETS * PAYLOAD) as f64 / time.as_secs_f64() / 1e6;
+    let ratio = |ours: Duration, bare: Duration| ours.as_secs_f64() / bare.as_secs_f64();
+    println!(
+        "{:44} seal {:6.0} MB/s, ratio {:.3}   open {:6.0} MB/s, ratio {:.3}",
+        format!("{cipher} {mac}"),
+        rate(seal_ours),
+        ratio(seal_ours, seal_bare),
+        rate(open_ours),
+        ratio(open_ours, open_bare),
+    );
+}
+
+fn main() {
+    for row in &CIPHER {
+        if row.algorithm.is_aead() {
+            measure(row.name, "hmac-sha2-256");
+        } else {
+            MAC.iter().for_each(|mac| measure(row.name, mac.name));
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What a packet costs beside its cipher: one copy out, none in, no allocation once warm; and what an idle connection holds.
+//!
+//! One test, because the counters are the process's.
+
+#[path = "common/alloc.rs"]
+mod alloc;
+use std::sync::Arc;
+use std::time::Instant;
+use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Step};
+use strombus::crypto::Rng;
+use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::transport::algorithms::{Algorithms, CIPHER, MAC, pick};
+use strombus::transport::{Client, ClientConfig, RecvBuf, SendBuf, Server, ServerConfig, TransportConfig};
+use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
+
+#[global_allocator]
+static ALLOCATOR: alloc::Counting = alloc::Counting;
+
+/// The same bytes for the same seed, without an allocation; not random at all.
+struct SeededRng(u64);
+
+impl SeededRng {
+    const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+}
+
+impl Rng for SeededRng {
+    fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (self.0 >> 33) as u8;
+        }
+    }
+}
+
+struct Pair {
+    client: Connection<Client>,
+    server: Connection<Server>,
+    up: RecvBuf,
+    down: RecvBuf,
+    now: Instant,
+    here: Option<ChannelId>,
+    there: Option<ChannelId>,
+    /// Bytes of data at the server, and whether all of them lay in the buffer that was read into.
+    arrived: usize,
+    in_place: bool,
+}
+
+fn carry(output: &[u8], input: &mut RecvBuf) -> usize {
+    let space = input.space();
+    let n = output.len().min(space.len());
+    space[..n].copy_from_slice(&output[..n]);
+    input.filled(n);
+    n
+}
+
+impl Pair {
+    fn new(cipher: &str, mac: &str) -> Self {
+        let now = Instant::now();
+        let algorithms = Algorithms {
+            cipher: pick(&CIPHER, cipher).unwrap(),
+            mac: pick(&MAC, mac).unwrap(),
+            ..Default::default()
+        };
+        let client = ClientConfig { transport: TransportConfig { algorithms, ..Default::default() } };
+        let host_key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(1));
+        let server = ServerConfig { transport: Default::default(), host_keys: vec![Arc::new(host_key)] };
+        let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
+        Self {
+            client: Connection::new(
+                Arc::new(client),
+                ann,
+                Default::default(),
+                Box::new(SeededRng::new(2)),
+                now,
+            ),
+            server: Connection::new(
+                Arc::new(server),
+                Default::default(),
+                Default::default(),
+                Box::new(SeededRng::new(3)),
+                now,
+            ),
+            up: RecvBuf::new(),
+            down: RecvBuf::new(),
+            now,
+            here: None,
+            there: None,
+            arrived: 0,
+            in_place: true,
+        }
+    }
+
+    fn round(&mut self) -> bool {
+        let n = carry(self.client.output(), &mut self.up);
+        self.client.consume_output(n);
+        let mut moved = n > 0;
+        let buffer = self.up.unread().as_ptr_range();
+        while let Step::Progress | Step::Event(_) = self.take_up(buffer.clone()) {
+            moved = true;
+        }
+        let n = carry(self.server.output(), &mut self.down);
+        self.server.consume_output(n);
+        moved |= n > 0;
+        loop {
+            match self.client.handle_input(&mut self.down, self.now).unwrap() {
+                Step::NeedInput | Step::NeedVerdict => return moved,
+                Step::Progress => {}
+                Step::Event(event) => match event {
+                    Event::Kex(host) => self.client.accept_host_key(host.ticket).unwrap(),
+                    Event::Userauth(ClientUserauthEvent::Continue { ticket, .. }) => {
+                        self.client.request_password(ticket, b"x").unwrap();
+                    }
+                    Event::Authenticated => drop(self.client.open_session().unwrap()),
+                    Event::Channel(id, ChannelEvent::Opened) => self.here = Some(id),
+                    _ => {}
+                },
+            }
+            moved = true;
+        }
+    }
+
+    fn take_up(&mut self, buffer: std::ops::Range<*const u8>) -> Step<()> {
+        match self.server.handle_input(&mut self.up, self.now).unwrap() {
+            Step::NeedInput => Step::NeedInput,
+            Step::NeedVerdict => Step::NeedVerdict,
+            Step::Progress => Step::Progress,
+            Step::Event(event) => {
+                match event {
+                    Event::Userauth(question) => self.server.accept_user(question.ticket).unwrap(),
+                    Event::Channel(id, ChannelEvent::OpenRequest) => {
+                        self.there = Some(id);
+                        self.server.accept_channel(id).unwrap();
+                    }
+                    Event::Channel(id, ChannelEvent::Data { data }) => {
+                        self.in_place &= buffer.contains(&data.as_ptr());
+                        self.arrived += data.len();
+                        let n = data.len();
+                        self.server.channel(id).unwrap().adjust_window(n).unwrap();
+                    }
+                    _ => {}
+                }
+                Step::Event(())
+            }
+        }
+    }
+
+    fn running(cipher: &str, mac: &str) -> Self {
+        let mut pair = Self::new(cipher, mac);
+        while pair.round() {}
+        assert!(pair.here.is_some());
+        pair
+    }
+}
+
+/// (a) The bytes that a writer fills stand in the output at the place where he filled them, and what is told of them lies
+/// where it was read: one copy out at most, none in.
+fn copies() {
+    let mut pair = Pair::running("aes128-gcm@openssh.com", "hmac-sha2-256");
+    let id = pair.here.unwrap();
+    let mut place = None;
+    let filled = pair.client.channel(id).unwrap().fill(|space| {
+        space[..30_000].fill(7);
+        place = Some(space[..30_000].as_ptr_range());
+        Ok::<_, ()>(30_000)
+    });
+    assert_eq!(filled, Ok(Some(30_000)));
+    let output = pair.client.output().as_ptr_range();
+    let place = place.unwrap();
+    assert!(output.contains(&place.start) && output.contains(&place.end), "filled where it leaves from");
+    while pair.round() {}
+    assert_eq!(pair.arrived, 30_000);
+    assert!(pair.in_place, "told where it was read");
+}
+
+/// (b) Bulk costs no allocation once the buffers are warm.
+fn allocations(cipher: &str, mac: &str) {
+    let mut pair = Pair::running(cipher, mac);
+    let (id, block) = (pair.here.unwrap(), vec![1; 32 * 1024]);
+    let mut counted = 0;
+    for round in 0..400 {
+        if round == 100 {
+            counted = alloc::count();
+        }
+        pair.client.channel(id).unwrap().write(&block);
+        pair.round();
+    }
+    assert!(pair.arrived > 300 * block.len());
+    assert_eq!(alloc::count() - counted, 0, "{cipher} {mac}: allocations in 300 packets");
+}
+
+/// (c) What an idle, authenticated connection with an open session holds, its buffers given back.
+fn idle() -> (usize, usize) {
+    const COUNT: usize = 50;
+    let before = alloc::held();
+    let mut pairs: Vec<_> = (0..COUNT)
+        .map(|_| {
+            let mut pair = Pair::running("aes256-gcm@openssh.com", "hmac-sha2-256");
+            *pair.client.send_buf() = SendBuf::default();
+            *pair.server.send_buf() = SendBuf::default();
+            (pair.client, pair.server)
+        })
+        .collect();
+    let both = alloc::held() - before;
+    for (client, _) in &mut pairs {
+        assert!(client.is_authenticated());
+    }
+    let servers: Vec<_> = pairs.into_iter().map(|(_, server)| server).collect();
+    // The vector of both is gone, one of the servers is there.
+    let server = (alloc::held() - before) / COUNT;
+    drop(servers);
+    (both / COUNT - server, server)
+}
+
+/// (d) A length that was announced is not memory.
+fn announced() -> usize {
+    let mut pair = Pair::new("aes128-gcm@openssh.com", "hmac-sha2-256");
+    alloc::peak();
+    let before = alloc::held();
+    carry(b"SSH-2.0-x\r\n\xff\xff\xff\xff", &mut pair.up);
+    assert!(matches!(pair.server.handle_input(&mut pair.up, pair.now), Ok(Step::Progress)));
+    assert!(pair.server.handle_input(&mut pair.up, pair.now).is_err());
+    alloc::peak() - before
+}
+
+#[test]
+fn t06_one_copy_out_none_in_no_allocation_a_packet_and_little_for_the_idle() {
+    copies();
+    for cipher in &CIPHER {
+        for mac in &MAC {
+            allocations(cipher.name, mac.name);
+        }
+    }
+    let (client, server) = idle();
+    println!("figure: an idle connection holds {client} bytes at the client, {server} at the server");
+    assert!(client < 16 * 1024 && server < 16 * 1024);
+    let announced = announced();
+    assert!(announced < 64 * 1024, "{announced} bytes for a length");
+}
