@@ -4,6 +4,7 @@
 //! cargo run --example ssh -- -i ~/.ssh/id_ed25519 ann@host uname -a
 //! ```
 #![forbid(unsafe_code)]
+#![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -4,6 +4,7 @@
 //! cargo run --example sshd -- -D -e -p 2222 -h host_key -o AuthorizedKeysFile=authorized_keys
 //! ```
 #![forbid(unsafe_code)]
+#![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 use clap::Parser;
 use mio::Interest;

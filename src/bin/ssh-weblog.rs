@@ -1,5 +1,6 @@
 //! `ssh-weblog`: arguments to options; the rest is the library's.
 #![forbid(unsafe_code)]
+#![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 use clap::Parser;
 use std::io::IsTerminal;

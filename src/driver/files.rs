@@ -95,3 +95,47 @@ pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     file.write_all(line.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyFileError, create_private, read_private_key, read_text};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    const KEY: &[u8] = include_bytes!("../../vectors/keys/ed25519");
+
+    #[test]
+    fn t90_a_private_key_that_others_can_read_is_refused_with_advice() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        fs::write(&path, KEY).unwrap();
+        for (mode, good) in [(0o600, true), (0o400, true), (0o644, false), (0o640, false), (0o601, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            match read_private_key(&path) {
+                Ok(_) => assert!(good, "{mode:o}"),
+                Err(KeyFileError::Permissions(found)) => assert!(!good && found == mode, "{mode:o}"),
+                Err(error) => panic!("{mode:o}: {error}"),
+            }
+        }
+        assert!(KeyFileError::Permissions(0o644).to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn t90_a_fifo_or_a_directory_is_no_key_and_nobody_waits_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+        assert!(matches!(read_private_key(&fifo), Err(KeyFileError::Io(_))));
+        assert!(read_text(directory.path()).is_err());
+    }
+
+    #[test]
+    fn t120_a_private_file_is_private_from_the_first_moment_and_never_replaces_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        create_private(&path, KEY).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert!(create_private(&path, b"other").is_err());
+        assert_eq!(fs::read(&path).unwrap(), KEY);
+    }
+}

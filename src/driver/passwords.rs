@@ -159,3 +159,45 @@ fn work<T>(jobs: &Mutex<Receiver<Job<T>>>, answer: &Sender<(T, bool)>, waker: &W
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Passwords, hash};
+    use argon2::PasswordHash;
+
+    #[test]
+    fn a_hash_fits_its_user_and_password_only() {
+        let made = hash(b"secret").unwrap();
+        let passwords = Passwords::parse(&format!("# comment\n\nann:{made}\n{made}"), Some("bob")).unwrap();
+        assert!(passwords.verify(b"ann", b"secret") && passwords.verify(b"bob", b"secret"));
+        assert!(!passwords.verify(b"ann", b"Secret") && !passwords.verify(b"eve", b"secret"));
+        assert_ne!(hash(b"secret").unwrap(), made, "salted");
+    }
+
+    #[test]
+    fn t46_an_unknown_user_is_checked_against_a_hash_of_the_same_cost() {
+        let passwords = Passwords::parse(&format!("ann:{}", hash(b"x").unwrap()), None).unwrap();
+        let cost = |hash: &str| hash.split('$').take(4).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(cost(&passwords.nobody), cost(&passwords.hashes[&b"ann"[..]]));
+        assert!(PasswordHash::new(&passwords.nobody).is_ok());
+    }
+
+    #[test]
+    fn t105_a_name_is_only_looked_up_whatever_it_holds() {
+        let passwords = Passwords::parse(&format!("ann:{}", hash(b"x").unwrap()), None).unwrap();
+        for name in [&b"../../root"[..], b"ann\0", b"", &[b'a'; 30_000], b"\xff"] {
+            assert!(!passwords.verify(name, b"x"));
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let made = hash(b"x").unwrap();
+        for (file, line) in
+            [("ann", 1), ("\nann:plain", 2), ("ann:$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", 1)]
+        {
+            assert_eq!(Passwords::parse(file, None).unwrap_err().0, line, "{file}");
+        }
+        assert_eq!(Passwords::parse(&format!("a:{made}\na:{made}"), None).unwrap_err().0, 2);
+    }
+}

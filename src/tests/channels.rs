@@ -92,3 +92,43 @@ fn no_more_channels_than_the_bound() {
     }
     assert_eq!(pair.client.conn.open_session(), Err(TOO_MANY_CHANNELS.into()));
 }
+
+#[test]
+fn a_keepalive_and_any_other_global_request_is_answered_once() {
+    use crate::wire::Encode;
+    use crate::wire::message::GlobalRequest;
+    for (want_reply, answers) in [(true, 1), (false, 0)] {
+        let mut pair = Pair::running(Settings::default());
+        for request_name in [&b"keepalive@openssh.com"[..], b"hostkeys-00@openssh.com", b"nonsense"] {
+            let mut payload = vec![GlobalRequest::NUMBER];
+            let message = GlobalRequest { request_name, want_reply, request_fields: b"fields" };
+            message.encode(&mut crate::wire::Writer::new(&mut payload));
+            pair.client.conn.send_payload(&payload);
+            let mut bytes = super::pair::all_output(&mut pair.client.conn).into();
+            super::pair::receive(&mut pair.server.input, &mut bytes);
+            pair.server.pull(pair.now);
+            // One payload of one byte: 4 + 1 + 1 + padding, and the tag.
+            assert_eq!(pair.server.conn.pending_output() / 36, answers, "{}", request_name.escape_ascii());
+            pair.drive();
+        }
+        assert_eq!((pair.client.error, pair.server.error), (None, None));
+    }
+}
+
+#[test]
+fn a_channel_closed_without_eof_or_by_both_at_once_is_gone_on_both_sides() {
+    for both in [false, true] {
+        let mut pair = Pair::authenticated(Settings::default());
+        let (here, there) = pair.open();
+        pair.client.conn.channel(here).unwrap().close().unwrap();
+        if both {
+            pair.server.conn.channel(there).unwrap().close().unwrap();
+        }
+        pair.drive();
+        assert_eq!(
+            (pair.client.seen.last(), pair.server.seen.last()),
+            (Some(&Seen::Closed), Some(&Seen::Closed))
+        );
+        assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
+    }
+}

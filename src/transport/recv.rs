@@ -1,6 +1,7 @@
 //! The inbound packet path: each packet is opened where it landed (RFC 4253 §6).
 //!
 //! It knows keys, lengths and sequence numbers, not what a payload means.
+#![warn(clippy::indexing_slicing)]
 
 use super::{Error, RecvBuf};
 use crate::crypto::OpeningKey;

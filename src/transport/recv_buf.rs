@@ -2,6 +2,7 @@
 //!
 //! The buffer is the caller's, not the connection's: what an event borrows from it does not lock the connection, and one
 //! buffer serves all connections of a thread. It does not know what the bytes mean.
+#![warn(clippy::indexing_slicing)]
 
 use super::recv::PACKET_LENGTH_MAX;
 

@@ -3,6 +3,8 @@
 //! Decoding borrows from the packet, allocates nothing and never panics; encoding appends to the buffer that is sent.
 //! This layer does not know when a message may come, what it means, or that there is a connection.
 
+#![warn(clippy::indexing_slicing)]
+
 mod fault;
 pub mod message;
 mod mpint;

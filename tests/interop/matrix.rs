@@ -156,3 +156,33 @@ fn a_host_key_that_is_unknown_or_changed_is_refused() {
         "{text}"
     );
 }
+
+#[test]
+fn a_hashed_known_host_is_known() {
+    let files = Files::new();
+    let server = our_sshd(&files, &[]);
+    let mut command = our_ssh(&files, server.port);
+    let hashed = run(Command::new("ssh-keygen").args(["-H", "-f", &files.text("known_hosts")]), b"");
+    assert!(hashed.status.success());
+    assert!(std::fs::read_to_string(files.path("known_hosts")).unwrap().starts_with("|1|"));
+    let output = run(command.args(["ann@127.0.0.1", "echo in"]), b"");
+    assert_eq!(&*output.stdout, b"in\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn keepalives_of_every_ssh_are_answered() {
+    let files = Files::new();
+    let server = our_sshd(&files, &[]);
+    for generation in Generation::ALL {
+        let mut command = ssh(generation, &files, server.port);
+        command.args([
+            "-o",
+            "ServerAliveInterval=1",
+            "-o",
+            "ServerAliveCountMax=1",
+            "ann@127.0.0.1",
+            "sleep 3; echo alive",
+        ]);
+        assert_eq!(&*run(&mut command, b"").stdout, b"alive\n", "{generation:?}");
+    }
+}

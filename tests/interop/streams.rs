@@ -80,7 +80,7 @@ fn bulk_both_ways_at_once_arrives_whole() {
 }
 
 #[test]
-fn bulk_arrives_whole_while_both_sides_renew_their_keys() {
+fn t12_bulk_arrives_whole_while_both_sides_renew_their_keys() {
     let sent = noise(bulk() / 4);
     for case in Case::all() {
         let mut command = case.command("cat");

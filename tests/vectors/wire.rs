@@ -1,8 +1,17 @@
 use strombus::wire::{DecodeError, Mpint, NameList, Reader, Writer};
 
+use std::sync::Arc;
+use std::time::Instant;
+use strombus::connection::{Connection, Step};
+use strombus::crypto::SystemRng;
+use strombus::transport::{
+    Client, EMPTY_PAYLOAD, Error, PACKET_LENGTH, PADDING_LENGTH, RecvBuf, UNEXPECTED_MESSAGE,
+};
+use strombus::userauth::ClientUserauthConfig;
+
 use crate::reader::{Block, Tally, Verdict, hex, judge};
 
-/// The data types of RFC 4251 §5. Identification lines and packets belong to `transport` and are passed over here.
+/// The data types of RFC 4251 §5. Identification lines and packets have a test of their own.
 ///
 /// Policy, all accepted: names with an odd place of the at sign (three blocks). Names are only compared, so nothing is
 /// won by looking into them, and a peer that lists such a name besides others must not fail.
@@ -113,4 +122,56 @@ fn error_named(block: &Block) -> DecodeError {
         "non-ascii" | "non-printable" | "space" => DecodeError::NameNotAscii,
         other => panic!("{block}: {other}"),
     }
+}
+
+/// What a client makes of the first bytes of a server; the last of its steps.
+fn first_bytes(bytes: &[u8]) -> Result<bool, Error> {
+    let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
+    let now = Instant::now();
+    let mut client =
+        Connection::<Client>::new(Arc::default(), ann, Default::default(), Box::new(SystemRng), now);
+    let mut input = RecvBuf::new();
+    input.space()[..bytes.len()].copy_from_slice(bytes);
+    input.filled(bytes.len());
+    let mut taken = false;
+    while let Step::Progress | Step::Event(_) = client.handle_input(&mut input, now)? {
+        taken = true;
+    }
+    Ok(taken && input.unread().is_empty())
+}
+
+/// Identification lines and packets without keys (RFC 4253 §4.2, §6), by a client that meets them first.
+///
+/// Policy, accepted: blanks within the comment, which is for people.
+#[test]
+fn identifications_and_clear_packets() {
+    let expected = Tally { valid: 10, invalid: 20, policy_accepted: 1, passed_over: 101, ..Tally::default() };
+    judge("wire.txt", expected, |block| {
+        let encoded = block.hex("ENCODED");
+        let taken = match block.text("TYPE") {
+            "identification" => first_bytes(&encoded),
+            "packet-clear" => {
+                let taken = first_bytes(&[b"SSH-2.0-x\r\n", &encoded[..]].concat());
+                let fault = match block.get("ERROR") {
+                    Some("padding-under-4" | "padding-over-packet") => PADDING_LENGTH,
+                    Some("empty-payload") => EMPTY_PAYLOAD,
+                    Some("truncated") => {
+                        assert_eq!(taken, Ok(false), "{block}: the rest is waited for");
+                        return Verdict::Refused;
+                    }
+                    Some(_) => PACKET_LENGTH,
+                    // In good shape, and NEWKEYS before any exchange.
+                    None if block.text("PAYLOAD") == "15" => {
+                        assert_eq!(taken, Err(UNEXPECTED_MESSAGE.into()), "{block}");
+                        return Verdict::Accepted;
+                    }
+                    None => return if taken == Ok(true) { Verdict::Accepted } else { Verdict::Refused },
+                };
+                assert_eq!(taken, Err(fault.into()), "{block}");
+                return Verdict::Refused;
+            }
+            _ => return Verdict::PassedOver,
+        };
+        if taken == Ok(true) { Verdict::Accepted } else { Verdict::Refused }
+    });
 }

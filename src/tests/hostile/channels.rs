@@ -45,7 +45,7 @@ fn t66_data_that_nobody_wants_is_credited_and_empty_data_is_nothing() {
 }
 
 #[test]
-fn t67_a_message_for_a_channel_that_is_not_open_is_refused_or_means_nothing() {
+fn t67_t73_a_message_for_a_channel_that_is_not_open_is_refused_or_means_nothing() {
     let to = 5;
     let fatal = [
         payload(&ChannelData { recipient_channel: to, data: b"x" }),

@@ -7,8 +7,8 @@ use super::{
 use crate::tests::pair::{Pair, Settings, all_output, host_key};
 use crate::transport::algorithms::{CIPHER, MAC, pick};
 use crate::transport::*;
-use crate::wire::MALFORMED;
 use crate::wire::message::*;
+use crate::wire::{Decode, MALFORMED, NameList};
 
 #[test]
 fn t01_only_a_server_may_talk_before_its_identification_and_only_so_much() {
@@ -336,4 +336,78 @@ fn t82_what_a_peer_says_at_the_end_is_kept_short_and_replaced_where_it_is_no_tex
     pair.client.conn.send_payload(&[1, 0, 0, 0, 11]);
     pair.drive();
     assert!(matches!(pair.server.error, Some(Error::Disconnected { .. })), "some peers leave the rest out");
+}
+
+/// Our KEXINIT with something changed, as a client that speaks first would send it; and the rest of its output.
+fn with_kexinit(pair: &mut Pair, change: impl FnOnce(&mut KexInit<'_>)) -> Vec<u8> {
+    let output = pair.client.conn.output().to_vec();
+    let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
+    let padding = usize::from(output[line + 4]);
+    let own = &output[line + 5..output.len() - padding];
+    let mut message = KexInit::from_payload(own).unwrap();
+    change(&mut message);
+    [&output[..line], &clear(&payload(&message))].concat()
+}
+
+#[test]
+fn t16_a_peer_that_wants_no_cipher_or_mac_finds_nothing_in_common() {
+    let none = NameList::from_bytes(b"none").unwrap();
+    type Change = fn(&mut KexInit<'_>, NameList<'static>);
+    let changes: [(Change, algorithms::Slot); 4] = [
+        (
+            |k, none| k.encryption_algorithms_client_to_server = none,
+            algorithms::Slot::EncryptionAlgorithmsClientToServer,
+        ),
+        (
+            |k, none| k.encryption_algorithms_server_to_client = none,
+            algorithms::Slot::EncryptionAlgorithmsServerToClient,
+        ),
+        (|k, none| k.kex_algorithms = none, algorithms::Slot::KexAlgorithms),
+        (|k, none| k.server_host_key_algorithms = none, algorithms::Slot::ServerHostKeyAlgorithms),
+    ];
+    for (change, slot) in changes {
+        let mut pair = Pair::new(Settings::default());
+        let bytes = with_kexinit(&mut pair, |message| change(message, none));
+        feed(&mut pair.server, &bytes);
+        let Some(Error::Incompatible(lists)) = &pair.server.error else { panic!("{:?}", pair.server.error) };
+        assert_eq!((lists.slot, lists.remote.as_str()), (slot, "none"));
+        let mut told = all_output(&mut pair.server.conn);
+        told.drain(..told.windows(5).rposition(|w| w == [1, 0, 0, 0, 3]).expect("DISCONNECT with reason 3"));
+    }
+    // An AEAD needs no MAC, whatever the lists say.
+    let mut pair = Pair::new(Settings::default());
+    let bytes = with_kexinit(&mut pair, |k| k.mac_algorithms_client_to_server = none);
+    feed(&mut pair.server, &bytes);
+    assert_eq!(pair.server.error, None);
+}
+
+#[test]
+fn t30_exactly_one_packet_follows_a_wrong_guess_and_none_a_right_one() {
+    for (method, right) in [
+        (&b"ecdh-sha2-nistp256,curve25519-sha256,kex-strict-c-v00@openssh.com"[..], false),
+        (b"curve25519-sha256,kex-strict-c-v00@openssh.com", true),
+    ] {
+        let mut pair = Pair::new(Settings::default());
+        let methods = NameList::from_bytes(method).unwrap();
+        let mut bytes = with_kexinit(&mut pair, |message| {
+            message.kex_algorithms = methods;
+            message.first_kex_packet_follows = true;
+        });
+        if !right {
+            // The guess itself: whatever it is, even under strict key exchange.
+            bytes.extend(clear(&payload(&KexEcdhInit { q_c: b"of another method" })));
+        }
+        let mut q_c = [9; 32];
+        q_c[31] = 0;
+        bytes.extend(clear(&payload(&KexEcdhInit { q_c: &q_c })));
+        feed(&mut pair.server, &bytes);
+        assert_eq!(pair.server.error, None);
+        let output = all_output(&mut pair.server.conn);
+        assert!(
+            output.windows(16).any(|w| w[5..].starts_with(&[31, 0, 0, 0, 51])),
+            "the exchange is answered"
+        );
+        feed(&mut pair.server, &clear(&payload(&Ignore { data: b"" })));
+        assert_eq!(pair.server.error, Some(UNEXPECTED_MESSAGE.into()), "no second packet is passed over");
+    }
 }
