@@ -1,7 +1,9 @@
 //! Every key exchange × cipher × MAC × login, in both roles, with both generations.
 
-use super::openssh::{Account, Files, Generation, our_ssh, our_sshd, run, ssh, sshd, user};
-use std::process::{Command, Stdio};
+use super::openssh::{
+    Account, Files, Generation, Trust, our_ssh, our_ssh_trusting, our_sshd, run, ssh, sshd, user,
+};
+use std::process::Command;
 
 const KEX: [&str; 2] = ["curve25519-sha256", "curve25519-sha256@libssh.org"];
 
@@ -123,24 +125,8 @@ fn our_client_logs_in_by_password_typed_on_a_terminal_to_every_sshd_with_every_a
 fn a_host_key_that_is_unknown_or_changed_is_refused() {
     let files = Files::new();
     let server = our_sshd(&files, &[]);
-    let mut unknown = our_ssh(&files, server.port);
-    let empty = files.write("empty", "");
-    unknown
-        .args(["-o", &format!("UserKnownHostsFile={empty}"), "ann@127.0.0.1", "true"])
-        .stdin(Stdio::null());
-    // The first of two options counts, so this goes in front by a command of its own.
-    let arguments: Vec<_> = unknown.get_args().map(|a| a.to_str().unwrap().to_owned()).collect();
-    let arguments: Vec<_> = arguments
-        .iter()
-        .map(|a| {
-            if a.starts_with("UserKnownHostsFile=") {
-                format!("UserKnownHostsFile={empty}")
-            } else {
-                a.clone()
-            }
-        })
-        .collect();
-    let output = run(super::openssh::ours("ssh").args(arguments), b"");
+    let nobody = Trust { known_hosts: files.write("empty", ""), strict: "yes" };
+    let output = run(our_ssh_trusting(&files, server.port, &nobody).args(["ann@127.0.0.1", "true"]), b"");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(255), "{text}");
     assert!(text.contains("no known host key") && text.contains("Host key verification failed"), "{text}");

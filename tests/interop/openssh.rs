@@ -258,25 +258,61 @@ pub fn our_sshd(files: &Files, options: &[&str]) -> Server {
     Server { running, port }
 }
 
+/// What a client trusts.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    pub known_hosts: String,
+    pub strict: &'static str,
+}
+
+impl Trust {
+    /// Just the host key of the test's, on this port.
+    pub fn test_key(files: &Files, port: u16) -> Self {
+        Self { known_hosts: files.known_hosts(port), strict: "yes" }
+    }
+
+    /// Whatever it meets first, noted down in a file of this name.
+    pub fn first_met(files: &Files, name: &str) -> Self {
+        Self { known_hosts: files.text(name), strict: "accept-new" }
+    }
+}
+
 /// OpenSSH's ssh to a port here, with nothing of the user's; the destination and the command follow.
 pub fn ssh(generation: Generation, files: &Files, port: u16) -> Command {
+    ssh_trusting(generation, files, port, &Trust::test_key(files, port))
+}
+
+/// The same with another trust.
+pub fn ssh_trusting(generation: Generation, files: &Files, port: u16, trust: &Trust) -> Command {
     let mut command = Command::new(generation.program("ssh"));
     command.args(["-F", "none", "-o", "IdentitiesOnly=yes", "-o", "GlobalKnownHostsFile=none"]);
-    common(&mut command, files, port);
+    common(&mut command, files, port, trust);
     command
 }
 
 /// `examples/ssh`, likewise.
 pub fn our_ssh(files: &Files, port: u16) -> Command {
+    our_ssh_trusting(files, port, &Trust::test_key(files, port))
+}
+
+/// The same with another trust.
+pub fn our_ssh_trusting(files: &Files, port: u16, trust: &Trust) -> Command {
     let mut command = ours("ssh");
-    common(&mut command, files, port);
+    common(&mut command, files, port, trust);
     command
 }
 
-fn common(command: &mut Command, files: &Files, port: u16) {
-    let known_hosts = files.known_hosts(port);
+fn common(command: &mut Command, files: &Files, port: u16, trust: &Trust) {
     command.env_remove("SSH_AUTH_SOCK").args(["-p", &port.to_string(), "-i", &files.text("user_key")]);
-    command.args(["-o", &format!("UserKnownHostsFile={known_hosts}"), "-o", "StrictHostKeyChecking=yes"]);
+    command.args(["-o", &format!("UserKnownHostsFile={}", trust.known_hosts)]);
+    command.args(["-o", &format!("StrictHostKeyChecking={}", trust.strict)]);
+}
+
+/// Resident memory of a process (bytes).
+pub fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
 /// The name of whoever runs the tests: the user at sshd.

@@ -1,6 +1,6 @@
 //! Bulk in both directions at once, half-close, and peers that read nothing.
 
-use super::openssh::{Files, Generation, Server, our_ssh, our_sshd, run, ssh, sshd, user};
+use super::openssh::{Files, Generation, Server, our_ssh, our_sshd, resident, run, ssh, sshd, user};
 use std::io::Read;
 use std::process::{Command, Stdio};
 
@@ -130,13 +130,6 @@ fn a_command_that_reads_nothing_ends_while_we_send() {
         let output = run(&mut case.command("exec 0<&-; echo done"), &sent);
         assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"done\n"[..]), "{}", case.name);
     }
-}
-
-/// Resident memory of a process (bytes).
-fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
 #[test]

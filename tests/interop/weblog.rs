@@ -1,7 +1,8 @@
 //! The programs as people use them.
 
 use super::openssh::{
-    Account, ENDED, Files, Generation, Running, Terminal, ours, run, ssh, sshd, user, wait,
+    Account, ENDED, Files, Generation, Running, Terminal, Trust, ours, resident, run, ssh_trusting, sshd,
+    user, wait,
 };
 use rustix::process::Signal;
 use std::fs::{self, OpenOptions};
@@ -218,19 +219,7 @@ fn serve(files: &Files, arguments: &[&str]) -> (Running, u16) {
 
 /// A viewer by OpenSSH's ssh, which learns the server's key at its first login.
 fn viewer(generation: Generation, files: &Files, port: u16) -> Command {
-    let mut command = ssh(generation, files, port);
-    let learnt = fs::read_to_string(files.path("learnt")).unwrap_or_default();
-    files.write("known_hosts", &learnt);
-    let arguments: Vec<_> = command.get_args().map(|a| a.to_str().unwrap().to_owned()).collect();
-    let arguments = arguments
-        .iter()
-        .map(|a| if a.starts_with("StrictHostKeyChecking") { "StrictHostKeyChecking=accept-new" } else { a });
-    command = {
-        let mut new = Command::new(command.get_program());
-        new.env_remove("SSH_AUTH_SOCK").args(arguments);
-        new
-    };
-    command
+    ssh_trusting(generation, files, port, &Trust::first_met(files, "learnt"))
 }
 
 /// A session that is there: it has been shown a first hit.
@@ -288,12 +277,6 @@ impl Drop for Viewer {
         let _ended = self.child.kill();
         let _ended = self.child.wait();
     }
-}
-
-fn resident(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
 #[test]
