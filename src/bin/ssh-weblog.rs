@@ -26,7 +26,7 @@ Exit status: 0 done, 1 the log could not be read, 2 bad arguments, 130 Ctrl-C, 1
 
 /// Logs in to a host over SSH, follows a web access log there and shows who came from where.
 #[derive(Parser)]
-#[command(name = "ssh-weblog", version, short_flag_alias = 'V', after_help = EXAMPLES)]
+#[command(name = "ssh-weblog", version, after_help = EXAMPLES)]
 struct Arguments {
     /// Port of the host
     #[arg(short, value_name = "PORT")]
