@@ -63,7 +63,7 @@ struct Arguments {
     /// With demo: end after so many seconds
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
-    /// [USER@]HOST:PATH, or [USER@]HOST PATH, or demo
+    /// HOST:PATH, or HOST PATH, with USER@ in front where you are another there; or demo
     #[arg(required = true, num_args = 1..=2, value_name = "SOURCE")]
     source: Vec<String>,
 }
