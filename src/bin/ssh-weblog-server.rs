@@ -37,7 +37,7 @@ Exit status: 0 stopped, 1 it cannot start, 2 bad arguments.";
 #[derive(Parser)]
 #[command(name = "ssh-weblog-server", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// [ADDRESS:]PORT to listen on; port 0 is one that is free
+    /// PORT or ADDRESS:PORT to listen on; port 0 is one that is free
     #[arg(long, value_name = "[ADDR:]PORT", default_value = "8022")]
     listen: String,
     /// The name to log in with
