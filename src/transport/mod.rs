@@ -16,7 +16,7 @@ mod side;
 mod ticket;
 
 pub use error::{Error, Misuse, STALE_VERDICT, TEXT_MAX};
-pub use extension::{EXTENSIONS_MAX, TOO_MANY_EXTENSIONS};
+pub use extension::{EXTENSION_TWICE, EXTENSIONS_MAX, TOO_MANY_EXTENSIONS};
 pub use identification::{
     IDENTIFICATION_CHARACTER, IDENTIFICATION_LENGTH, IDENTIFICATION_MAX, LINE_MAX, LINES_MAX, NOT_SSH,
     TOO_MANY_LINES, VERSION,
@@ -38,10 +38,11 @@ pub(crate) use ticket::Tickets;
 use crate::crypto::Rng;
 use crate::crypto::hash::Digest;
 use crate::crypto::sign::SignatureAlgorithm;
-use crate::wire::message::{Disconnect, Unimplemented};
+use crate::wire::message::{Disconnect, Ping, Pong, Unimplemented};
 use crate::wire::number::{self, Admission, Phase, Sender, admit};
-use crate::wire::{DisconnectReason, Encode, Fault, Writer};
+use crate::wire::{Decode, DisconnectReason, Encode, Fault, Writer};
 use algorithms::Negotiated;
+use extension::Extensions;
 use identification::Identification;
 use kex::Kex;
 use recv::RecvPath;
@@ -122,8 +123,10 @@ pub struct Transport<S: KexSide> {
     held: Vec<u8>,
     /// Of those, the bytes of replies.
     held_replies: usize,
-    server_sig_algs: Option<Vec<SignatureAlgorithm>>,
-    ext_infos: u32,
+    /// Of the peer's; what came last holds.
+    extensions: Extensions,
+    /// The next message must be SSH_MSG_USERAUTH_SUCCESS: extension information has no other second place.
+    success_follows: bool,
     chatter: u32,
     exchanges: (Instant, u32),
 }
@@ -159,8 +162,8 @@ impl<S: KexSide> Transport<S> {
             started: now,
             held: Vec::new(),
             held_replies: 0,
-            server_sig_algs: None,
-            ext_infos: 0,
+            extensions: Extensions::default(),
+            success_follows: false,
             chatter: 0,
             exchanges: (now, 0),
         };
@@ -200,10 +203,15 @@ impl<S: KexSide> Transport<S> {
                 return Ok(Inbound::Internal);
             }
         }
+        if core::mem::take(&mut self.success_follows) && number != number::USERAUTH_SUCCESS {
+            return Err(UNEXPECTED_MESSAGE.into());
+        }
         match number {
             number::DISCONNECT => return Err(self.disconnected(payload)),
             number::IGNORE | number::UNIMPLEMENTED | number::DEBUG => self.count_chatter()?,
             number::EXT_INFO => self.handle_ext_info(payload)?,
+            number::PING => self.handle_ping(payload)?,
+            number::PONG => {} // nobody asked
             number::KEXINIT | number::NEWKEYS | number::KEX_METHOD_FIRST..=number::KEX_METHOD_LAST => {
                 let event = self.handle_kex(payload)?;
                 return Ok(event.map_or(Inbound::Internal, Inbound::Kex));
@@ -252,7 +260,7 @@ impl<S: KexSide> Transport<S> {
         self.kex = Some(kex);
         if !self.is_sending_kex() {
             if core::mem::take(&mut self.link.wants_ext_info) {
-                self.link.send.payload(&extension::server_ext_info());
+                self.link.send.payload(&extension::ext_info(S::ROLE));
             }
             self.flush_held();
         }
@@ -325,16 +333,27 @@ impl<S: KexSide> Transport<S> {
         !self.is_sending_kex() && !self.link.send.is_full()
     }
 
+    /// The first packet after the peer's first NEWKEYS, and from a server once more directly before
+    /// SSH_MSG_USERAUTH_SUCCESS (RFC 8308 §2.4).
     fn handle_ext_info(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.ext_infos += 1;
-        let from_client = S::ROLE == Sender::Server;
-        let first_after_new_keys = self.link.recv.used().0 == 1;
-        if self.ext_infos > 2 || (from_client && !first_after_new_keys) {
-            return Err(UNEXPECTED_MESSAGE.into());
+        if self.link.recv.used().0 != 1 {
+            if S::ROLE == Sender::Server {
+                return Err(UNEXPECTED_MESSAGE.into());
+            }
+            self.success_follows = true;
         }
-        let server_sig_algs = extension::server_sig_algs(payload)?;
-        if !from_client && server_sig_algs.is_some() {
-            self.server_sig_algs = server_sig_algs;
+        self.extensions = extension::extensions(payload)?;
+        Ok(())
+    }
+
+    /// OpenSSH PROTOCOL §1.9. Never before the login, never while it would have to be held (CVE-2025-26466).
+    fn handle_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        if !self.authenticated {
+            return self.count_chatter();
+        }
+        let Ping { data } = Ping::from_payload(payload)?;
+        if !self.is_sending_kex() {
+            self.link.send.message(&Pong { data });
         }
         Ok(())
     }
@@ -479,7 +498,17 @@ impl<S: KexSide> Transport<S> {
 
     /// The signature algorithms that the server says it takes, those known here; `None` if it does not say.
     pub(crate) fn server_sig_algs(&self) -> Option<&[SignatureAlgorithm]> {
-        self.server_sig_algs.as_deref()
+        self.extensions.server_sig_algs.as_deref()
+    }
+
+    /// Whether the server understands `publickey-hostbound-v00@openssh.com`.
+    pub(crate) const fn takes_hostbound(&self) -> bool {
+        self.extensions.publickey_hostbound
+    }
+
+    /// K_S of the first exchange; empty before.
+    pub(crate) fn first_host_key(&self) -> &[u8] {
+        self.link.k_s.as_deref().unwrap_or_default()
     }
 
     pub(crate) fn output(&mut self) -> &[u8] {

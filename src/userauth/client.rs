@@ -1,6 +1,6 @@
 //! The client: asks, shows credentials, and takes no answer that it did not ask for.
 
-use super::signature::{PUBLICKEY, signed_data, signed_fields};
+use super::signature::{Binding, PUBLICKEY};
 use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use crate::transport::{Client, Error, STALE_VERDICT, Ticket, Transport};
@@ -211,11 +211,15 @@ impl ClientUserauth {
         if ok.public_key_algorithm_name != name.as_bytes() || ok.public_key_blob != blob {
             return Err(UNASKED_ANSWER.into());
         }
-        let data = signed_data(transport.session_id(), self.user_name.as_bytes(), name, &blob);
+        let binding = match transport.takes_hostbound() {
+            true => Binding::HostKey(transport.first_host_key()),
+            false => Binding::Session,
+        };
+        let data = binding.signed_data(transport.session_id(), self.user_name.as_bytes(), name, &blob);
         let signature = key.sign(algorithm, &data).map_err(|_| Error::Failed)?;
-        let mut fields = signed_fields(name, &blob);
+        let mut fields = binding.signed_fields(name, &blob);
         Writer::new(&mut fields).string(&signature);
-        self.request(transport, PUBLICKEY, &fields);
+        self.request(transport, binding.method_name(), &fields);
         self.state = State::Publickey;
         Ok(Outcome::Internal)
     }

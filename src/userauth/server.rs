@@ -1,6 +1,6 @@
 //! The server: checks a credential, lets the application judge it, and answers each request once.
 
-use super::signature::{PUBLICKEY, signed_data};
+use super::signature::{Binding, PUBLICKEY, PUBLICKEY_HOSTBOUND};
 use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
 use crate::crypto::sign::{PublicKey, SignatureAlgorithm, SignatureVerified};
 use crate::transport::{Error, STALE_VERDICT, Server, Ticket, Transport};
@@ -191,7 +191,17 @@ impl ServerUserauth {
             }
         }
         match request.method_name {
-            PUBLICKEY if self.config.publickey => self.handle_publickey(&request, transport),
+            PUBLICKEY if self.config.publickey => {
+                let fields = PublickeyFields::decode(request.method_fields)?;
+                self.handle_publickey(&request, &fields, Binding::Session, transport)
+            }
+            PUBLICKEY_HOSTBOUND if self.config.publickey => {
+                let (fields, k_s) = PublickeyFields::decode_hostbound(request.method_fields)?;
+                if k_s != transport.first_host_key() {
+                    return self.fail(transport);
+                }
+                self.handle_publickey(&request, &fields, Binding::HostKey(k_s), transport)
+            }
             b"password" if self.config.password => self.handle_password(&request, transport),
             b"none" => {
                 self.send_failure(transport); // learns the methods; costs no try and no time
@@ -204,9 +214,10 @@ impl ServerUserauth {
     fn handle_publickey<'b>(
         &mut self,
         request: &UserauthRequest<'b>,
+        fields: &PublickeyFields<'_>,
+        binding: Binding<'_>,
         transport: &mut Transport<Server>,
     ) -> Result<Outcome<CredentialEvent<'b>>, Error> {
-        let fields = PublickeyFields::decode(request.method_fields)?;
         // A name that is not known costs nothing more; nor does a key that cannot be read end the connection.
         let Some(algorithm) = algorithm(fields.public_key_algorithm_name) else {
             return self.fail(transport);
@@ -223,8 +234,9 @@ impl ServerUserauth {
             self.pending = Some(Pending::Query { algorithm, key: key.clone() });
             return Ok(ask(request.user_name, Credential::Query { key }, transport));
         };
+        let session_id = transport.session_id();
         let data =
-            signed_data(transport.session_id(), request.user_name, algorithm.name(), fields.public_key_blob);
+            binding.signed_data(session_id, request.user_name, algorithm.name(), fields.public_key_blob);
         let Ok(proof) = key.verify(algorithm, &data, signature) else { return self.fail(transport) };
         self.pending = Some(Pending::Credential);
         Ok(ask(request.user_name, Credential::Publickey { key, proof }, transport))

@@ -70,6 +70,8 @@ table! {
     98 CHANNEL_REQUEST Both CONN;
     99 CHANNEL_SUCCESS Both CONN;
     100 CHANNEL_FAILURE Both CONN;
+    192 PING Both AUTH | CONN;
+    193 PONG Both CONN;
 }
 
 /// Where a connection stands, as far as it decides which messages may come in.

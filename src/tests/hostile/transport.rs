@@ -8,7 +8,7 @@ use crate::tests::pair::{Pair, Settings, all_output, host_key};
 use crate::transport::algorithms::{CIPHER, MAC, pick};
 use crate::transport::*;
 use crate::wire::message::*;
-use crate::wire::{Decode, MALFORMED, NameList};
+use crate::wire::{Decode, MALFORMED, NameList, Writer};
 
 #[test]
 fn t01_only_a_server_may_talk_before_its_identification_and_only_so_much() {
@@ -292,10 +292,60 @@ fn t37_extension_information_is_bounded_and_has_its_place() {
     refused(&[0; 8], u32::MAX, MALFORMED);
     refused(&[0; 8], 0, MALFORMED);
     refused(&vec![0; 8 * (EXTENSIONS_MAX + 1)], EXTENSIONS_MAX as u32 + 1, TOO_MANY_EXTENSIONS);
+    let mut twice = Vec::new();
+    for list in [&b"ssh-ed25519"[..], b"rsa-sha2-512"] {
+        let mut w = Writer::new(&mut twice);
+        w.string(b"server-sig-algs");
+        w.string(list);
+    }
+    refused(&twice, 2, EXTENSION_TWICE);
     let none = payload(&ExtInfo { nr_extensions: 0, pairs: b"" });
     refused_by_server(keyed(), std::slice::from_ref(&none), UNEXPECTED_MESSAGE);
+    refused_by_both(running, std::slice::from_ref(&none), UNEXPECTED_MESSAGE);
+    // From a server once more, directly before it says that the login is complete.
+    let success = payload(&UserauthSuccess {});
     refused_by_client(asking(), &[none.clone(), none.clone()], UNEXPECTED_MESSAGE);
-    refused_by_both(running, &[none], UNEXPECTED_MESSAGE);
+    let banner = payload(&UserauthBanner { message: b"", language_tag: b"" });
+    refused_by_client(asking(), &[none.clone(), banner], UNEXPECTED_MESSAGE);
+    let mut pair = asking();
+    pair.server.conn.send_payload(&none);
+    pair.server.conn.send_payload(&success);
+    pair.drive();
+    assert_eq!((&pair.client.error, pair.client.conn.is_authenticated()), (&None, true));
+    assert_eq!(pair.client.conn.server_sig_algs(), None, "what came last holds");
+}
+
+#[test]
+fn t106_a_ping_is_answered_after_the_login_and_never_held() {
+    let ping = payload(&Ping { data: b"PING!" });
+    let mut pair = keyed();
+    pair.client.conn.send_payload(&ping);
+    pair.drive();
+    assert_eq!((&pair.server.error, pair.client.conn.pending_output()), (&None, 0));
+    refused_by_server(keyed(), &vec![ping.clone(); CHATTER_MAX as usize + 1], TOO_MUCH_CHATTER);
+
+    let mut pair = running();
+    pair.client.conn.send_payload(&ping);
+    let bytes = all_output(&mut pair.client.conn);
+    feed(&mut pair.server, &bytes);
+    assert_eq!(all_output(&mut pair.server.conn).len(), bytes.len(), "as long as what it answers");
+    let mut pair = running();
+    pair.server.conn.send_payload(&ping);
+    pair.drive();
+    assert_eq!((&pair.client.error, &pair.server.error), (&None, &None), "a client answers too");
+    // While our own exchange bars it there is no answer, and nothing is kept for later.
+    pair.server.conn.start_kex();
+    for _ in 0..100_000 {
+        pair.client.conn.send_payload(&ping);
+    }
+    let bytes = all_output(&mut pair.client.conn);
+    feed(&mut pair.server, &bytes);
+    assert_eq!(pair.server.error, None);
+    pair.drive();
+    assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
+    let mut pair = running();
+    pair.client.conn.start_kex();
+    refused_by_server(pair, &[ping], UNEXPECTED_MESSAGE);
 }
 
 #[test]

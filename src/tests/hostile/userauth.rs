@@ -1,7 +1,7 @@
 //! The login.
 
 use super::{asking, keyed, payload, refused_by_client, refused_by_server, running};
-use crate::tests::pair::{Pair, Seen, Settings, user_key};
+use crate::tests::pair::{Pair, Seen, Settings, host_key, user_key};
 use crate::transport::UNEXPECTED_MESSAGE;
 use crate::userauth::*;
 use crate::wire::message::*;
@@ -13,7 +13,7 @@ fn t41_before_the_login_the_server_acts_on_nothing_but_the_login() {
         let mut pair = keyed();
         pair.client.conn.send_payload(&[number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         pair.drive();
-        let refused = matches!(number, 0 | 1 | 5..=7 | 20 | 21 | 30 | 31 | 50..=53 | 60 | 61 | 80..=127);
+        let refused = matches!(number, 0 | 1 | 5..=7 | 20 | 21 | 30 | 31 | 50..=53 | 60 | 61 | 80..=127 | 193);
         assert_eq!(pair.server.error.is_some(), refused, "{number}: {:?}", pair.server.error);
         let known_here = matches!(number, 1 | 50);
         assert!(!refused || known_here || pair.server.error == Some(UNEXPECTED_MESSAGE.into()), "{number}");
@@ -171,6 +171,36 @@ fn t53_t44_a_signature_is_good_for_this_session_user_and_key_only() {
     let mut trailing = fields(true, &over(&session_id, b"ann", b"ssh-connection"));
     trailing.push(0);
     refused_by_server(keyed(), &[request(b"ann", b"ssh-connection", b"publickey", &trailing)], MALFORMED);
+}
+
+#[test]
+fn t53_t62_a_hostbound_signature_names_the_host_key_that_was_shown() {
+    let (key, blob) = (user_key(), user_key().public_key().blob());
+    let shown = host_key().public_key().blob();
+    for (what, k_s, method, good) in [
+        ("right", &shown, &b"publickey-hostbound-v00@openssh.com"[..], true),
+        ("another host", &blob, b"publickey-hostbound-v00@openssh.com", false),
+        ("signed as the other method", &shown, b"publickey", false),
+    ] {
+        let mut pair = keyed();
+        let mut fields = Vec::new();
+        let mut w = Writer::new(&mut fields);
+        w.boolean(true);
+        w.string(b"ssh-ed25519");
+        w.string(&blob);
+        w.string(k_s);
+        let mut data = Vec::new();
+        let mut w = Writer::new(&mut data);
+        w.string(pair.client.conn.session_id());
+        w.bytes(&request(b"ann", b"ssh-connection", method, &fields));
+        Writer::new(&mut fields).string(&key.sign(key.algorithm(), &data).unwrap());
+        let hostbound = b"publickey-hostbound-v00@openssh.com";
+        pair.client.conn.send_payload(&request(b"ann", b"ssh-connection", hostbound, &fields));
+        pair.drive();
+        let asked: &[Seen] = &[Seen::Publickey(b"ann".to_vec())];
+        assert_eq!(pair.server.seen, if good { asked } else { &[] }, "{what}");
+        assert_eq!(pair.server.error, None, "{what}");
+    }
 }
 
 #[test]

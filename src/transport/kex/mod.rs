@@ -21,7 +21,7 @@ pub(super) use exchange_hash::{Agreement, ExchangeHash};
 
 use super::algorithms::{self, Direction, Negotiated, negotiate};
 use super::error::Error;
-use super::extension::EXT_INFO_C;
+use super::extension::{EXT_INFO_C, EXT_INFO_S};
 use super::side::KexSide;
 use super::{Link, UNEXPECTED_MESSAGE, identification};
 use crate::crypto::{OpeningKey, SealingKey, kdf};
@@ -163,13 +163,13 @@ impl<S: KexSide> Exchange<S> {
     fn begin(own: &[u8], payload: &[u8], link: &mut Link<S>) -> Result<Self, Error> {
         let peer = KexInit::from_payload(payload)?;
         let first = !link.keyed;
-        let (peer_marker, i_c, i_s) = match S::ROLE {
-            Sender::Client => (STRICT_SERVER, own, payload),
-            Sender::Server => (STRICT_CLIENT, payload, own),
+        let (peer_marker, peer_wants_ext_info, i_c, i_s) = match S::ROLE {
+            Sender::Client => (STRICT_SERVER, EXT_INFO_S, own, payload),
+            Sender::Server => (STRICT_CLIENT, EXT_INFO_C, payload, own),
         };
         if first {
             link.strict = peer.kex_algorithms.contains(peer_marker);
-            link.wants_ext_info = S::ROLE == Sender::Server && peer.kex_algorithms.contains(EXT_INFO_C);
+            link.wants_ext_info = peer.kex_algorithms.contains(peer_wants_ext_info);
             if link.strict && link.recv.last_sequence_number() != 0 {
                 return Err(KEXINIT_NOT_FIRST.into());
             }
@@ -203,7 +203,7 @@ fn kexinit<S: KexSide>(link: &mut Link<S>) -> Vec<u8> {
     let markers: &[&str] = match (link.keyed, S::ROLE) {
         (true, _) => &[],
         (false, Sender::Client) => &[EXT_INFO_C, STRICT_CLIENT],
-        (false, Sender::Server) => &[STRICT_SERVER],
+        (false, Sender::Server) => &[EXT_INFO_S, STRICT_SERVER],
     };
     let join = |names: Vec<&str>| names.join(",");
     let kex = join(algorithms::names(&algorithms.kex).chain(markers.iter().copied()).collect());

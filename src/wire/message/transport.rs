@@ -24,6 +24,10 @@ messages! {
     KEX_ECDH_INIT KexEcdhInit<'a> { q_c: string }
     /// RFC 5656 §4 and RFC 8731 §3.
     KEX_ECDH_REPLY KexEcdhReply<'a> { k_s: string, q_s: string, signature: string }
+    /// OpenSSH PROTOCOL §1.9.
+    PING Ping<'a> { data: string }
+    /// OpenSSH PROTOCOL §1.9.
+    PONG Pong<'a> { data: string }
 }
 
 impl<'a> Disconnect<'a> {
