@@ -92,7 +92,7 @@ impl Options {
             "hostkeyalgorithms" => {
                 self.algorithms.host_key = algorithms::pick(&algorithms::SIGNATURE, value)?
             }
-            "kexalgorithms" => self.algorithms.kex = algorithms::pick(&algorithms::KEX, value)?,
+            "kexalgorithms" => self.algorithms.kex = algorithms::pick(algorithms::KEX, value)?,
             "listenaddress" => value.clone_into(&mut self.address),
             "logingracetime" => {
                 self.transport.login_grace = Duration::from_secs(value.parse().map_err(|_| "seconds")?);

@@ -118,7 +118,7 @@ impl Options {
                 self.algorithms.host_key = pick(&algorithms::SIGNATURE, value).map_err(|e| wrong(&e))?;
             }
             "identityfile" => self.identity_files.push(file(value)),
-            "kexalgorithms" => self.algorithms.kex = pick(&algorithms::KEX, value).map_err(|e| wrong(&e))?,
+            "kexalgorithms" => self.algorithms.kex = pick(algorithms::KEX, value).map_err(|e| wrong(&e))?,
             "macs" => self.algorithms.mac = pick(&algorithms::MAC, value).map_err(|e| wrong(&e))?,
             "numberofpasswordprompts" => {
                 self.number_of_password_prompts = value.parse().map_err(|_| wrong("a number"))?;

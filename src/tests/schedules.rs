@@ -314,11 +314,11 @@ fn t02_one_deadline_from_the_connection_to_the_login_whatever_comes_meanwhile() 
 fn each_direction_has_its_own_cipher_and_every_choice_is_taken() {
     for cipher in &CIPHER {
         for mac in &MAC {
-            for kex in &KEX {
+            for kex in KEX {
                 let mut settings = Settings::default();
                 settings.server.algorithms.cipher = pick(&CIPHER, cipher.name).unwrap();
                 settings.server.algorithms.mac = pick(&MAC, mac.name).unwrap();
-                settings.server.algorithms.kex = pick(&KEX, kex.name).unwrap();
+                settings.server.algorithms.kex = pick(KEX, kex.name).unwrap();
                 let mut pair = Pair::authenticated(settings);
                 let (here, _) = pair.open();
                 pair.client.conn.channel(here).unwrap().write(b"x");

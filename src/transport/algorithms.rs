@@ -20,9 +20,19 @@ pub struct Algorithm<T> {
 }
 
 /// Key exchange methods, in the order of preference.
-pub static KEX: [Algorithm<Method>; 2] = [
+pub static KEX: &[Algorithm<Method>] = &[
+    Algorithm { name: "mlkem768x25519-sha256", algorithm: Method::MlKem768X25519 },
+    Algorithm { name: "mlkem768nistp256-sha256", algorithm: Method::MlKem768NistP256 },
+    Algorithm { name: "mlkem1024nistp384-sha384", algorithm: Method::MlKem1024NistP384 },
+    #[cfg(feature = "sntrup")]
+    Algorithm { name: "sntrup761x25519-sha512", algorithm: Method::Sntrup761X25519 },
+    #[cfg(feature = "sntrup")]
+    Algorithm { name: "sntrup761x25519-sha512@openssh.com", algorithm: Method::Sntrup761X25519 },
     Algorithm { name: "curve25519-sha256", algorithm: Method::Curve25519 },
     Algorithm { name: "curve25519-sha256@libssh.org", algorithm: Method::Curve25519 },
+    Algorithm { name: "ecdh-sha2-nistp256", algorithm: Method::EcdhNistP256 },
+    Algorithm { name: "ecdh-sha2-nistp384", algorithm: Method::EcdhNistP384 },
+    Algorithm { name: "ecdh-sha2-nistp521", algorithm: Method::EcdhNistP521 },
 ];
 
 /// Signature algorithms of host keys and users' keys, in the order of preference.
