@@ -20,9 +20,13 @@ pub struct Algorithm<T> {
 }
 
 /// Key exchange methods, in the order of preference.
-pub static KEX: [Algorithm<Method>; 2] = [
+pub static KEX: [Algorithm<Method>; 6] = [
     Algorithm { name: "curve25519-sha256", algorithm: Method::Curve25519 },
     Algorithm { name: "curve25519-sha256@libssh.org", algorithm: Method::Curve25519 },
+    Algorithm { name: "diffie-hellman-group16-sha512", algorithm: Method::DhGroup16Sha512 },
+    Algorithm { name: "diffie-hellman-group18-sha512", algorithm: Method::DhGroup18Sha512 },
+    Algorithm { name: "diffie-hellman-group14-sha256", algorithm: Method::DhGroup14Sha256 },
+    Algorithm { name: "diffie-hellman-group14-sha1", algorithm: Method::DhGroup14Sha1 },
 ];
 
 /// Signature algorithms of host keys and users' keys, in the order of preference.
@@ -72,7 +76,7 @@ pub struct Algorithms {
 impl Default for Algorithms {
     fn default() -> Self {
         Self {
-            kex: KEX.to_vec(),
+            kex: KEX.iter().filter(|row| !row.name.starts_with("diffie-hellman-")).copied().collect(),
             host_key: SIGNATURE.to_vec(),
             cipher: CIPHER.to_vec(),
             mac: MAC.to_vec(),

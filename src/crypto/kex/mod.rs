@@ -1,24 +1,57 @@
 //! Key exchange methods: two public values in, one shared secret out.
 //!
-//! Every method here is one message each way. The client calls [`Method::client_start`], sends [`Ephemeral::public`], and
-//! gives the server's answer to [`Ephemeral::agree`]; the server's whole part is [`Method::respond`]. This module does
-//! not know names, messages, the exchange hash, or who signs it.
+//! A [`Method`] is one message each way. The client calls [`Method::client_start`], sends [`Ephemeral::public`], and
+//! gives the server's answer to [`Ephemeral::agree`]; the server's whole part is [`Method::respond`]. In a group exchange
+//! (RFC 4419) the two first settle on a [`Group`], which then has the same two halves. This module does not know names,
+//! messages, the exchange hash, or who signs it.
 
+mod finite_field;
 mod x25519;
+
+pub use finite_field::{BadGroup, Group, MODULUS_BITS_MAX, MODULUS_BITS_MIN, MODULUS_BITS_PREFERRED};
 
 use core::fmt;
 
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use self::finite_field::{GROUP_14, GROUP_16, GROUP_18};
 use super::Rng;
 use super::hash::Hash;
 use crate::wire::Writer;
 
-/// A key exchange method.
+/// How a secret is agreed upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// By one message each way.
+    OneStep(Method),
+    /// In a [`Group`] that the server chooses first (RFC 4419); with this hash, of which SHA-1 is legacy.
+    GroupExchange(Hash),
+}
+
+impl KeyExchange {
+    /// The hash of the exchange hash and of the key derivation.
+    #[must_use]
+    pub const fn hash(self) -> Hash {
+        match self {
+            Self::OneStep(method) => method.hash(),
+            Self::GroupExchange(hash) => hash,
+        }
+    }
+}
+
+/// A key exchange method of one message each way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// X25519 with SHA-256 (RFC 8731).
     Curve25519,
+    /// Diffie-Hellman in group 14 of RFC 3526, 2048 bits, with SHA-256 (RFC 8268).
+    DhGroup14Sha256,
+    /// The same with SHA-1 (RFC 4253 §8.2): legacy.
+    DhGroup14Sha1,
+    /// Diffie-Hellman in group 16 of RFC 3526, 4096 bits, with SHA-512 (RFC 8268).
+    DhGroup16Sha512,
+    /// Diffie-Hellman in group 18 of RFC 3526, 8192 bits, with SHA-512 (RFC 8268).
+    DhGroup18Sha512,
 }
 
 impl Method {
@@ -26,7 +59,9 @@ impl Method {
     #[must_use]
     pub const fn hash(self) -> Hash {
         match self {
-            Self::Curve25519 => Hash::Sha256,
+            Self::Curve25519 | Self::DhGroup14Sha256 => Hash::Sha256,
+            Self::DhGroup14Sha1 => Hash::Sha1,
+            Self::DhGroup16Sha512 | Self::DhGroup18Sha512 => Hash::Sha512,
         }
     }
 
@@ -34,6 +69,9 @@ impl Method {
     pub fn client_start(self, rng: &mut dyn Rng) -> Ephemeral {
         match self {
             Self::Curve25519 => Ephemeral(Keys::X25519(x25519::Ephemeral::new(rng))),
+            Self::DhGroup14Sha256 | Self::DhGroup14Sha1 => GROUP_14.group().client_start(rng),
+            Self::DhGroup16Sha512 => GROUP_16.group().client_start(rng),
+            Self::DhGroup18Sha512 => GROUP_18.group().client_start(rng),
         }
     }
 
@@ -45,6 +83,9 @@ impl Method {
                 let q_s = ephemeral.public().to_vec();
                 Ok((q_s, SharedSecret::from_mpint(ephemeral.agree(q_c)?.as_bytes())))
             }
+            Self::DhGroup14Sha256 | Self::DhGroup14Sha1 => GROUP_14.group().respond(q_c, rng),
+            Self::DhGroup16Sha512 => GROUP_16.group().respond(q_c, rng),
+            Self::DhGroup18Sha512 => GROUP_18.group().respond(q_c, rng),
         }
     }
 }
@@ -54,6 +95,7 @@ pub struct Ephemeral(Keys);
 
 enum Keys {
     X25519(x25519::Ephemeral),
+    FiniteField(finite_field::Ephemeral),
 }
 
 impl Ephemeral {
@@ -62,6 +104,7 @@ impl Ephemeral {
     pub fn public(&self) -> &[u8] {
         match &self.0 {
             Keys::X25519(ephemeral) => ephemeral.public(),
+            Keys::FiniteField(ephemeral) => ephemeral.public(),
         }
     }
 
@@ -69,6 +112,7 @@ impl Ephemeral {
     pub fn agree(self, q_s: &[u8]) -> Result<SharedSecret, BadPublicValue> {
         match self.0 {
             Keys::X25519(ephemeral) => Ok(SharedSecret::from_mpint(ephemeral.agree(q_s)?.as_bytes())),
+            Keys::FiniteField(ephemeral) => ephemeral.agree(q_s),
         }
     }
 }
@@ -120,7 +164,7 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// The peer's public value has the wrong length, or leads to a secret that anyone can know.
+/// The peer's public value has the wrong form or size, or leads to a secret that anyone can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadPublicValue;
 
