@@ -312,14 +312,15 @@ mod tests {
     #[test]
     fn t29_factors_below_the_bound_are_found_in_p_and_in_half_of_p_less_one() {
         let found = |p: u64| has_small_factor(&Odd::new(BoxedUint::from(p)).unwrap());
-        // 1019, 1021, 1031 and 1033 are primes around the bound; 2 · 1031 · 1033 + 1 is 2130047, a prime.
+        // 1021 and 1031 are the primes around the bound; all of these numbers are products of two primes, or primes, and
+        // so is (p − 1)/2.
         for (p, expected) in [
-            (1021 * 1033, true),
-            (1019 * 1021, true),
-            (1031 * 1033 + 2 * 1021, false),
-            (2 * 1021 * 1033 + 1, true),
+            (3 * 1033, true),
+            (1021 * 1103, true),
+            (1031 * 1069, false),
+            (2 * 1021 * 1193 + 1, true),
             (2 * 1031 * 1033 + 1, false),
-            (4 * 1031 * 1033 + 1, true),
+            (4 * 1033 + 1, true),
         ] {
             assert_eq!(found(p), expected, "{p}");
         }
