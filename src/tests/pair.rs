@@ -3,6 +3,7 @@
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use crate::crypto::{Rng, hash};
+use crate::transport::algorithms::{Algorithms, KEX, pick};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
 use crate::userauth::{
     ClientUserauthConfig, ClientUserauthEvent, Credential, ServerUserauthConfig, UserauthSide,
@@ -215,7 +216,13 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
-        let (client, server) = (TransportConfig::default(), TransportConfig::default());
+        // The fastest method, in tests that are of something else.
+        let kex = pick(KEX, "curve25519-sha256,curve25519-sha256@libssh.org").unwrap();
+        let transport = || TransportConfig {
+            algorithms: Algorithms { kex: kex.clone(), ..Default::default() },
+            ..Default::default()
+        };
+        let (client, server) = (transport(), transport());
         Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1 }
     }
 }

@@ -318,7 +318,8 @@ fn each_direction_has_its_own_cipher_and_every_choice_is_taken() {
                 let mut settings = Settings::default();
                 settings.server.algorithms.cipher = pick(&CIPHER, cipher.name).unwrap();
                 settings.server.algorithms.mac = pick(&MAC, mac.name).unwrap();
-                settings.server.algorithms.kex = pick(KEX, kex.name).unwrap();
+                settings.client.algorithms.kex = vec![*kex];
+                settings.server.algorithms.kex = vec![*kex];
                 let mut pair = Pair::authenticated(settings);
                 let (here, _) = pair.open();
                 pair.client.conn.channel(here).unwrap().write(b"x");

@@ -3,9 +3,9 @@
 //! A further algorithm is one line here and one file in `crypto`. Tables know names and which cipher needs no MAC; what an
 //! algorithm does, they don't.
 
-use crate::crypto::kex::Method;
+use crate::crypto::kex::{KeyExchange, Method};
 use crate::crypto::sign::SignatureAlgorithm;
-use crate::crypto::{Cipher, Mac};
+use crate::crypto::{Cipher, Hash, Mac};
 use crate::wire::message::KexInit;
 use crate::wire::{NameList, number::Sender};
 use core::fmt;
@@ -20,19 +20,46 @@ pub struct Algorithm<T> {
 }
 
 /// Key exchange methods, in the order of preference.
-pub static KEX: &[Algorithm<Method>] = &[
-    Algorithm { name: "mlkem768x25519-sha256", algorithm: Method::MlKem768X25519 },
-    Algorithm { name: "mlkem768nistp256-sha256", algorithm: Method::MlKem768NistP256 },
-    Algorithm { name: "mlkem1024nistp384-sha384", algorithm: Method::MlKem1024NistP384 },
+pub static KEX: &[Algorithm<KeyExchange>] = &[
+    Algorithm { name: "mlkem768x25519-sha256", algorithm: KeyExchange::OneStep(Method::MlKem768X25519) },
+    Algorithm { name: "mlkem768nistp256-sha256", algorithm: KeyExchange::OneStep(Method::MlKem768NistP256) },
+    Algorithm {
+        name: "mlkem1024nistp384-sha384",
+        algorithm: KeyExchange::OneStep(Method::MlKem1024NistP384),
+    },
     #[cfg(feature = "sntrup")]
-    Algorithm { name: "sntrup761x25519-sha512", algorithm: Method::Sntrup761X25519 },
+    Algorithm { name: "sntrup761x25519-sha512", algorithm: KeyExchange::OneStep(Method::Sntrup761X25519) },
     #[cfg(feature = "sntrup")]
-    Algorithm { name: "sntrup761x25519-sha512@openssh.com", algorithm: Method::Sntrup761X25519 },
-    Algorithm { name: "curve25519-sha256", algorithm: Method::Curve25519 },
-    Algorithm { name: "curve25519-sha256@libssh.org", algorithm: Method::Curve25519 },
-    Algorithm { name: "ecdh-sha2-nistp256", algorithm: Method::EcdhNistP256 },
-    Algorithm { name: "ecdh-sha2-nistp384", algorithm: Method::EcdhNistP384 },
-    Algorithm { name: "ecdh-sha2-nistp521", algorithm: Method::EcdhNistP521 },
+    Algorithm {
+        name: "sntrup761x25519-sha512@openssh.com",
+        algorithm: KeyExchange::OneStep(Method::Sntrup761X25519),
+    },
+    Algorithm { name: "curve25519-sha256", algorithm: KeyExchange::OneStep(Method::Curve25519) },
+    Algorithm { name: "curve25519-sha256@libssh.org", algorithm: KeyExchange::OneStep(Method::Curve25519) },
+    Algorithm { name: "ecdh-sha2-nistp256", algorithm: KeyExchange::OneStep(Method::EcdhNistP256) },
+    Algorithm { name: "ecdh-sha2-nistp384", algorithm: KeyExchange::OneStep(Method::EcdhNistP384) },
+    Algorithm { name: "ecdh-sha2-nistp521", algorithm: KeyExchange::OneStep(Method::EcdhNistP521) },
+    Algorithm {
+        name: "diffie-hellman-group16-sha512",
+        algorithm: KeyExchange::OneStep(Method::DhGroup16Sha512),
+    },
+    Algorithm {
+        name: "diffie-hellman-group18-sha512",
+        algorithm: KeyExchange::OneStep(Method::DhGroup18Sha512),
+    },
+    Algorithm {
+        name: "diffie-hellman-group14-sha256",
+        algorithm: KeyExchange::OneStep(Method::DhGroup14Sha256),
+    },
+    Algorithm {
+        name: "diffie-hellman-group-exchange-sha256",
+        algorithm: KeyExchange::GroupExchange(Hash::Sha256),
+    },
+    Algorithm { name: "diffie-hellman-group14-sha1", algorithm: KeyExchange::OneStep(Method::DhGroup14Sha1) },
+    Algorithm {
+        name: "diffie-hellman-group-exchange-sha1",
+        algorithm: KeyExchange::GroupExchange(Hash::Sha1),
+    },
 ];
 
 /// Signature algorithms of host keys and users' keys, in the order of preference.
@@ -68,7 +95,7 @@ pub enum Compression {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Algorithms {
     /// Key exchange methods.
-    pub kex: Vec<Algorithm<Method>>,
+    pub kex: Vec<Algorithm<KeyExchange>>,
     /// Signature algorithms of the host key.
     pub host_key: Vec<Algorithm<SignatureAlgorithm>>,
     /// Ciphers, for both directions.
@@ -82,7 +109,7 @@ pub struct Algorithms {
 impl Default for Algorithms {
     fn default() -> Self {
         Self {
-            kex: KEX.to_vec(),
+            kex: KEX.iter().filter(|row| !row.name.starts_with("diffie-hellman-")).copied().collect(),
             host_key: SIGNATURE.to_vec(),
             cipher: CIPHER.to_vec(),
             mac: MAC.to_vec(),
@@ -159,7 +186,7 @@ pub struct Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     /// The key exchange method.
-    pub kex: Algorithm<Method>,
+    pub kex: Algorithm<KeyExchange>,
     /// The signature algorithm of the host key.
     pub host_key: Algorithm<SignatureAlgorithm>,
     /// From the client to the server.

@@ -107,5 +107,5 @@ pub trait KexSide: sealed::Sealed + Sized + 'static {
         hash: ExchangeHash,
         payload: &'b [u8],
         link: &mut Link<Self>,
-    ) -> Result<KexNext<Self::KexEvent<'b>>, Error>;
+    ) -> Result<KexNext<Self, Self::KexEvent<'b>>, Error>;
 }

@@ -1,10 +1,12 @@
 //! Key exchange methods: two public values in, one shared secret out.
 //!
-//! Every method here is one message each way. The client calls [`Method::client_start`], sends [`Ephemeral::public`], and
-//! gives the server's answer to [`Ephemeral::agree`]; the server's whole part is [`Method::respond`]. This module does
-//! not know names, messages, the exchange hash, or who signs it.
+//! A [`Method`] is one message each way. The client calls [`Method::client_start`], sends [`Ephemeral::public`], and
+//! gives the server's answer to [`Ephemeral::agree`]; the server's whole part is [`Method::respond`]. In a group exchange
+//! (RFC 4419) the two first settle on a [`Group`], which then has the same two halves. This module does not know names,
+//! messages, the exchange hash, or who signs it.
 
 mod ecdh;
+mod finite_field;
 mod hybrid;
 mod ml_kem;
 mod nist_ecdh;
@@ -12,10 +14,13 @@ mod nist_ecdh;
 mod sntrup761;
 mod x25519;
 
+pub use finite_field::{BadGroup, Group, MODULUS_BITS_MAX, MODULUS_BITS_MIN, MODULUS_BITS_PREFERRED};
+
 use core::fmt;
 
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use self::finite_field::{GROUP_14, GROUP_16, GROUP_18};
 use super::Rng;
 use super::hash::Hash;
 use crate::wire::Writer;
@@ -27,7 +32,27 @@ use nist_ecdh::{NistP256, NistP384, NistP521};
 use sntrup761::Sntrup761;
 use x25519::X25519;
 
-/// A key exchange method.
+/// How a secret is agreed upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// By one message each way.
+    OneStep(Method),
+    /// In a [`Group`] that the server chooses first (RFC 4419); with this hash, of which SHA-1 is legacy.
+    GroupExchange(Hash),
+}
+
+impl KeyExchange {
+    /// The hash of the exchange hash and of the key derivation.
+    #[must_use]
+    pub const fn hash(self) -> Hash {
+        match self {
+            Self::OneStep(method) => method.hash(),
+            Self::GroupExchange(hash) => hash,
+        }
+    }
+}
+
+/// A key exchange method of one message each way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// ML-KEM-768 and X25519 with SHA-256 (RFC 10042).
@@ -47,6 +72,14 @@ pub enum Method {
     EcdhNistP384,
     /// ECDH on nistp521 with SHA-512 (RFC 5656 §4).
     EcdhNistP521,
+    /// Diffie-Hellman in group 14 of RFC 3526, 2048 bits, with SHA-256 (RFC 8268).
+    DhGroup14Sha256,
+    /// The same with SHA-1 (RFC 4253 §8.2): legacy.
+    DhGroup14Sha1,
+    /// Diffie-Hellman in group 16 of RFC 3526, 4096 bits, with SHA-512 (RFC 8268).
+    DhGroup16Sha512,
+    /// Diffie-Hellman in group 18 of RFC 3526, 8192 bits, with SHA-512 (RFC 8268).
+    DhGroup18Sha512,
 }
 
 impl Method {
@@ -61,6 +94,9 @@ impl Method {
             #[cfg(feature = "sntrup")]
             Self::Sntrup761X25519 => Hash::Sha512,
             Self::EcdhNistP521 => Hash::Sha512,
+            Self::DhGroup14Sha256 => Hash::Sha256,
+            Self::DhGroup16Sha512 | Self::DhGroup18Sha512 => Hash::Sha512,
+            Self::DhGroup14Sha1 => Hash::Sha1,
         }
     }
 
@@ -77,6 +113,9 @@ impl Method {
             Self::EcdhNistP256 => Box::new(NistP256::new(rng)),
             Self::EcdhNistP384 => Box::new(NistP384::new(rng)),
             Self::EcdhNistP521 => Box::new(NistP521::new(rng)),
+            Self::DhGroup14Sha256 | Self::DhGroup14Sha1 => Box::new(GROUP_14.group().ephemeral(rng)),
+            Self::DhGroup16Sha512 => Box::new(GROUP_16.group().ephemeral(rng)),
+            Self::DhGroup18Sha512 => Box::new(GROUP_18.group().ephemeral(rng)),
         })
     }
 
@@ -93,6 +132,9 @@ impl Method {
             Self::EcdhNistP256 => ecdh::respond::<NistP256>(q_c, rng),
             Self::EcdhNistP384 => ecdh::respond::<NistP384>(q_c, rng),
             Self::EcdhNistP521 => ecdh::respond::<NistP521>(q_c, rng),
+            Self::DhGroup14Sha256 | Self::DhGroup14Sha1 => GROUP_14.group().respond(q_c, rng),
+            Self::DhGroup16Sha512 => GROUP_16.group().respond(q_c, rng),
+            Self::DhGroup18Sha512 => GROUP_18.group().respond(q_c, rng),
         }
     }
 }
@@ -172,7 +214,7 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// The peer's public value has the wrong length, or leads to a secret that anyone can know.
+/// The peer's public value has the wrong form or size, or leads to a secret that anyone can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadPublicValue;
 

@@ -5,7 +5,7 @@ use super::{
     refused_by_server, running,
 };
 use crate::tests::pair::{Pair, Settings, all_output, host_key};
-use crate::transport::algorithms::{CIPHER, MAC, pick};
+use crate::transport::algorithms::{CIPHER, KEX, MAC, pick};
 use crate::transport::*;
 use crate::wire::message::*;
 use crate::wire::{Decode, MALFORMED, NameList, Writer};
@@ -460,4 +460,60 @@ fn t30_exactly_one_packet_follows_a_wrong_guess_and_none_a_right_one() {
         feed(&mut pair.server, &clear(&payload(&Ignore { data: b"" })));
         assert_eq!(pair.server.error, Some(UNEXPECTED_MESSAGE.into()), "no second packet is passed over");
     }
+}
+
+/// Both sides offer group exchange and nothing else.
+fn group_exchange() -> Pair {
+    let mut settings = Settings::default();
+    for side in [&mut settings.client, &mut settings.server] {
+        side.algorithms.kex = pick(KEX, "diffie-hellman-group-exchange-sha256").unwrap();
+    }
+    Pair::new(settings)
+}
+
+#[test]
+fn t29_a_group_or_a_request_for_one_of_the_wrong_size_is_refused() {
+    for (min, n, max) in
+        [(8192, 4096, 2048), (2048, 1024, 8192), (1024, 1024, 1024), (0, 0, 0), (16384, 16384, 16384)]
+    {
+        let mut pair = group_exchange();
+        let output = pair.client.conn.output().to_vec();
+        let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
+        let length = 4 + u32::from_be_bytes(output[line..line + 4].try_into().unwrap()) as usize;
+        let request = clear(&payload(&KexDhGexRequest { min, n, max }));
+        feed(&mut pair.server, &[&output[..line + length], &request].concat());
+        assert_eq!(pair.server.error, Some(BAD_GROUP_REQUEST.into()), "{min} {n} {max}");
+    }
+    let group_14 = crate::crypto::kex::Group::by_size(2048, 2048, 2048).unwrap();
+    let mut even = group_14.p();
+    *even.last_mut().unwrap() &= 0xfe;
+    for (p, g) in
+        [(&even[..], &[2][..]), (&group_14.p()[..129], &[2]), (&group_14.p(), &[1]), (&[], &[]), (&[5], &[2])]
+    {
+        let mut pair = group_exchange();
+        let output = pair.server.conn.output().to_vec();
+        feed(&mut pair.client, &[&output[..], &clear(&payload(&KexDhGexGroup { p, g }))].concat());
+        assert_eq!(pair.client.error, Some(BAD_GROUP.into()));
+    }
+}
+
+#[test]
+fn t24_the_messages_of_a_group_exchange_come_in_their_order_only() {
+    let init = payload(&KexDhGexInit { e: &[2] });
+    let request = payload(&KexDhGexRequest { min: 2048, n: 2048, max: 8192 });
+    let one_step = payload(&KexEcdhInit { q_c: &[2] });
+    for early in [&[init][..], &[one_step], &[request.clone(), request]] {
+        let mut pair = group_exchange();
+        let output = pair.client.conn.output().to_vec();
+        let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
+        let length = 4 + u32::from_be_bytes(output[line..line + 4].try_into().unwrap()) as usize;
+        let early: Vec<u8> = early.iter().flat_map(|payload| clear(payload)).collect();
+        feed(&mut pair.server, &[&output[..line + length], &early].concat());
+        assert_eq!(pair.server.error, Some(UNEXPECTED_MESSAGE.into()));
+    }
+    let mut pair = group_exchange();
+    let output = pair.server.conn.output().to_vec();
+    let reply = clear(&payload(&KexDhGexReply { k_s: b"", f: &[2], signature: b"" }));
+    feed(&mut pair.client, &[&output[..], &reply].concat());
+    assert_eq!(pair.client.error, Some(UNEXPECTED_MESSAGE.into()), "no group, no reply");
 }

@@ -5,6 +5,7 @@
 //!          │                                                                                       ▼
 //! Idle ─ start ─▶ SentInit ─ peer's KEXINIT ───────────────────────────────────────────────▶ Exchange
 //!   ▲                                                                                              │
+//!   │                                                                     a method of two steps ◀──┤ again
 //!   │                                client, first exchange: AwaitVerdict ◀─ reply, signature holds │
 //!   │                                                             │ accepted                        │
 //!   └─ peer's NEWKEYS ── NewKeys ◀── our NEWKEYS goes out ◀───────┴─────────────── half is done ◀───┘
@@ -41,6 +42,10 @@ const KEX_GUESS_2: &str = "kexguess2@matt.ucc.asn.au";
 pub const KEXINIT_NOT_FIRST: Fault = Fault::protocol("strict key exchange: KEXINIT was not the first packet");
 /// A public value of the exchange is wrong.
 pub const BAD_PUBLIC_VALUE: Fault = Fault::key_exchange("the public value of the exchange is wrong");
+/// The group that a server gives is not one to exchange keys in.
+pub const BAD_GROUP: Fault = Fault::key_exchange("the group of the exchange is not safe");
+/// There is no group of the sizes that a client asks for.
+pub const BAD_GROUP_REQUEST: Fault = Fault::key_exchange("no group is of the size that was asked for");
 /// The exchange is not signed by the key it shows, with the algorithm agreed upon.
 pub const BAD_HOST_SIGNATURE: Fault = Fault::key_exchange("the signature of the host key is wrong");
 /// A later exchange shows another host key than the first.
@@ -70,7 +75,9 @@ pub(super) struct Exchange<S: KexSide> {
 }
 
 /// Where an exchange stands after a message of its method.
-pub enum KexNext<E> {
+pub enum KexNext<S: KexSide, E> {
+    /// The method has another message.
+    More(S::Exchange, ExchangeHash),
     /// The first exchange: the application is asked.
     AwaitVerdict(Agreement, E),
     /// Our half is done.
@@ -105,6 +112,9 @@ impl<S: KexSide> Kex<S> {
             (Self::Exchange(exchange), number::KEX_METHOD_FIRST..=number::KEX_METHOD_LAST) => {
                 let Exchange { negotiated, hash, own } = *exchange;
                 match S::exchange(own, &negotiated, hash, payload, link)? {
+                    KexNext::More(own, hash) => {
+                        Ok((Self::Exchange(Box::new(Exchange { negotiated, hash, own })), None))
+                    }
                     KexNext::AwaitVerdict(agreement, event) => {
                         Ok((Self::AwaitVerdict(Box::new((agreement, negotiated))), Some(event)))
                     }
