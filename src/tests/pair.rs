@@ -215,7 +215,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
-        let (client, server) = (TransportConfig::default(), TransportConfig::default());
+        let (client, server) = (TransportConfig::client(), TransportConfig::server());
         Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1 }
     }
 }

@@ -41,7 +41,7 @@ use crate::crypto::sign::SignatureAlgorithm;
 use crate::wire::message::{Disconnect, Unimplemented};
 use crate::wire::number::{self, Admission, Phase, Sender, admit};
 use crate::wire::{DisconnectReason, Encode, Fault, Writer};
-use algorithms::Negotiated;
+use algorithms::{Algorithm, Negotiated};
 use identification::Identification;
 use kex::Kex;
 use recv::RecvPath;
@@ -252,7 +252,8 @@ impl<S: KexSide> Transport<S> {
         self.kex = Some(kex);
         if !self.is_sending_kex() {
             if core::mem::take(&mut self.link.wants_ext_info) {
-                self.link.send.payload(&extension::server_ext_info());
+                let payload = extension::server_ext_info(self.user_key_algorithms());
+                self.link.send.payload(&payload);
             }
             self.flush_held();
         }
@@ -480,6 +481,11 @@ impl<S: KexSide> Transport<S> {
     /// The signature algorithms that the server says it takes, those known here; `None` if it does not say.
     pub(crate) fn server_sig_algs(&self) -> Option<&[SignatureAlgorithm]> {
         self.server_sig_algs.as_deref()
+    }
+
+    /// The signature algorithms of users' keys that this side offers or takes.
+    pub(crate) fn user_key_algorithms(&self) -> &[Algorithm<SignatureAlgorithm>] {
+        &S::transport_config(&self.link.config).algorithms.user_key
     }
 
     pub(crate) fn output(&mut self) -> &[u8] {

@@ -30,6 +30,14 @@ impl Method {
         }
     }
 
+    /// Whether it holds against a quantum computer: one of its parts is a lattice problem.
+    #[must_use]
+    pub const fn is_post_quantum(self) -> bool {
+        match self {
+            Self::Curve25519 => false,
+        }
+    }
+
     /// The client's half: a fresh ephemeral key.
     pub fn client_start(self, rng: &mut dyn Rng) -> Ephemeral {
         match self {
