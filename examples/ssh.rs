@@ -39,10 +39,10 @@ struct Arguments {
     #[arg(short, value_name = "KEY=VALUE")]
     option: Vec<String>,
     /// Ciphers, in the order of preference; +LIST appends to the default, -LIST removes, ^LIST puts in front
-    #[arg(short, value_name = "LIST")]
+    #[arg(short, value_name = "LIST", allow_hyphen_values = true)]
     cipher: Option<String>,
     /// MACs, likewise
-    #[arg(short, value_name = "LIST")]
+    #[arg(short, value_name = "LIST", allow_hyphen_values = true)]
     mac: Option<String>,
     /// Compress, if the host does
     #[arg(short = 'C')]

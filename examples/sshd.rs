@@ -78,7 +78,8 @@ impl Options {
             transport: TransportConfig::server(),
             userauth: ServerUserauthConfig { password: false, ..Default::default() },
         };
-        for option in given {
+        // The first of two counts, as in sshd_config(5).
+        for option in given.iter().rev() {
             let (keyword, value) = option.split_once('=').ok_or("write options as Keyword=Value")?;
             own.set(keyword, value).map_err(|why| format!("-o {option}: {why}"))?;
         }

@@ -1,6 +1,6 @@
 //! Extension negotiation (RFC 8308): what a server says of itself after its first NEWKEYS.
 
-use super::algorithms::{self, Algorithm, SIGNATURE};
+use super::algorithms::SIGNATURE;
 use super::error::Error;
 use crate::crypto::sign::SignatureAlgorithm;
 use crate::wire::message::ExtInfo;
@@ -18,13 +18,13 @@ pub const EXTENSIONS_MAX: usize = 1024;
 /// More extensions than anybody has.
 pub const TOO_MANY_EXTENSIONS: Fault = Fault::protocol("EXT_INFO has too many extensions");
 
-/// The payload a server sends directly after its first NEWKEYS: what it takes from users.
-pub(super) fn server_ext_info(user_key: &[Algorithm<SignatureAlgorithm>]) -> Vec<u8> {
+/// The payload a server sends directly after its first NEWKEYS: the signature algorithms that it takes from users.
+pub(super) fn server_ext_info<'n>(server_sig_algs: impl Iterator<Item = &'n str>) -> Vec<u8> {
     let mut payload = Vec::new();
     let mut pairs = Vec::new();
     let mut w = Writer::new(&mut pairs);
     w.string(SERVER_SIG_ALGS);
-    w.name_list(algorithms::names(user_key));
+    w.name_list(server_sig_algs);
     let message = ExtInfo { nr_extensions: 1, pairs: &pairs };
     let mut w = Writer::new(&mut payload);
     w.byte(<ExtInfo<'_> as crate::wire::Encode>::NUMBER);

@@ -41,7 +41,7 @@ use crate::crypto::sign::SignatureAlgorithm;
 use crate::wire::message::{Disconnect, Unimplemented};
 use crate::wire::number::{self, Admission, Phase, Sender, admit};
 use crate::wire::{DisconnectReason, Encode, Fault, Writer};
-use algorithms::{Algorithm, Negotiated};
+use algorithms::{Algorithm, Negotiated, Offered};
 use identification::Identification;
 use kex::Kex;
 use recv::RecvPath;
@@ -252,7 +252,7 @@ impl<S: KexSide> Transport<S> {
         self.kex = Some(kex);
         if !self.is_sending_kex() {
             if core::mem::take(&mut self.link.wants_ext_info) {
-                let payload = extension::server_ext_info(self.user_key_algorithms());
+                let payload = extension::server_ext_info(self.user_key_algorithms().map(|row| row.name));
                 self.link.send.payload(&payload);
             }
             self.flush_held();
@@ -483,9 +483,10 @@ impl<S: KexSide> Transport<S> {
         self.server_sig_algs.as_deref()
     }
 
-    /// The signature algorithms of users' keys that this side offers or takes.
-    pub(crate) fn user_key_algorithms(&self) -> &[Algorithm<SignatureAlgorithm>] {
-        &S::transport_config(&self.link.config).algorithms.user_key
+    /// The signature algorithms of users' keys that this side offers or takes: never a legacy one, whatever is configured.
+    pub(crate) fn user_key_algorithms(&self) -> impl Iterator<Item = &Algorithm<SignatureAlgorithm>> {
+        let rows = &S::transport_config(&self.link.config).algorithms.user_key;
+        rows.iter().filter(|row| row.offered != Offered::Legacy)
     }
 
     pub(crate) fn output(&mut self) -> &[u8] {

@@ -65,7 +65,8 @@ impl Default for ClientConfig {
 /// A server's configuration of the transport.
 #[derive(Debug)]
 pub struct ServerConfig {
-    /// What both sides configure. The list of host key algorithms is narrowed to those that `host_keys` can sign with.
+    /// What both sides configure. The list of host key algorithms is narrowed to those that `host_keys` can sign with
+    /// and that are not legacy.
     pub transport: TransportConfig,
     /// What the server is known by, one of a type.
     pub host_keys: Vec<Arc<PrivateKey>>,

@@ -229,7 +229,7 @@ impl ClientUserauth {
 fn signs_with(transport: &Transport<Client>, key: &PrivateKey) -> Option<SignatureAlgorithm> {
     let takes = transport.server_sig_algs().unwrap_or_default();
     let serves = || {
-        let rows = transport.user_key_algorithms().iter();
+        let rows = transport.user_key_algorithms();
         rows.map(|row| row.algorithm).filter(|algorithm| key.can_sign(*algorithm))
     };
     serves().find(|algorithm| takes.contains(algorithm)).or_else(|| serves().next())

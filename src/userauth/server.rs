@@ -327,6 +327,5 @@ fn ask<'b>(
 
 /// The algorithm of exactly this name, if it is one that users may sign with here.
 fn accepted(transport: &Transport<Server>, name: &[u8]) -> Option<SignatureAlgorithm> {
-    let rows = transport.user_key_algorithms();
-    rows.iter().find(|row| row.name.as_bytes() == name).map(|row| row.algorithm)
+    transport.user_key_algorithms().find(|row| row.name.as_bytes() == name).map(|row| row.algorithm)
 }

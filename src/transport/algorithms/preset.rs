@@ -88,8 +88,7 @@ impl Preset {
     }
 }
 
-/// The ciphers, ChaCha20 first where AES has no instructions: there it is faster, and AES leaks through the caches or is
-/// slower still.
+/// The ciphers; where the processor has no instructions for AES, ChaCha20 is the fast one and comes first.
 fn ciphers(aes_is_fast: bool) -> Vec<Algorithm<Cipher>> {
     let mut rows = CIPHER.to_vec();
     if !aes_is_fast {
