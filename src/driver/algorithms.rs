@@ -133,7 +133,7 @@ impl AlgorithmOptions {
             Slot::EncryptionAlgorithmsClientToServer | Slot::EncryptionAlgorithmsServerToClient => "Ciphers",
             Slot::MacAlgorithmsClientToServer | Slot::MacAlgorithmsServerToClient => "MACs",
             Slot::CompressionAlgorithmsClientToServer | Slot::CompressionAlgorithmsServerToClient => {
-                return "compression can be allowed: -o Compression=yes".to_owned();
+                "Compression"
             }
         };
         let sound = lists.not_offered.iter().find(|known| known.offered != Offered::Legacy);
@@ -144,6 +144,9 @@ impl AlgorithmOptions {
         let permitted = self.preset.permitted(self.role);
         if lists.slot == Slot::KexAlgorithms && !names(&permitted.kex).any(|other| other == name) {
             return format!("-o AlgorithmPreset={} refuses {name}", self.preset.name());
+        }
+        if keyword == "Compression" {
+            return "to allow it: -o Compression=yes".to_owned();
         }
         let warning = if known.offered == Offered::Legacy { ", INSECURE, for this peer alone" } else { "" };
         format!("to allow it{warning}: -o {keyword}=+{name}")
@@ -330,6 +333,11 @@ mod tests {
         );
         assert!(
             client(Slot::MacAlgorithmsClientToServer, &[]).ends_with("; nothing here speaks any of these")
+        );
+        let zlib = [known("zlib@openssh.com", Offered::ByName)];
+        assert!(
+            client(Slot::CompressionAlgorithmsClientToServer, &zlib)
+                .ends_with("; to allow it: -o Compression=yes")
         );
         let curve = known("curve25519-sha256", Offered::ByBoth);
         let refused = explained(Sender::Client, "post-quantum", Slot::KexAlgorithms, &[curve]);
