@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Step};
 use strombus::crypto::SystemRng;
 use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
-use strombus::transport::{Client, ClientConfig, RecvBuf, Server, ServerConfig, TransportConfig};
+use strombus::transport::{Client, ClientConfig, RecvBuf, Server, ServerConfig};
 use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
 
 pub struct Pair {
@@ -79,7 +79,7 @@ impl Pair {
 
 pub fn server() -> Arc<ServerConfig> {
     let host_key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng);
-    Arc::new(ServerConfig { transport: TransportConfig::default(), host_keys: vec![Arc::new(host_key)] })
+    Arc::new(ServerConfig::new(vec![Arc::new(host_key)]))
 }
 
 /// The least time of each of two works, taken by turns: what others do to the machine meets both.

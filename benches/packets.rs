@@ -99,12 +99,12 @@ fn timed(work: impl FnOnce()) -> Duration {
 
 fn measure(cipher: &str, mac: &str) {
     let algorithms = Algorithms {
-        cipher: pick(&CIPHER, cipher).unwrap(),
-        mac: pick(&MAC, mac).unwrap(),
-        ..Default::default()
+        cipher: pick(CIPHER, cipher).unwrap(),
+        mac: pick(MAC, mac).unwrap(),
+        ..Algorithms::client()
     };
     let rekey_limit = RekeyLimit { bytes: u64::MAX, ..Default::default() };
-    let transport = TransportConfig { algorithms, rekey_limit, ..Default::default() };
+    let transport = TransportConfig { algorithms, rekey_limit, ..TransportConfig::client() };
     let limits = ChannelLimits { window_size: u32::MAX, ..Default::default() };
     let mut server = Arc::into_inner(server()).unwrap();
     server.transport.rekey_limit = rekey_limit;
@@ -177,7 +177,7 @@ fn measure(cipher: &str, mac: &str) {
 }
 
 fn main() {
-    for row in &CIPHER {
+    for row in CIPHER {
         if row.algorithm.is_aead() {
             measure(row.name, "hmac-sha2-256");
         } else {

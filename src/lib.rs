@@ -35,7 +35,7 @@
 //! let rng = || Box::new(SystemRng);
 //! let host_key = Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng));
 //! let fingerprint = host_key.public_key().fingerprint();
-//! let server = ServerConfig { transport: Default::default(), host_keys: vec![host_key] };
+//! let server = ServerConfig::new(vec![host_key]);
 //! let mut client = Connection::<Client>::new(Arc::default(), ann, Default::default(), rng(), now);
 //! let mut server = Connection::<Server>::new(Arc::new(server), Default::default(), Default::default(), rng(), now);
 //!

@@ -59,13 +59,13 @@ impl Pair {
     fn new(cipher: &str, mac: &str) -> Self {
         let now = Instant::now();
         let algorithms = Algorithms {
-            cipher: pick(&CIPHER, cipher).unwrap(),
-            mac: pick(&MAC, mac).unwrap(),
-            ..Default::default()
+            cipher: pick(CIPHER, cipher).unwrap(),
+            mac: pick(MAC, mac).unwrap(),
+            ..Algorithms::client()
         };
-        let client = ClientConfig { transport: TransportConfig { algorithms, ..Default::default() } };
+        let client = ClientConfig { transport: TransportConfig { algorithms, ..TransportConfig::client() } };
         let host_key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(1));
-        let server = ServerConfig { transport: Default::default(), host_keys: vec![Arc::new(host_key)] };
+        let server = ServerConfig::new(vec![Arc::new(host_key)]);
         let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
         Self {
             client: Connection::new(
@@ -227,8 +227,8 @@ fn announced() -> usize {
 #[test]
 fn t06_one_copy_out_none_in_no_allocation_a_packet_and_little_for_the_idle() {
     copies();
-    for cipher in &CIPHER {
-        for mac in &MAC {
+    for cipher in CIPHER {
+        for mac in MAC {
             allocations(cipher.name, mac.name);
         }
     }

@@ -186,7 +186,7 @@ fn serve(echo: Echo, rekey_limit: RekeyLimit) -> (SocketAddr, Arc<mio::Waker>, J
         })
         .unwrap();
         let host_keys = vec![Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng))];
-        let transport = TransportConfig { rekey_limit, ..Default::default() };
+        let transport = TransportConfig { rekey_limit, ..TransportConfig::server() };
         let config = Arc::new(ServerConfig { transport, host_keys });
         let accept = move |_, now| {
             let userauth = ServerUserauthConfig::default();
@@ -201,7 +201,7 @@ fn serve(echo: Echo, rekey_limit: RekeyLimit) -> (SocketAddr, Arc<mio::Waker>, J
 
 fn client(bulk: Bulk, address: SocketAddr, rekey_limit: RekeyLimit) -> Driver<Client, Bulk> {
     let mut driver = Driver::new(bulk).unwrap();
-    let transport = TransportConfig { rekey_limit, ..Default::default() };
+    let transport = TransportConfig { rekey_limit, ..TransportConfig::client() };
     let conn = Connection::new(
         Arc::new(ClientConfig { transport }),
         ClientUserauthConfig { user_name: "ann".to_owned() },

@@ -140,7 +140,7 @@ pub struct Pair {
 impl Pair {
     pub fn new(limits: ChannelLimits) -> Self {
         let now = Instant::now();
-        let server = ServerConfig { transport: Default::default(), host_keys: vec![key(1)] };
+        let server = ServerConfig::new(vec![key(1)]);
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
         let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
         let client = Connection::new(Arc::default(), ann, limits, Box::new(SeededRng(2, 0)), now);

@@ -28,7 +28,9 @@ impl Connection<Client> {
         }
     }
 
-    /// Tries a key: the server is asked first whether it would take it (RFC 4252 §7).
+    /// Tries a key: the server is asked first whether it would take it (RFC 4252 §7). A key that serves none of the
+    /// `user_key` algorithms of the configuration is
+    /// [`KEY_NOT_OFFERED`](crate::userauth::KEY_NOT_OFFERED).
     pub fn request_publickey(&mut self, ticket: Ticket, key: Arc<PrivateKey>) -> Result<(), Error> {
         match &mut self.service {
             Service::Userauth(state) => state.request_publickey(&mut self.transport, ticket, key),

@@ -15,6 +15,7 @@ mod seal;
 mod secret;
 pub mod sign;
 
+pub use cipher::aes_is_fast;
 pub use hash::{Digest, Hash, HashState};
 pub use rng::{Rng, SystemRng};
 pub use seal::{Cipher, Mac, OpeningKey, PacketKey, SealingKey, Unauthentic};

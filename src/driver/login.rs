@@ -3,6 +3,7 @@
 //! It answers the questions of a connection from files and from the person at the terminal. It knows paths and prompts; what
 //! happens after the login it does not.
 
+use super::Error;
 use super::files::{self, KeyFileError};
 use super::options::{Options, StrictHostKeyChecking, home};
 use super::terminal::{self, Question};
@@ -90,7 +91,14 @@ impl Login {
         };
         for path in paths {
             match files::read_private_key(&path) {
-                Ok(key) => self.keys.push_back(Arc::new(key)),
+                Ok(key) if self.options.offers(&key) => self.keys.push_back(Arc::new(key)),
+                Ok(key) => {
+                    let kind = kind(&key.public_key());
+                    self.notices.push(format!(
+                        "{}: PubkeyAcceptedAlgorithms has nothing for a key of type {kind}",
+                        path.display()
+                    ));
+                }
                 Err(KeyFileError::Io(error)) if by_default && error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => self.notices.push(format!("{}: {error}", path.display())),
             }
@@ -108,6 +116,12 @@ impl Login {
             Box::new(SystemRng),
             now,
         )
+    }
+
+    /// Why the connection ended, and what the user could type if it is the algorithms.
+    #[must_use]
+    pub fn explain(&self, error: &Error) -> String {
+        self.options.algorithms.explain(error)
     }
 
     fn files(&self) -> Vec<File<'_>> {

@@ -1,7 +1,10 @@
 //! Every way a login can go.
 
 use super::pair::{Pair, Seen, Settings, host_key, user_key};
+use crate::crypto::sign::SignatureAlgorithm;
+use crate::transport::algorithms::{Algorithm, Algorithms, Offered, SIGNATURE, Slot};
 use crate::transport::{Error, HOST_KEY_CHANGED, STALE_VERDICT};
+use crate::userauth::KEY_NOT_OFFERED;
 use crate::wire::DisconnectReason;
 use std::time::Duration;
 
@@ -14,7 +17,53 @@ fn a_key_logs_in_after_its_query() {
     assert_eq!(pair.server.seen, [Seen::Query(b"ann".to_vec()), Seen::Publickey(b"ann".to_vec())]);
     assert!(pair.client.conn.is_authenticated() && pair.server.conn.is_authenticated());
     assert_eq!(pair.client.conn.session_id(), pair.server.conn.session_id());
-    assert_eq!(pair.client.conn.server_sig_algs().unwrap().len(), 1);
+    let taken: Vec<_> = Algorithms::server().user_key.iter().map(|row| row.algorithm).collect();
+    assert_eq!(pair.client.conn.server_sig_algs(), Some(&*taken));
+}
+
+/// Lists that leave nothing to sign users' keys with: one is empty, one has only what is broken.
+fn none_for_users() -> [Vec<Algorithm<SignatureAlgorithm>>; 2] {
+    let mut broken = SIGNATURE.to_vec();
+    broken.iter_mut().for_each(|row| row.offered = Offered::Legacy);
+    [Vec::new(), broken]
+}
+
+#[test]
+fn t26_a_signature_algorithm_that_the_server_does_not_take_logs_nobody_in() {
+    for user_key in none_for_users() {
+        let mut settings = Settings::default();
+        settings.server.algorithms.user_key = user_key;
+        let mut pair = Pair::keyed(settings);
+        assert_eq!(pair.client.conn.server_sig_algs(), Some(&[][..]), "what is announced is what is taken");
+        let ticket = pair.client.ticket();
+        pair.client.conn.request_publickey(ticket, super::pair::user_key()).unwrap();
+        pair.drive();
+        assert_eq!(pair.server.seen, [], "nobody is asked");
+        assert_eq!(pair.client.tickets.len(), 1, "the client may try something else");
+    }
+}
+
+#[test]
+fn t26_a_key_that_the_client_does_not_offer_is_not_sent() {
+    for user_key in none_for_users() {
+        let mut settings = Settings::default();
+        settings.client.algorithms.user_key = user_key;
+        let mut pair = Pair::keyed(settings);
+        let ticket = pair.client.ticket();
+        let refused = pair.client.conn.request_publickey(ticket, super::pair::user_key());
+        assert_eq!(refused, Err(KEY_NOT_OFFERED.into()));
+        assert!(pair.client.conn.output().is_empty());
+    }
+}
+
+#[test]
+fn t26_a_server_signs_with_nothing_broken() {
+    let mut settings = Settings::default();
+    settings.server.algorithms.host_key.iter_mut().for_each(|row| row.offered = Offered::Legacy);
+    let mut pair = Pair::new(settings);
+    pair.drive();
+    let Some(Error::Incompatible(lists)) = &pair.client.error else { panic!("{:?}", pair.client.error) };
+    assert_eq!((lists.slot, &*lists.remote), (Slot::ServerHostKeyAlgorithms, ""));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use crate::crypto::{Rng, hash};
-use crate::transport::algorithms::{Algorithms, KEX, pick};
+use crate::transport::algorithms::{KEX, pick};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
 use crate::userauth::{
     ClientUserauthConfig, ClientUserauthEvent, Credential, ServerUserauthConfig, UserauthSide,
@@ -218,11 +218,9 @@ impl Default for Settings {
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
         // The fastest method, in tests that are of something else.
         let kex = pick(KEX, "curve25519-sha256,curve25519-sha256@libssh.org").unwrap();
-        let transport = || TransportConfig {
-            algorithms: Algorithms { kex: kex.clone(), ..Default::default() },
-            ..Default::default()
-        };
-        let (client, server) = (transport(), transport());
+        let (mut client, mut server) = (TransportConfig::client(), TransportConfig::server());
+        client.algorithms.kex.clone_from(&kex);
+        server.algorithms.kex = kex;
         Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1 }
     }
 }

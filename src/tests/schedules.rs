@@ -263,10 +263,10 @@ fn t35_rekeys_that_cross_under_full_windows_end_and_lose_nothing() {
 #[test]
 fn t77_a_megabyte_and_its_end_arrive_in_order_whatever_keys_are_renewed() {
     let rekey_limit = RekeyLimit { bytes: 20_000, time: Duration::from_secs(3600) };
-    let with = || TransportConfig { rekey_limit, ..Default::default() };
+    let client = TransportConfig { rekey_limit, ..TransportConfig::client() };
+    let server = TransportConfig { rekey_limit, ..TransportConfig::server() };
     let limits = ChannelLimits { window_size: 9000, ..Default::default() };
-    let mut pair =
-        Pair::authenticated(Settings { client: with(), server: with(), limits, ..Default::default() });
+    let mut pair = Pair::authenticated(Settings { client, server, limits, ..Default::default() });
     let (_, there) = pair.open();
     let data: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
     let mut sent = 0;
@@ -312,14 +312,16 @@ fn t02_one_deadline_from_the_connection_to_the_login_whatever_comes_meanwhile() 
 
 #[test]
 fn each_direction_has_its_own_cipher_and_every_choice_is_taken() {
-    for cipher in &CIPHER {
-        for mac in &MAC {
+    for cipher in CIPHER {
+        for mac in MAC {
             for kex in KEX {
                 let mut settings = Settings::default();
-                settings.server.algorithms.cipher = pick(&CIPHER, cipher.name).unwrap();
-                settings.server.algorithms.mac = pick(&MAC, mac.name).unwrap();
-                settings.client.algorithms.kex = vec![*kex];
-                settings.server.algorithms.kex = vec![*kex];
+                settings.client.algorithms.cipher = CIPHER.to_vec();
+                settings.client.algorithms.mac = MAC.to_vec();
+                settings.client.algorithms.kex = KEX.to_vec();
+                settings.server.algorithms.cipher = pick(CIPHER, cipher.name).unwrap();
+                settings.server.algorithms.mac = pick(MAC, mac.name).unwrap();
+                settings.server.algorithms.kex = pick(KEX, kex.name).unwrap();
                 let mut pair = Pair::authenticated(settings);
                 let (here, _) = pair.open();
                 pair.client.conn.channel(here).unwrap().write(b"x");

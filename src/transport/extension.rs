@@ -2,7 +2,7 @@
 //!
 //! It knows names and values, and not what follows from them: that is for whoever asks.
 
-use super::algorithms::{self, SIGNATURE};
+use super::algorithms::SIGNATURE;
 use super::error::Error;
 use crate::crypto::sign::SignatureAlgorithm;
 use crate::wire::message::ExtInfo;
@@ -41,8 +41,9 @@ pub(super) struct Extensions {
     pub(super) publickey_hostbound: bool,
 }
 
-/// The payload of SSH_MSG_EXT_INFO that `role` sends directly after its first NEWKEYS.
-pub(super) fn ext_info(role: Sender) -> Vec<u8> {
+/// The payload of SSH_MSG_EXT_INFO that `role` sends directly after its first NEWKEYS; a server says with it which
+/// signature algorithms it takes from users.
+pub(super) fn ext_info<'n>(role: Sender, server_sig_algs: impl Iterator<Item = &'n str>) -> Vec<u8> {
     let mut pairs = Vec::new();
     let mut w = Writer::new(&mut pairs);
     let mut nr_extensions = 1;
@@ -51,7 +52,7 @@ pub(super) fn ext_info(role: Sender) -> Vec<u8> {
     if role == Sender::Server {
         nr_extensions += 3;
         w.string(SERVER_SIG_ALGS);
-        w.name_list(algorithms::names(&SIGNATURE));
+        w.name_list(server_sig_algs);
         for name in [PUBLICKEY_HOSTBOUND, PING] {
             w.string(name);
             w.string(VERSION_0);

@@ -43,7 +43,7 @@ use crate::crypto::sign::SignatureAlgorithm;
 use crate::wire::message::{Disconnect, Ping, Pong, Unimplemented};
 use crate::wire::number::{self, Admission, Phase, Sender, admit};
 use crate::wire::{Decode, DisconnectReason, Encode, Fault, Writer};
-use algorithms::Negotiated;
+use algorithms::{Algorithm, Negotiated, Offered};
 use extension::Extensions;
 use identification::Identification;
 use kex::Kex;
@@ -262,7 +262,9 @@ impl<S: KexSide> Transport<S> {
         self.kex = Some(kex);
         if !self.is_sending_kex() {
             if core::mem::take(&mut self.link.wants_ext_info) {
-                self.link.send.payload(&extension::ext_info(S::ROLE));
+                let names = self.user_key_algorithms().map(|row| row.name);
+                let payload = extension::ext_info(S::ROLE, names);
+                self.link.send.payload(&payload);
             }
             self.flush_held();
         }
@@ -511,6 +513,12 @@ impl<S: KexSide> Transport<S> {
     /// K_S of the first exchange; empty before.
     pub(crate) fn first_host_key(&self) -> &[u8] {
         self.link.k_s.as_deref().unwrap_or_default()
+    }
+
+    /// The signature algorithms of users' keys that this side offers or takes: never a legacy one, whatever is configured.
+    pub(crate) fn user_key_algorithms(&self) -> impl Iterator<Item = &Algorithm<SignatureAlgorithm>> {
+        let rows = &S::transport_config(&self.link.config).algorithms.user_key;
+        rows.iter().filter(|row| row.offered != Offered::Legacy)
     }
 
     pub(crate) fn output(&mut self) -> &[u8] {

@@ -3,7 +3,7 @@
 use super::signature::{Binding, PUBLICKEY};
 use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
-use crate::transport::{Client, Error, STALE_VERDICT, Ticket, Transport};
+use crate::transport::{Client, Error, Misuse, STALE_VERDICT, Ticket, Transport};
 use crate::wire::message::{
     ServiceAccept, ServiceRequest, UserauthBanner, UserauthFailure, UserauthPasswdChangereq, UserauthPkOk,
     UserauthRequest, UserauthSuccess,
@@ -20,6 +20,9 @@ pub const BANNERS_MAX: u32 = 64;
 pub const UNASKED_ANSWER: Fault = Fault::protocol("an answer of user authentication that nobody asked for");
 /// Banner after banner.
 pub const TOO_MANY_BANNERS: Fault = Fault::protocol("too many banners");
+
+/// A key that signs with nothing that this client offers.
+pub const KEY_NOT_OFFERED: Misuse = Misuse("the key serves no signature algorithm that is offered");
 
 /// Who logs in.
 #[derive(Clone, Debug)]
@@ -163,8 +166,8 @@ impl ClientUserauth {
         ticket: Ticket,
         key: Arc<PrivateKey>,
     ) -> Result<(), Error> {
+        let algorithm = signs_with(transport, &key).ok_or(KEY_NOT_OFFERED)?;
         self.redeem(transport, ticket)?;
-        let algorithm = key.algorithm();
         let mut fields = Vec::new();
         let mut w = Writer::new(&mut fields);
         w.boolean(false);
@@ -223,4 +226,15 @@ impl ClientUserauth {
         self.state = State::Publickey;
         Ok(Outcome::Internal)
     }
+}
+
+/// Of what this client signs with, the first that serves the key and that the server says it takes; or just the first,
+/// for not every server says, and not of all that it takes (RFC 8308 §3.1).
+fn signs_with(transport: &Transport<Client>, key: &PrivateKey) -> Option<SignatureAlgorithm> {
+    let takes = transport.server_sig_algs().unwrap_or_default();
+    let serves = || {
+        let rows = transport.user_key_algorithms();
+        rows.map(|row| row.algorithm).filter(|algorithm| key.can_sign(*algorithm))
+    };
+    serves().find(|algorithm| takes.contains(algorithm)).or_else(|| serves().next())
 }

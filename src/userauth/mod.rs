@@ -9,7 +9,8 @@ mod server;
 mod signature;
 
 pub use client::{
-    BANNERS_MAX, ClientUserauth, ClientUserauthConfig, ClientUserauthEvent, TOO_MANY_BANNERS, UNASKED_ANSWER,
+    BANNERS_MAX, ClientUserauth, ClientUserauthConfig, ClientUserauthEvent, KEY_NOT_OFFERED,
+    TOO_MANY_BANNERS, UNASKED_ANSWER,
 };
 pub use server::{
     Credential, CredentialEvent, QUERIES_MAX, REQUESTS_MAX, ServerUserauth, ServerUserauthConfig,

@@ -218,8 +218,8 @@ impl ServerUserauth {
         binding: Binding<'_>,
         transport: &mut Transport<Server>,
     ) -> Result<Outcome<CredentialEvent<'b>>, Error> {
-        // A name that is not known costs nothing more; nor does a key that cannot be read end the connection.
-        let Some(algorithm) = algorithm(fields.public_key_algorithm_name) else {
+        // A name that is not accepted costs nothing more; nor does a key that cannot be read end the connection.
+        let Some(algorithm) = accepted(transport, fields.public_key_algorithm_name) else {
             return self.fail(transport);
         };
         let Ok(key) = PublicKey::from_blob(fields.public_key_blob) else { return self.fail(transport) };
@@ -337,6 +337,7 @@ fn ask<'b>(
     Outcome::Event(CredentialEvent { user_name, credential, ticket: transport.tickets().issue() })
 }
 
-fn algorithm(name: &[u8]) -> Option<SignatureAlgorithm> {
-    SignatureAlgorithm::from_name(core::str::from_utf8(name).ok()?)
+/// The algorithm of exactly this name, if it is one that users may sign with here.
+fn accepted(transport: &Transport<Server>, name: &[u8]) -> Option<SignatureAlgorithm> {
+    transport.user_key_algorithms().find(|row| row.name.as_bytes() == name).map(|row| row.algorithm)
 }

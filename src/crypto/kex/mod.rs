@@ -50,6 +50,15 @@ impl KeyExchange {
             Self::GroupExchange(hash) => hash,
         }
     }
+
+    /// Whether it holds against a quantum computer: one of its parts is a lattice problem.
+    #[must_use]
+    pub const fn is_post_quantum(self) -> bool {
+        match self {
+            Self::OneStep(method) => method.is_hybrid(),
+            Self::GroupExchange(_) => false,
+        }
+    }
 }
 
 /// A key exchange method of one message each way.
@@ -97,6 +106,19 @@ impl Method {
             Self::DhGroup14Sha256 => Hash::Sha256,
             Self::DhGroup16Sha512 | Self::DhGroup18Sha512 => Hash::Sha512,
             Self::DhGroup14Sha1 => Hash::Sha1,
+        }
+    }
+
+    /// Whether a key encapsulation mechanism is joined with a curve.
+    const fn is_hybrid(self) -> bool {
+        match self {
+            Self::MlKem768X25519 | Self::MlKem768NistP256 | Self::MlKem1024NistP384 => true,
+            #[cfg(feature = "sntrup")]
+            Self::Sntrup761X25519 => true,
+            Self::Curve25519 | Self::EcdhNistP256 | Self::EcdhNistP384 | Self::EcdhNistP521 => false,
+            Self::DhGroup14Sha256 | Self::DhGroup16Sha512 | Self::DhGroup18Sha512 | Self::DhGroup14Sha1 => {
+                false
+            }
         }
     }
 

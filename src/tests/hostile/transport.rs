@@ -8,7 +8,7 @@ use crate::tests::pair::{Pair, Settings, all_output, host_key};
 use crate::transport::algorithms::{CIPHER, KEX, MAC, pick};
 use crate::transport::*;
 use crate::wire::message::*;
-use crate::wire::{Decode, MALFORMED, NameList, Writer};
+use crate::wire::{Decode, DisconnectReason, MALFORMED, NameList, Writer};
 
 #[test]
 fn t01_only_a_server_may_talk_before_its_identification_and_only_so_much() {
@@ -65,15 +65,17 @@ fn t06_t07_a_packet_out_of_shape_is_refused_in_clear() {
 
 fn with_cipher(cipher: &str, mac: &str) -> Settings {
     let mut settings = Settings::default();
-    settings.client.algorithms.cipher = pick(&CIPHER, cipher).unwrap();
-    settings.client.algorithms.mac = pick(&MAC, mac).unwrap();
+    settings.client.algorithms.cipher = pick(CIPHER, cipher).unwrap();
+    settings.client.algorithms.mac = pick(MAC, mac).unwrap();
+    settings.server.algorithms.cipher = settings.client.algorithms.cipher.clone();
+    settings.server.algorithms.mac = settings.client.algorithms.mac.clone();
     settings
 }
 
 #[test]
 fn t08_a_packet_changed_anywhere_is_refused_and_nothing_of_it_is_seen() {
-    for row in &CIPHER {
-        for mac in &MAC {
+    for row in CIPHER {
+        for mac in MAC {
             for at in 0..60 {
                 let mut pair = Pair::authenticated(with_cipher(row.name, mac.name));
                 let (here, _) = pair.open();
@@ -148,6 +150,39 @@ fn t19_a_second_kexinit_ends_the_connection() {
     let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
     feed(&mut pair.server, &[&output[..], &output[line..]].concat());
     assert_eq!(pair.server.error, Some(UNEXPECTED_MESSAGE.into()));
+}
+
+#[test]
+fn t19_a_list_as_long_as_a_packet_finds_nothing_in_common_and_next_to_nothing_is_kept() {
+    let names = b"a,".repeat(130_000);
+    let list = NameList::from_bytes(&names[..names.len() - 1]).unwrap();
+    let empty = NameList::from_bytes(b"").unwrap();
+    let kexinit = payload(&KexInit {
+        cookie: &[0; 16],
+        kex_algorithms: list,
+        server_host_key_algorithms: empty,
+        encryption_algorithms_client_to_server: empty,
+        encryption_algorithms_server_to_client: empty,
+        mac_algorithms_client_to_server: empty,
+        mac_algorithms_server_to_client: empty,
+        compression_algorithms_client_to_server: empty,
+        compression_algorithms_server_to_client: empty,
+        languages_client_to_server: empty,
+        languages_server_to_client: empty,
+        first_kex_packet_follows: false,
+    });
+    let mut pair = running();
+    pair.client.conn.send_payload(&kexinit);
+    pair.drive();
+    let Some(Error::Incompatible(lists)) = &pair.server.error else { panic!("{:?}", pair.server.error) };
+    assert_eq!(lists.slot, algorithms::Slot::KexAlgorithms);
+    assert!(lists.remote.len() <= TEXT_MAX && lists.not_offered.is_empty());
+    let Some(Error::Disconnected { reason, .. }) = pair.client.error else { panic!() };
+    assert_eq!(reason, DisconnectReason::KEY_EXCHANGE_FAILED);
+
+    let mut pair = Pair::new(Settings::default());
+    feed(&mut pair.server, &[&b"SSH-2.0-long\r\n"[..], &clear(&kexinit)].concat());
+    assert_eq!(pair.server.error, Some(PACKET_LENGTH.into()), "a stranger's packets are shorter");
 }
 
 #[test]

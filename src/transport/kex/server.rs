@@ -4,7 +4,7 @@ use super::exchange_hash::ChosenGroup;
 use super::{BAD_GROUP_REQUEST, BAD_PUBLIC_VALUE, ExchangeHash, KexNext};
 use crate::crypto::kex::{Group, KeyExchange, SharedSecret};
 use crate::crypto::sign::PrivateKey;
-use crate::transport::algorithms::{Algorithms, Negotiated};
+use crate::transport::algorithms::{Algorithms, Negotiated, Offered};
 use crate::transport::error::Error;
 use crate::transport::side::{KexSide, Server, ServerConfig, TransportConfig};
 use crate::transport::{Link, UNEXPECTED_MESSAGE};
@@ -36,7 +36,9 @@ impl KexSide for Server {
 
     fn algorithms(config: &ServerConfig) -> Algorithms {
         let mut algorithms = config.transport.algorithms.clone();
-        algorithms.host_key.retain(|row| config.host_keys.iter().any(|key| key.can_sign(row.algorithm)));
+        algorithms.host_key.retain(|row| {
+            row.offered != Offered::Legacy && config.host_keys.iter().any(|key| key.can_sign(row.algorithm))
+        });
         algorithms
     }
 
