@@ -49,7 +49,7 @@ impl Group {
             return Err(BadGroup::Size);
         }
         let p = BoxedUint::from_be_slice_vartime(p);
-        if !(min.max(MODULUS_BITS_MIN)..=max.min(MODULUS_BITS_MAX)).contains(&p.bit_width_vartime()) {
+        if !(min.max(MODULUS_BITS_MIN)..=max).contains(&p.bit_width_vartime()) {
             return Err(BadGroup::Size);
         }
         let p = Odd::new(p).into_option().ok_or(BadGroup::Modulus)?;
