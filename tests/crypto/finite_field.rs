@@ -72,7 +72,7 @@ fn composite() -> (BoxedUint, BoxedUint, Group) {
     let prime = |part: &BoxedUint| part.wrapping_mul(&d).shl(1).wrapping_add(BoxedUint::one()).resize(4096);
     let (r, s) = (prime(&r_part), prime(&s_part));
     let p = r.wrapping_mul(&r).wrapping_mul(&s).resize(2112);
-    let g = pow(3, &r.wrapping_mul(&r_part.shl(1)).wrapping_mul(&s_part.shl(1)), &p);
+    let g = pow(3, &r.wrapping_mul(r_part.shl(1)).wrapping_mul(s_part.shl(1)), &p);
     let group = from_peer(&p, &g).unwrap();
     (r, s, group)
 }
