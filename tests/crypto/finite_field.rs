@@ -72,7 +72,7 @@ fn composite() -> (BoxedUint, BoxedUint, Group) {
     let prime = |part: &BoxedUint| part.wrapping_mul(&d).shl(1).wrapping_add(BoxedUint::one()).resize(4096);
     let (r, s) = (prime(&r_part), prime(&s_part));
     let p = r.wrapping_mul(&r).wrapping_mul(&s).resize(2112);
-    let g = pow(3, &r.wrapping_mul(&r_part.shl(1)).wrapping_mul(&s_part.shl(1)), &p);
+    let g = pow(3, &r.wrapping_mul(r_part.shl(1)).wrapping_mul(s_part.shl(1)), &p);
     let group = from_peer(&p, &g).unwrap();
     (r, s, group)
 }
@@ -88,6 +88,7 @@ fn bad_values(p: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("p − 1", mpint(&number(p).wrapping_sub(&one))),
         ("p", p.to_vec()),
         ("p + 1", mpint(&number(p).wrapping_add(&one))),
+        ("p + 2", mpint(&number(p).wrapping_add(BoxedUint::from(2_u32)))),
         ("−1", vec![0xff]),
         ("−2", vec![0xfe]),
         ("p without its sign byte", p[1..].to_vec()),
@@ -267,7 +268,7 @@ fn t29_a_modulus_that_is_not_positive_or_not_minimal_is_refused() {
     }
 }
 
-/// 2^2047 and a little: primes, but for the even numbers and the last but one.
+/// 2^2047 and a little: primes, but for the even numbers and 2^2047 + 99.
 #[test]
 fn t29_a_modulus_that_is_seen_not_to_be_a_safe_prime_is_refused() {
     let judge = |low| from_peer(&power_of_2(2047, low).resize(2048), &number(&[2])).err();
