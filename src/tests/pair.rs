@@ -3,6 +3,7 @@
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use crate::crypto::{Rng, hash};
+use crate::transport::algorithms::{KEX, pick};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
 use crate::userauth::{
     ClientUserauthConfig, ClientUserauthEvent, Credential, ServerUserauthConfig, UserauthSide,
@@ -215,7 +216,10 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
-        let (client, server) = (TransportConfig::default(), TransportConfig::default());
+        // The methods of least work: what is tried here is not the cryptography.
+        let mut client = TransportConfig::default();
+        client.algorithms.kex = pick(KEX, "curve25519-sha256,curve25519-sha256@libssh.org").unwrap();
+        let server = client.clone();
         Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1 }
     }
 }

@@ -318,6 +318,7 @@ fn each_direction_has_its_own_cipher_and_every_choice_is_taken() {
                 let mut settings = Settings::default();
                 settings.server.algorithms.cipher = pick(&CIPHER, cipher.name).unwrap();
                 settings.server.algorithms.mac = pick(&MAC, mac.name).unwrap();
+                settings.client.algorithms.kex = KEX.to_vec();
                 settings.server.algorithms.kex = pick(KEX, kex.name).unwrap();
                 let mut pair = Pair::authenticated(settings);
                 let (here, _) = pair.open();

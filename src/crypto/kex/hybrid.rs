@@ -29,10 +29,10 @@ pub(super) trait Kem: Send + Sized {
 
 /// The client's keys of both halves.
 pub(super) struct Hybrid<K, E> {
-    hash: Hash,
-    kem: K,
-    ecdh: E,
-    c_init: Vec<u8>,
+    pub(super) hash: Hash,
+    pub(super) kem: K,
+    pub(super) ecdh: E,
+    pub(super) c_init: Vec<u8>,
 }
 
 impl<K: Kem, E: Ecdh> Hybrid<K, E> {
@@ -60,7 +60,7 @@ impl<K: Kem, E: Ecdh> ClientKey for Hybrid<K, E> {
 
 /// The server's whole: S_REPLY and K.
 pub(super) fn respond<K: Kem, E: Ecdh>(
-    hash: Hash,
+    pub(super) hash: Hash,
     c_init: &[u8],
     rng: &mut dyn Rng,
 ) -> Result<(Vec<u8>, SharedSecret), BadPublicValue> {
