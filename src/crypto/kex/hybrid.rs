@@ -29,16 +29,20 @@ pub(super) trait Kem: Send + Sized {
 
 /// The client's keys of both halves.
 pub(super) struct Hybrid<K, E> {
-    pub(super) hash: Hash,
-    pub(super) kem: K,
-    pub(super) ecdh: E,
-    pub(super) c_init: Vec<u8>,
+    hash: Hash,
+    kem: K,
+    ecdh: E,
+    c_init: Vec<u8>,
 }
 
 impl<K: Kem, E: Ecdh> Hybrid<K, E> {
     pub(super) fn new(hash: Hash, rng: &mut dyn Rng) -> Self {
-        let (kem, mut c_init) = K::new(rng);
-        let ecdh = E::new(rng);
+        let (kem, public_key) = K::new(rng);
+        Self::of(hash, kem, public_key, E::new(rng))
+    }
+
+    pub(super) fn of(hash: Hash, kem: K, public_key: Vec<u8>, ecdh: E) -> Self {
+        let mut c_init = public_key;
         c_init.extend_from_slice(ecdh.public());
         Self { hash, kem, ecdh, c_init }
     }
@@ -60,7 +64,7 @@ impl<K: Kem, E: Ecdh> ClientKey for Hybrid<K, E> {
 
 /// The server's whole: S_REPLY and K.
 pub(super) fn respond<K: Kem, E: Ecdh>(
-    pub(super) hash: Hash,
+    hash: Hash,
     c_init: &[u8],
     rng: &mut dyn Rng,
 ) -> Result<(Vec<u8>, SharedSecret), BadPublicValue> {
