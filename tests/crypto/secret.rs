@@ -1,9 +1,10 @@
 use std::fmt::Debug;
 
-use strombus::crypto::kex::{Ephemeral, Method, SharedSecret};
+use strombus::crypto::kex::{Ephemeral, KeyExchange, SharedSecret};
 use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use strombus::crypto::{Cipher, Hash, Mac, OpeningKey, SealingKey, Secret};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use strombus::transport::algorithms::KEX;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::rng::SeededRng;
 
@@ -20,7 +21,11 @@ fn t38_debug_of_secrets_says_nothing() {
     let mut rng = SeededRng::new(38);
     assert_says_nothing(&Secret::<32>::random(&mut rng));
     assert_says_nothing(&SharedSecret::from_mpint(&[77; 32]));
-    assert_says_nothing(&Method::Curve25519.client_start(&mut rng));
+    for row in KEX {
+        if let KeyExchange::OneStep(method) = row.algorithm {
+            assert_says_nothing(&method.client_start(&mut rng));
+        }
+    }
     let mut state = Hash::Sha512.start();
     state.update(&[77; 32]);
     assert_says_nothing(&state);
@@ -49,6 +54,14 @@ fn t38_secrets_are_wiped_when_dropped() {
     wiped_on_drop::<Secret<32>>();
     wiped_on_drop::<SharedSecret>();
     wiped_on_drop::<x25519_dalek::StaticSecret>();
+    wiped_on_drop::<Zeroizing<p256::NonZeroScalar>>();
+    wiped_on_drop::<Zeroizing<p384::NonZeroScalar>>();
+    wiped_on_drop::<Zeroizing<p521::NonZeroScalar>>();
+    wiped_on_drop::<p256::ecdh::SharedSecret>();
+    wiped_on_drop::<p384::ecdh::SharedSecret>();
+    wiped_on_drop::<p521::ecdh::SharedSecret>();
+    wiped_on_drop::<ml_kem::DecapsulationKey768>();
+    wiped_on_drop::<ml_kem::DecapsulationKey1024>();
     wiped_on_drop::<ed25519_dalek::SigningKey>();
     wiped_on_drop::<aes::Aes256Enc>();
 

@@ -37,8 +37,12 @@ pub(super) struct Hybrid<K, E> {
 
 impl<K: Kem, E: Ecdh> Hybrid<K, E> {
     pub(super) fn new(hash: Hash, rng: &mut dyn Rng) -> Self {
-        let (kem, mut c_init) = K::new(rng);
-        let ecdh = E::new(rng);
+        let (kem, public_key) = K::new(rng);
+        Self::of(hash, kem, public_key, E::new(rng))
+    }
+
+    pub(super) fn of(hash: Hash, kem: K, public_key: Vec<u8>, ecdh: E) -> Self {
+        let mut c_init = public_key;
         c_init.extend_from_slice(ecdh.public());
         Self { hash, kem, ecdh, c_init }
     }
