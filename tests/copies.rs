@@ -65,7 +65,8 @@ impl Pair {
         };
         let client = ClientConfig { transport: TransportConfig { algorithms, ..Default::default() } };
         let host_key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(1));
-        let server = ServerConfig { transport: Default::default(), host_keys: vec![Arc::new(host_key)] };
+        let server =
+            ServerConfig { transport: client.transport.clone(), host_keys: vec![Arc::new(host_key)] };
         let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
         Self {
             client: Connection::new(
@@ -179,15 +180,15 @@ fn allocations(cipher: &str, mac: &str) {
     let mut pair = Pair::running(cipher, mac);
     let (id, block) = (pair.here.unwrap(), vec![1; 32 * 1024]);
     let mut counted = 0;
-    for round in 0..400 {
-        if round == 100 {
+    for round in 0..140 {
+        if round == 40 {
             counted = alloc::count();
         }
         pair.client.channel(id).unwrap().write(&block);
         pair.round();
     }
-    assert!(pair.arrived > 300 * block.len());
-    assert_eq!(alloc::count() - counted, 0, "{cipher} {mac}: allocations in 300 packets");
+    assert!(pair.arrived > 100 * block.len());
+    assert_eq!(alloc::count() - counted, 0, "{cipher} {mac}: allocations in 100 packets");
 }
 
 /// (c) What an idle, authenticated connection with an open session holds, its buffers given back.
@@ -228,7 +229,8 @@ fn announced() -> usize {
 fn t06_one_copy_out_none_in_no_allocation_a_packet_and_little_for_the_idle() {
     copies();
     for cipher in &CIPHER {
-        for mac in &MAC {
+        let macs = if cipher.algorithm.is_aead() { 1 } else { MAC.len() };
+        for mac in MAC.iter().take(macs) {
             allocations(cipher.name, mac.name);
         }
     }

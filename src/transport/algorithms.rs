@@ -30,17 +30,23 @@ pub static SIGNATURE: [Algorithm<SignatureAlgorithm>; 1] =
     [Algorithm { name: "ssh-ed25519", algorithm: SignatureAlgorithm::Ed25519 }];
 
 /// Ciphers, in the order of preference.
-pub static CIPHER: [Algorithm<Cipher>; 4] = [
+pub static CIPHER: [Algorithm<Cipher>; 6] = [
     Algorithm { name: "aes128-gcm@openssh.com", algorithm: Cipher::Aes128Gcm },
     Algorithm { name: "aes256-gcm@openssh.com", algorithm: Cipher::Aes256Gcm },
     Algorithm { name: "chacha20-poly1305@openssh.com", algorithm: Cipher::ChaCha20Poly1305 },
     Algorithm { name: "aes256-ctr", algorithm: Cipher::Aes256Ctr },
+    Algorithm { name: "aes192-ctr", algorithm: Cipher::Aes192Ctr },
+    Algorithm { name: "aes128-ctr", algorithm: Cipher::Aes128Ctr },
 ];
 
-/// MACs, in the order of preference.
-pub static MAC: [Algorithm<Mac>; 2] = [
+/// MACs, in the order of preference; those of SHA-1 are offered by name only.
+pub static MAC: [Algorithm<Mac>; 6] = [
     Algorithm { name: "hmac-sha2-256-etm@openssh.com", algorithm: Mac::HmacSha256Etm },
+    Algorithm { name: "hmac-sha2-512-etm@openssh.com", algorithm: Mac::HmacSha512Etm },
     Algorithm { name: "hmac-sha2-256", algorithm: Mac::HmacSha256 },
+    Algorithm { name: "hmac-sha2-512", algorithm: Mac::HmacSha512 },
+    Algorithm { name: "hmac-sha1-etm@openssh.com", algorithm: Mac::HmacSha1Etm },
+    Algorithm { name: "hmac-sha1", algorithm: Mac::HmacSha1 },
 ];
 
 /// Compression methods.
@@ -75,7 +81,7 @@ impl Default for Algorithms {
             kex: KEX.to_vec(),
             host_key: SIGNATURE.to_vec(),
             cipher: CIPHER.to_vec(),
-            mac: MAC.to_vec(),
+            mac: MAC.iter().filter(|row| !row.algorithm.is_sha1()).copied().collect(),
             compression: COMPRESSION.to_vec(),
         }
     }
@@ -226,4 +232,22 @@ fn common<T: Copy>(
 /// The names of a list's rows.
 pub fn names<T>(rows: &[Algorithm<T>]) -> impl Iterator<Item = &'static str> + '_ {
     rows.iter().map(|row| row.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_for_those_who_ask_is_not_offered_by_default() {
+        let default = Algorithms::default();
+        assert!(names(&default.mac).eq([
+            "hmac-sha2-256-etm@openssh.com",
+            "hmac-sha2-512-etm@openssh.com",
+            "hmac-sha2-256",
+            "hmac-sha2-512",
+        ]));
+        assert!(names(&default.compression).eq(["none"]));
+        assert_eq!(pick(&MAC, "hmac-sha1").unwrap().len(), 1, "by its name it is");
+    }
 }

@@ -8,7 +8,7 @@ mod aes_gcm;
 mod aes_gcm_ssh;
 mod chacha20_poly1305_openssh;
 mod ed25519;
-mod hmac_sha256;
+mod hmac;
 mod kex_hash;
 mod reader;
 mod sha2;
