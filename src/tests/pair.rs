@@ -3,7 +3,7 @@
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use crate::crypto::{Cipher, Mac, Rng, hash};
-use crate::transport::algorithms::{Algorithm, CIPHER, MAC, pick};
+use crate::transport::algorithms::{Algorithm, CIPHER, COMPRESSION, MAC, pick};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
 use crate::userauth::{
     ClientUserauthConfig, ClientUserauthEvent, Credential, ServerUserauthConfig, UserauthSide,
@@ -228,6 +228,15 @@ impl Settings {
         for side in [&mut settings.client, &mut settings.server] {
             side.algorithms.cipher = pick(&CIPHER, cipher).unwrap();
             side.algorithms.mac = pick(&MAC, mac).unwrap();
+        }
+        settings
+    }
+
+    /// Both sides would rather compress.
+    pub(crate) fn compressed() -> Self {
+        let mut settings = Self::default();
+        for side in [&mut settings.client, &mut settings.server] {
+            side.algorithms.compression = pick(&COMPRESSION, "zlib@openssh.com,none").unwrap();
         }
         settings
     }

@@ -153,9 +153,10 @@ fn t17_any_cut_of_the_bytes_gives_the_same_events() {
 #[test]
 fn a_rekey_at_every_step_changes_nothing_that_is_seen() {
     let (recorded, ..) = conversation();
-    for at in 4..12 {
+    let settings = [Settings::default as fn() -> Settings, Settings::compressed];
+    for (at, settings) in (4..12).flat_map(|at| settings.map(|settings| (at, settings))) {
         for who in 0..3 {
-            let mut pair = Pair::new(Settings::default());
+            let mut pair = Pair::new(settings());
             let mut step = 0;
             loop {
                 pair.drive();

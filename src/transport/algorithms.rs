@@ -49,15 +49,20 @@ pub static MAC: [Algorithm<Mac>; 6] = [
     Algorithm { name: "hmac-sha1", algorithm: Mac::HmacSha1 },
 ];
 
-/// Compression methods.
-pub static COMPRESSION: [Algorithm<Compression>; 1] =
-    [Algorithm { name: "none", algorithm: Compression::None }];
+/// Compression methods; other than `none` they are offered by name only. `zlib` is not among them: it would read streams of
+/// peers that nobody has authenticated (CVE-2026-23943).
+pub static COMPRESSION: [Algorithm<Compression>; 2] = [
+    Algorithm { name: "none", algorithm: Compression::None },
+    Algorithm { name: "zlib@openssh.com", algorithm: Compression::ZlibOpenssh },
+];
 
 /// A compression method (RFC 4253 §6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// Payloads go as they are.
     None,
+    /// Payloads are compressed once a user is authenticated (OpenSSH PROTOCOL §1.2).
+    ZlibOpenssh,
 }
 
 /// What a side offers, each list in its order of preference.
@@ -82,7 +87,11 @@ impl Default for Algorithms {
             host_key: SIGNATURE.to_vec(),
             cipher: CIPHER.to_vec(),
             mac: MAC.iter().filter(|row| !row.algorithm.is_sha1()).copied().collect(),
-            compression: COMPRESSION.to_vec(),
+            compression: COMPRESSION
+                .iter()
+                .filter(|row| row.algorithm == Compression::None)
+                .copied()
+                .collect(),
         }
     }
 }

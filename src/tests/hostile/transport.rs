@@ -5,7 +5,7 @@ use super::{
     refused_by_server, running,
 };
 use crate::crypto::{Cipher, Mac};
-use crate::tests::pair::{Pair, Settings, all_output, host_key, protections};
+use crate::tests::pair::{End, Pair, Settings, TestSide, all_output, host_key, protections};
 use crate::transport::algorithms::Algorithm;
 use crate::transport::*;
 use crate::wire::message::*;
@@ -335,9 +335,9 @@ fn t82_what_a_peer_says_at_the_end_is_kept_short_and_replaced_where_it_is_no_tex
     assert!(matches!(pair.server.error, Some(Error::Disconnected { .. })), "some peers leave the rest out");
 }
 
-/// Our KEXINIT with something changed, as a client that speaks first would send it; and the rest of its output.
-fn with_kexinit(pair: &mut Pair, change: impl FnOnce(&mut KexInit<'_>)) -> Vec<u8> {
-    let output = pair.client.conn.output().to_vec();
+/// The first bytes of a side, its KEXINIT with something changed.
+pub(super) fn with_kexinit<S: TestSide>(end: &mut End<S>, change: impl FnOnce(&mut KexInit<'_>)) -> Vec<u8> {
+    let output = end.conn.output().to_vec();
     let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
     let padding = usize::from(output[line + 4]);
     let own = &output[line + 5..output.len() - padding];
@@ -364,7 +364,7 @@ fn t16_a_peer_that_wants_no_cipher_or_mac_finds_nothing_in_common() {
     ];
     for (change, slot) in changes {
         let mut pair = Pair::new(Settings::default());
-        let bytes = with_kexinit(&mut pair, |message| change(message, none));
+        let bytes = with_kexinit(&mut pair.client, |message| change(message, none));
         feed(&mut pair.server, &bytes);
         let Some(Error::Incompatible(lists)) = &pair.server.error else { panic!("{:?}", pair.server.error) };
         assert_eq!((lists.slot, lists.remote.as_str()), (slot, "none"));
@@ -374,7 +374,7 @@ fn t16_a_peer_that_wants_no_cipher_or_mac_finds_nothing_in_common() {
     // A cipher that needs a MAC has none without one.
     let counter = NameList::from_bytes(b"aes256-ctr").unwrap();
     let mut pair = Pair::new(Settings::default());
-    let bytes = with_kexinit(&mut pair, |k| {
+    let bytes = with_kexinit(&mut pair.client, |k| {
         k.encryption_algorithms_client_to_server = counter;
         k.mac_algorithms_client_to_server = none;
     });
@@ -383,7 +383,7 @@ fn t16_a_peer_that_wants_no_cipher_or_mac_finds_nothing_in_common() {
     assert_eq!(lists.slot, algorithms::Slot::MacAlgorithmsClientToServer);
     // An AEAD needs no MAC, whatever the lists say.
     let mut pair = Pair::new(Settings::default());
-    let bytes = with_kexinit(&mut pair, |k| k.mac_algorithms_client_to_server = none);
+    let bytes = with_kexinit(&mut pair.client, |k| k.mac_algorithms_client_to_server = none);
     feed(&mut pair.server, &bytes);
     assert_eq!(pair.server.error, None);
 }
@@ -396,7 +396,7 @@ fn t30_exactly_one_packet_follows_a_wrong_guess_and_none_a_right_one() {
     ] {
         let mut pair = Pair::new(Settings::default());
         let methods = NameList::from_bytes(method).unwrap();
-        let mut bytes = with_kexinit(&mut pair, |message| {
+        let mut bytes = with_kexinit(&mut pair.client, |message| {
             message.kex_algorithms = methods;
             message.first_kex_packet_follows = true;
         });
