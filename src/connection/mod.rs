@@ -35,6 +35,8 @@ pub use request::Request;
 
 use crate::crypto::Rng;
 use crate::crypto::sign::SignatureAlgorithm;
+#[cfg(any(test, fuzzing))]
+use crate::transport::algorithms::Compression;
 use crate::transport::algorithms::Negotiated;
 use crate::transport::{Error, Inbound, Misuse, RecvBuf, SendBuf, Transport};
 use crate::userauth::{Outcome, UserauthSide};
@@ -287,6 +289,16 @@ impl<S: UserauthSide> Connection<S> {
     /// Sends a payload whatever it is and whenever.
     pub fn send_payload(&mut self, payload: &[u8]) {
         self.transport.send_payload(payload);
+    }
+
+    /// The same with a payload that takes the place of a compressed one.
+    pub fn send_payload_as_it_is(&mut self, payload: &[u8]) {
+        self.transport.send_payload_as_it_is(payload);
+    }
+
+    /// Compresses from now on as if the last exchange had agreed upon it.
+    pub fn set_compression(&mut self, sent: Compression, received: Compression) {
+        self.transport.set_compression(sent, received);
     }
 
     /// Remembers another host key than the server's.

@@ -2,8 +2,8 @@
 
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
-use crate::crypto::{Rng, hash};
-use crate::transport::algorithms::{KEX, pick};
+use crate::crypto::{Cipher, Mac, Rng, hash};
+use crate::transport::algorithms::{Algorithm, CIPHER, COMPRESSION, KEX, MAC, pick};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
 use crate::userauth::{
     ClientUserauthConfig, ClientUserauthEvent, Credential, ServerUserauthConfig, UserauthSide,
@@ -223,6 +223,35 @@ impl Default for Settings {
         server.algorithms.kex = kex;
         Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1 }
     }
+}
+
+impl Settings {
+    /// Both sides know just this cipher and this MAC.
+    pub(crate) fn protected(cipher: &str, mac: &str) -> Self {
+        let mut settings = Self::default();
+        for side in [&mut settings.client, &mut settings.server] {
+            side.algorithms.cipher = pick(CIPHER, cipher).unwrap();
+            side.algorithms.mac = pick(MAC, mac).unwrap();
+        }
+        settings
+    }
+
+    /// Both sides would rather compress.
+    pub(crate) fn compressed() -> Self {
+        let mut settings = Self::default();
+        for side in [&mut settings.client, &mut settings.server] {
+            side.algorithms.compression = pick(COMPRESSION, "zlib@openssh.com,none").unwrap();
+        }
+        settings
+    }
+}
+
+/// Every cipher, with every MAC where it needs one.
+pub(crate) fn protections() -> impl Iterator<Item = (Algorithm<Cipher>, Algorithm<Mac>)> {
+    CIPHER.iter().flat_map(|cipher| {
+        let macs = if cipher.algorithm.is_aead() { 1 } else { MAC.len() };
+        MAC.iter().take(macs).map(move |mac| (*cipher, *mac))
+    })
 }
 
 impl Pair {

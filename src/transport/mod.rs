@@ -4,6 +4,7 @@
 //! algorithms' names; it does not know users, channels, sockets or clocks.
 
 pub mod algorithms;
+mod compression;
 mod error;
 mod extension;
 mod identification;
@@ -15,6 +16,9 @@ mod send;
 mod side;
 mod ticket;
 
+#[cfg(fuzzing)]
+pub use compression::inflate_each;
+pub use compression::{INFLATED_LENGTH, INFLATED_MAX, NOT_ZLIB, ZLIB_ENDED};
 pub use error::{Error, Misuse, STALE_VERDICT, TEXT_MAX};
 pub use extension::{EXTENSION_TWICE, EXTENSIONS_MAX, TOO_MANY_EXTENSIONS};
 pub use identification::{
@@ -35,6 +39,7 @@ pub use side::{Client, ClientConfig, HostKey, KexSide, Server, ServerConfig, Tra
 pub use ticket::Ticket;
 
 pub(crate) use error::text_of_peer;
+pub(crate) use send::OVERHEAD_MAX;
 pub(crate) use ticket::Tickets;
 
 use crate::crypto::Rng;
@@ -43,6 +48,8 @@ use crate::crypto::sign::SignatureAlgorithm;
 use crate::wire::message::{Disconnect, Ping, Pong, Unimplemented};
 use crate::wire::number::{self, Admission, Phase, Sender, admit};
 use crate::wire::{Decode, DisconnectReason, Encode, Fault, Writer};
+#[cfg(any(test, fuzzing))]
+use algorithms::Compression;
 use algorithms::{Algorithm, Negotiated, Offered};
 use extension::Extensions;
 use identification::Identification;
@@ -432,9 +439,11 @@ impl<S: KexSide> Transport<S> {
         }
     }
 
-    /// A user is authenticated: keys may be renewed and packets may be larger.
+    /// A user is authenticated (USERAUTH_SUCCESS was sent, or taken): keys may be renewed, packets may be larger and are
+    /// compressed if that was agreed upon.
     pub(crate) fn set_authenticated(&mut self) {
         self.authenticated = true;
+        self.link.send.set_authenticated();
         self.link.recv.set_authenticated();
     }
 
@@ -549,6 +558,17 @@ impl<S: KexSide> Transport<S> {
     /// Sends a payload whatever it is and whenever.
     pub(crate) fn send_payload(&mut self, payload: &[u8]) {
         self.link.send.payload(payload);
+    }
+
+    /// The same with a payload that takes the place of a compressed one.
+    pub(crate) fn send_payload_as_it_is(&mut self, payload: &[u8]) {
+        self.link.send.payload_as_it_is(payload);
+    }
+
+    /// Both methods as if the last exchange had agreed upon them.
+    pub(crate) fn set_compression(&mut self, sent: Compression, received: Compression) {
+        self.link.send.set_compression(sent);
+        self.link.recv.set_compression(received);
     }
 
     pub(crate) fn drop_held(&mut self) {

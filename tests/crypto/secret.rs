@@ -38,7 +38,8 @@ fn t38_debug_of_secrets_says_nothing() {
         (Cipher::Aes128Gcm, None),
         (Cipher::Aes256Gcm, None),
         (Cipher::Aes256Ctr, Some(Mac::HmacSha256)),
-        (Cipher::Aes256Ctr, Some(Mac::HmacSha256Etm)),
+        (Cipher::Aes192Ctr, Some(Mac::HmacSha512Etm)),
+        (Cipher::Aes128Ctr, Some(Mac::HmacSha1)),
     ] {
         let (key, iv, mac_key) =
             (vec![77; cipher.key_len()], vec![77; cipher.iv_len()], vec![77; mac.map_or(0, Mac::key_len)]);
@@ -63,6 +64,8 @@ fn t38_secrets_are_wiped_when_dropped() {
     wiped_on_drop::<ml_kem::DecapsulationKey768>();
     wiped_on_drop::<ml_kem::DecapsulationKey1024>();
     wiped_on_drop::<ed25519_dalek::SigningKey>();
+    wiped_on_drop::<aes::Aes128Enc>();
+    wiped_on_drop::<aes::Aes192Enc>();
     wiped_on_drop::<aes::Aes256Enc>();
 
     let mut secret = Secret::new([77; 32]);

@@ -9,7 +9,7 @@ mod aes_gcm_ssh;
 mod chacha20_poly1305_openssh;
 mod ed25519;
 mod finite_field;
-mod hmac_sha256;
+mod hmac;
 mod kex_hash;
 mod ml_kem;
 mod mlkem768x25519;

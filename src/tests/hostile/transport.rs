@@ -4,8 +4,9 @@ use super::{
     asking, assert_told, both, clear, feed, first_bytes, keyed, payload, refused_by_both, refused_by_client,
     refused_by_server, running,
 };
-use crate::tests::pair::{Pair, Settings, all_output, host_key};
-use crate::transport::algorithms::{CIPHER, KEX, MAC, pick};
+use crate::crypto::{Cipher, Mac};
+use crate::tests::pair::{End, Pair, Settings, TestSide, all_output, host_key, protections};
+use crate::transport::algorithms::{Algorithm, KEX, pick};
 use crate::transport::*;
 use crate::wire::message::*;
 use crate::wire::{Decode, DisconnectReason, MALFORMED, NameList, Writer};
@@ -63,57 +64,51 @@ fn t06_t07_a_packet_out_of_shape_is_refused_in_clear() {
     assert_eq!(identified(&packet(11)), both(EMPTY_PAYLOAD));
 }
 
-fn with_cipher(cipher: &str, mac: &str) -> Settings {
-    let mut settings = Settings::default();
-    settings.client.algorithms.cipher = pick(CIPHER, cipher).unwrap();
-    settings.client.algorithms.mac = pick(MAC, mac).unwrap();
-    settings.server.algorithms.cipher = settings.client.algorithms.cipher.clone();
-    settings.server.algorithms.mac = settings.client.algorithms.mac.clone();
-    settings
-}
-
 #[test]
 fn t08_a_packet_changed_anywhere_is_refused_and_nothing_of_it_is_seen() {
-    for row in CIPHER {
-        for mac in MAC {
-            for at in 0..60 {
-                let mut pair = Pair::authenticated(with_cipher(row.name, mac.name));
-                let (here, _) = pair.open();
-                pair.client.conn.channel(here).unwrap().write(b"a secret for the server");
-                let mut bytes = pair.client.conn.output().to_vec();
-                let Some(byte) = bytes.get_mut(at) else { break };
-                *byte ^= 0x10;
-                let seen = pair.server.seen.len();
-                feed(&mut pair.server, &bytes);
-                // A length that became larger waits for bytes that never come; the others fail at once.
-                feed(&mut pair.server, &vec![0; 2 * PACKET_LENGTH_MAX]);
-                let error = pair.server.error.clone();
-                let length = at < 4 && error == Some(PACKET_LENGTH.into());
-                assert!(
-                    length || error == Some(MAC_ERROR.into()),
-                    "{} {} {at}: {error:?}",
-                    row.name,
-                    mac.name
-                );
-                assert_eq!(pair.server.seen.len(), seen, "nothing is told of it");
-            }
+    for (cipher, mac) in protections() {
+        for at in 0..60 {
+            let mut pair = Pair::authenticated(Settings::protected(cipher.name, mac.name));
+            let (here, _) = pair.open();
+            pair.client.conn.channel(here).unwrap().write(b"a secret for the server");
+            let mut bytes = pair.client.conn.output().to_vec();
+            let Some(byte) = bytes.get_mut(at) else { break };
+            *byte ^= 0x10;
+            let seen = pair.server.seen.len();
+            feed(&mut pair.server, &bytes);
+            // A length that became larger waits for bytes that never come; the others fail at once.
+            feed(&mut pair.server, &vec![0; 2 * PACKET_LENGTH_MAX]);
+            let error = pair.server.error.clone();
+            let length = at < 4 && error == Some(PACKET_LENGTH.into());
+            assert!(
+                length || error == Some(MAC_ERROR.into()),
+                "{} {} {at}: {error:?}",
+                cipher.name,
+                mac.name
+            );
+            assert_eq!(pair.server.seen.len(), seen, "nothing is told of it");
         }
     }
 }
 
 #[test]
-fn t09_with_a_plain_mac_the_place_of_a_wrong_length_does_not_show() {
-    let mut pair = Pair::authenticated(with_cipher("aes256-ctr", "hmac-sha2-256"));
-    let (here, _) = pair.open();
-    pair.client.conn.channel(here).unwrap().write(b"data");
-    let mut bytes = pair.client.conn.output().to_vec();
-    bytes[0] ^= 0xff;
-    feed(&mut pair.server, &bytes);
-    assert_eq!(pair.server.error, None);
-    feed(&mut pair.server, &vec![0; PACKET_LENGTH_MAX - bytes.len() - 1]);
-    assert_eq!(pair.server.error, None, "one byte before the largest packet would have ended");
-    feed(&mut pair.server, &[0]);
-    assert_eq!(pair.server.error, Some(MAC_ERROR.into()));
+fn t09_t124_with_a_plain_mac_the_place_of_a_wrong_length_does_not_show() {
+    let plain = |(cipher, mac): &(Algorithm<Cipher>, Algorithm<Mac>)| {
+        !cipher.algorithm.is_aead() && !mac.name.contains("etm")
+    };
+    for (cipher, mac) in protections().filter(plain) {
+        let mut pair = Pair::authenticated(Settings::protected(cipher.name, mac.name));
+        let (here, _) = pair.open();
+        pair.client.conn.channel(here).unwrap().write(b"data");
+        let mut bytes = pair.client.conn.output().to_vec();
+        bytes[0] ^= 0xff;
+        feed(&mut pair.server, &bytes);
+        assert_eq!(pair.server.error, None);
+        feed(&mut pair.server, &vec![0; PACKET_LENGTH_MAX - bytes.len() - 1]);
+        assert_eq!(pair.server.error, None, "one byte before the largest packet would have ended");
+        feed(&mut pair.server, &[0]);
+        assert_eq!(pair.server.error, Some(MAC_ERROR.into()), "{} {}", cipher.name, mac.name);
+    }
 }
 
 #[test]
@@ -423,9 +418,9 @@ fn t82_what_a_peer_says_at_the_end_is_kept_short_and_replaced_where_it_is_no_tex
     assert!(matches!(pair.server.error, Some(Error::Disconnected { .. })), "some peers leave the rest out");
 }
 
-/// Our KEXINIT with something changed, as a client that speaks first would send it; and the rest of its output.
-fn with_kexinit(pair: &mut Pair, change: impl FnOnce(&mut KexInit<'_>)) -> Vec<u8> {
-    let output = pair.client.conn.output().to_vec();
+/// The first bytes of a side, its KEXINIT with something changed.
+pub(super) fn with_kexinit<S: TestSide>(end: &mut End<S>, change: impl FnOnce(&mut KexInit<'_>)) -> Vec<u8> {
+    let output = end.conn.output().to_vec();
     let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
     let padding = usize::from(output[line + 4]);
     let own = &output[line + 5..output.len() - padding];
@@ -452,16 +447,26 @@ fn t16_a_peer_that_wants_no_cipher_or_mac_finds_nothing_in_common() {
     ];
     for (change, slot) in changes {
         let mut pair = Pair::new(Settings::default());
-        let bytes = with_kexinit(&mut pair, |message| change(message, none));
+        let bytes = with_kexinit(&mut pair.client, |message| change(message, none));
         feed(&mut pair.server, &bytes);
         let Some(Error::Incompatible(lists)) = &pair.server.error else { panic!("{:?}", pair.server.error) };
         assert_eq!((lists.slot, lists.remote.as_str()), (slot, "none"));
         let mut told = all_output(&mut pair.server.conn);
         told.drain(..told.windows(5).rposition(|w| w == [1, 0, 0, 0, 3]).expect("DISCONNECT with reason 3"));
     }
+    // A cipher that needs a MAC has none without one.
+    let counter = NameList::from_bytes(b"aes256-ctr").unwrap();
+    let mut pair = Pair::new(Settings::default());
+    let bytes = with_kexinit(&mut pair.client, |k| {
+        k.encryption_algorithms_client_to_server = counter;
+        k.mac_algorithms_client_to_server = none;
+    });
+    feed(&mut pair.server, &bytes);
+    let Some(Error::Incompatible(lists)) = &pair.server.error else { panic!("{:?}", pair.server.error) };
+    assert_eq!(lists.slot, algorithms::Slot::MacAlgorithmsClientToServer);
     // An AEAD needs no MAC, whatever the lists say.
     let mut pair = Pair::new(Settings::default());
-    let bytes = with_kexinit(&mut pair, |k| k.mac_algorithms_client_to_server = none);
+    let bytes = with_kexinit(&mut pair.client, |k| k.mac_algorithms_client_to_server = none);
     feed(&mut pair.server, &bytes);
     assert_eq!(pair.server.error, None);
 }
@@ -474,7 +479,7 @@ fn t30_exactly_one_packet_follows_a_wrong_guess_and_none_a_right_one() {
     ] {
         let mut pair = Pair::new(Settings::default());
         let methods = NameList::from_bytes(method).unwrap();
-        let mut bytes = with_kexinit(&mut pair, |message| {
+        let mut bytes = with_kexinit(&mut pair.client, |message| {
             message.kex_algorithms = methods;
             message.first_kex_packet_follows = true;
         });

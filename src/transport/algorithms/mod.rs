@@ -51,6 +51,8 @@ pub enum Offered {
 pub enum Compression {
     /// Payloads go as they are.
     None,
+    /// Payloads are compressed once a user is authenticated (OpenSSH PROTOCOL §1.2).
+    ZlibOpenssh,
 }
 
 /// What a side offers, each list in its order of preference.

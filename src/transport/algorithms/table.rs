@@ -41,16 +41,24 @@ pub static CIPHER: &[Algorithm<Cipher>] = &[
     row("aes256-gcm@openssh.com", Cipher::Aes256Gcm, ByBoth),
     row("chacha20-poly1305@openssh.com", Cipher::ChaCha20Poly1305, ByBoth),
     row("aes256-ctr", Cipher::Aes256Ctr, ByBoth),
+    row("aes192-ctr", Cipher::Aes192Ctr, ByBoth),
+    row("aes128-ctr", Cipher::Aes128Ctr, ByBoth),
 ];
 
 /// MACs.
 pub static MAC: &[Algorithm<Mac>] = &[
     row("hmac-sha2-256-etm@openssh.com", Mac::HmacSha256Etm, ByBoth),
+    row("hmac-sha2-512-etm@openssh.com", Mac::HmacSha512Etm, ByBoth),
     row("hmac-sha2-256", Mac::HmacSha256, ByBoth),
+    row("hmac-sha2-512", Mac::HmacSha512, ByBoth),
+    row("hmac-sha1-etm@openssh.com", Mac::HmacSha1Etm, Legacy),
+    row("hmac-sha1", Mac::HmacSha1, Legacy),
 ];
 
-/// Compression methods. What compresses is offered before `none`, and only by who asks for compression.
-pub static COMPRESSION: &[Algorithm<Compression>] = &[row("none", Compression::None, ByBoth)];
+/// Compression methods. What compresses is offered before `none`, and only by who asks for compression. `zlib` is not among
+/// them: it would read streams of peers that nobody has authenticated (CVE-2026-23943).
+pub static COMPRESSION: &[Algorithm<Compression>] =
+    &[row("none", Compression::None, ByBoth), row("zlib@openssh.com", Compression::ZlibOpenssh, ByName)];
 
 const fn row<T: Copy>(name: &'static str, algorithm: T, offered: Offered) -> Algorithm<T> {
     Algorithm { name, algorithm, offered }

@@ -20,7 +20,7 @@ mod server;
 
 pub(super) use exchange_hash::{Agreement, ExchangeHash};
 
-use super::algorithms::{self, Direction, Negotiated, negotiate};
+use super::algorithms::{self, Compression, Direction, Negotiated, negotiate};
 use super::error::Error;
 use super::extension::{EXT_INFO_C, EXT_INFO_S};
 use super::side::KexSide;
@@ -63,8 +63,8 @@ pub(super) enum Kex<S: KexSide> {
     Exchange(Box<Exchange<S>>),
     /// The reply's signature holds; the application judges the host key.
     AwaitVerdict(Box<(Agreement, Negotiated)>),
-    /// Our NEWKEYS is out, the peer's is not in; then this key opens.
-    NewKeys(OpeningKey),
+    /// Our NEWKEYS is out, the peer's is not in; then this key opens, and this method expands.
+    NewKeys(OpeningKey, Compression),
 }
 
 /// What both KEXINITs settled.
@@ -123,9 +123,9 @@ impl<S: KexSide> Kex<S> {
                     }
                 }
             }
-            (Self::NewKeys(key), NewKeys::NUMBER) => {
+            (Self::NewKeys(key, compression), NewKeys::NUMBER) => {
                 NewKeys::from_payload(payload)?;
-                link.recv.set_key(key, link.strict);
+                link.recv.set_key(key, compression, link.strict);
                 link.keyed_at = link.now;
                 link.exchanges = link.exchanges.saturating_add(1);
                 (link.keyed, link.kex_started, link.peer_in_kex) = (true, None, false);
@@ -156,11 +156,12 @@ impl<S: KexSide> Kex<S> {
             Sender::Client => (client, server),
             Sender::Server => (server, client),
         };
-        let (local, remote) = (local.sealing().ok_or(Error::Failed)?, remote.opening().ok_or(Error::Failed)?);
+        let (sealing, opening) =
+            (local.sealing().ok_or(Error::Failed)?, remote.opening().ok_or(Error::Failed)?);
         link.send.message(&NewKeys {});
-        link.send.set_key(local, link.strict);
+        link.send.set_key(sealing, local.direction.compression.algorithm, link.strict);
         link.negotiated = Some(*negotiated);
-        Ok(Self::NewKeys(remote))
+        Ok(Self::NewKeys(opening, remote.direction.compression.algorithm))
     }
 
     /// Between our KEXINIT and our NEWKEYS only the exchange may be sent (RFC 4253 §7.1).
