@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Step};
 use strombus::crypto::Rng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
 use strombus::transport::algorithms::{Algorithms, CIPHER, MAC, pick};
 use strombus::transport::{Client, ClientConfig, RecvBuf, SendBuf, Server, ServerConfig, TransportConfig};
 use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
@@ -64,7 +64,7 @@ impl Pair {
             ..Default::default()
         };
         let client = ClientConfig { transport: TransportConfig { algorithms, ..Default::default() } };
-        let host_key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(1));
+        let host_key = PrivateKey::generate_ed25519(&mut SeededRng::new(1));
         let server = ServerConfig { transport: Default::default(), host_keys: vec![Arc::new(host_key)] };
         let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
         Self {

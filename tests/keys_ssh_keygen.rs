@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use strombus::crypto::SystemRng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
 use strombus::keys::known_hosts::{self, Host, Verdict};
 use strombus::keys::{private_key, public_key};
 
@@ -27,7 +27,7 @@ fn create(path: &Path, contents: &str) {
 fn ssh_keygen_reads_the_key_file_we_write() {
     let directory = tempfile::tempdir().unwrap();
     for comment in ["", "ann@example.com", "a longer comment, with blanks and ünïcode"] {
-        let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng);
+        let key = PrivateKey::generate_ed25519(&mut SystemRng);
         let path = directory.path().join(format!("key{}", comment.len()));
         create(&path, &private_key::write(&key, comment, &mut SystemRng).unwrap());
         let path = path.to_str().unwrap();
@@ -56,7 +56,7 @@ fn ssh_keygen_finds_the_known_host_we_append_and_we_find_it_hashed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("known_hosts");
     let name = path.to_str().unwrap();
-    let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng).public_key();
+    let key = PrivateKey::generate_ed25519(&mut SystemRng).public_key();
     let hosts = [Host::new("Plain.example.com", 22).unwrap(), Host::new("2001:db8::1", 2222).unwrap()];
     let contents = hosts.iter().fold(String::from("# no end"), |contents, host| {
         contents.clone() + &known_hosts::line_to_append(contents.as_bytes(), host, &key)

@@ -8,7 +8,7 @@ use super::options::{Options, StrictHostKeyChecking, home};
 use super::terminal::{self, Question};
 use crate::connection::Connection;
 use crate::crypto::SystemRng;
-use crate::crypto::sign::{PrivateKey, PublicKey};
+use crate::crypto::sign::{PrivateKey, PublicKey, sk};
 use crate::keys::known_hosts::{self, File, Host, Verdict};
 use crate::transport::{Client, HostKey, Ticket};
 use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent};
@@ -291,9 +291,13 @@ impl Login {
 
 /// The name of a key's kind in ssh's messages.
 #[must_use]
-pub const fn kind(key: &PublicKey) -> &'static str {
+pub fn kind(key: &PublicKey) -> &'static str {
     match key {
         PublicKey::Ed25519(_) => "ED25519",
+        PublicKey::Ecdsa(_) => "ECDSA",
+        PublicKey::Rsa(_) => "RSA",
+        PublicKey::Sk(key) if key.key_type() == sk::ED25519_NAME => "ED25519-SK",
+        PublicKey::Sk(_) => "ECDSA-SK",
     }
 }
 

@@ -1,7 +1,7 @@
 //! A client and a server in memory: no sockets, no clock, no chance.
 
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
-use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::crypto::sign::PrivateKey;
 use crate::crypto::{Rng, hash};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
 use crate::userauth::{
@@ -196,11 +196,11 @@ pub(crate) struct Pair {
 }
 
 pub(crate) fn user_key() -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(7)))
+    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng::new(7)))
 }
 
 pub(crate) fn host_key() -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(8)))
+    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng::new(8)))
 }
 
 /// What a test changes.

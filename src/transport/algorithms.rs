@@ -4,7 +4,7 @@
 //! algorithm does, they don't.
 
 use crate::crypto::kex::Method;
-use crate::crypto::sign::SignatureAlgorithm;
+use crate::crypto::sign::{SignatureAlgorithm, ecdsa::Curve, rsa::Scheme};
 use crate::crypto::{Cipher, Mac};
 use crate::wire::message::KexInit;
 use crate::wire::{NameList, number::Sender};
@@ -25,9 +25,19 @@ pub static KEX: [Algorithm<Method>; 2] = [
     Algorithm { name: "curve25519-sha256@libssh.org", algorithm: Method::Curve25519 },
 ];
 
-/// Signature algorithms of host keys and users' keys, in the order of preference.
-pub static SIGNATURE: [Algorithm<SignatureAlgorithm>; 1] =
-    [Algorithm { name: "ssh-ed25519", algorithm: SignatureAlgorithm::Ed25519 }];
+/// Signature algorithms of host keys and users' keys, in the order of preference. The last stands on SHA-1: it is for host
+/// keys alone, and only where it is asked for by name.
+pub static SIGNATURE: [Algorithm<SignatureAlgorithm>; 9] = [
+    Algorithm { name: "ssh-ed25519", algorithm: SignatureAlgorithm::Ed25519 },
+    Algorithm { name: "ecdsa-sha2-nistp256", algorithm: SignatureAlgorithm::Ecdsa(Curve::Nistp256) },
+    Algorithm { name: "ecdsa-sha2-nistp384", algorithm: SignatureAlgorithm::Ecdsa(Curve::Nistp384) },
+    Algorithm { name: "ecdsa-sha2-nistp521", algorithm: SignatureAlgorithm::Ecdsa(Curve::Nistp521) },
+    Algorithm { name: "sk-ssh-ed25519@openssh.com", algorithm: SignatureAlgorithm::SkEd25519 },
+    Algorithm { name: "sk-ecdsa-sha2-nistp256@openssh.com", algorithm: SignatureAlgorithm::SkEcdsa },
+    Algorithm { name: "rsa-sha2-512", algorithm: SignatureAlgorithm::Rsa(Scheme::Sha512) },
+    Algorithm { name: "rsa-sha2-256", algorithm: SignatureAlgorithm::Rsa(Scheme::Sha256) },
+    Algorithm { name: "ssh-rsa", algorithm: SignatureAlgorithm::Rsa(Scheme::Sha1) },
+];
 
 /// Ciphers, in the order of preference.
 pub static CIPHER: [Algorithm<Cipher>; 4] = [
@@ -73,7 +83,7 @@ impl Default for Algorithms {
     fn default() -> Self {
         Self {
             kex: KEX.to_vec(),
-            host_key: SIGNATURE.to_vec(),
+            host_key: SIGNATURE.iter().filter(|row| !row.algorithm.uses_sha1()).copied().collect(),
             cipher: CIPHER.to_vec(),
             mac: MAC.to_vec(),
             compression: COMPRESSION.to_vec(),

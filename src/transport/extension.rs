@@ -1,6 +1,6 @@
 //! Extension negotiation (RFC 8308): what a server says of itself after its first NEWKEYS.
 
-use super::algorithms::{self, SIGNATURE};
+use super::algorithms::SIGNATURE;
 use super::error::Error;
 use crate::crypto::sign::SignatureAlgorithm;
 use crate::wire::message::ExtInfo;
@@ -24,7 +24,7 @@ pub(super) fn server_ext_info() -> Vec<u8> {
     let mut pairs = Vec::new();
     let mut w = Writer::new(&mut pairs);
     w.string(SERVER_SIG_ALGS);
-    w.name_list(algorithms::names(&SIGNATURE));
+    w.name_list(SIGNATURE.iter().filter(|row| !row.algorithm.uses_sha1()).map(|row| row.name));
     let message = ExtInfo { nr_extensions: 1, pairs: &pairs };
     let mut w = Writer::new(&mut payload);
     w.byte(<ExtInfo<'_> as crate::wire::Encode>::NUMBER);

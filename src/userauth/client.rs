@@ -164,7 +164,7 @@ impl ClientUserauth {
         key: Arc<PrivateKey>,
     ) -> Result<(), Error> {
         self.redeem(transport, ticket)?;
-        let algorithm = key.algorithm();
+        let algorithm = choose(key.algorithms(), transport.server_sig_algs()).ok_or(Error::Failed)?;
         let mut fields = Vec::new();
         let mut w = Writer::new(&mut fields);
         w.boolean(false);
@@ -219,4 +219,14 @@ impl ClientUserauth {
         self.state = State::Publickey;
         Ok(Outcome::Internal)
     }
+}
+
+/// The first of a key's algorithms, best first, that the server says it takes. One that says nothing, or of another kind of
+/// key, is shown the best: a server old enough to refuse rsa-sha2-512 has no rsa-sha2-256 either, and a second try counts.
+fn choose(
+    algorithms: &[SignatureAlgorithm],
+    server_sig_algs: Option<&[SignatureAlgorithm]>,
+) -> Option<SignatureAlgorithm> {
+    let taken = server_sig_algs.unwrap_or_default();
+    algorithms.iter().find(|algorithm| taken.contains(algorithm)).or(algorithms.first()).copied()
 }

@@ -207,14 +207,13 @@ impl ServerUserauth {
         transport: &mut Transport<Server>,
     ) -> Result<Outcome<CredentialEvent<'b>>, Error> {
         let fields = PublickeyFields::decode(request.method_fields)?;
-        // A name that is not known costs nothing more; nor does a key that cannot be read end the connection.
+        // A name that is not taken costs nothing more; nor does a key that cannot be read end the connection.
         let Some(algorithm) = algorithm(fields.public_key_algorithm_name) else {
             return self.fail(transport);
         };
-        let Ok(key) = PublicKey::from_blob(fields.public_key_blob) else { return self.fail(transport) };
-        if key.key_type() != algorithm.key_type() {
+        let Ok(key) = PublicKey::for_algorithm(algorithm, fields.public_key_blob) else {
             return self.fail(transport);
-        }
+        };
         let Some(signature) = fields.signature else {
             self.queries += 1;
             if self.queries > QUERIES_MAX {
@@ -226,6 +225,10 @@ impl ServerUserauth {
         let data =
             signed_data(transport.session_id(), request.user_name, algorithm.name(), fields.public_key_blob);
         let Ok(proof) = key.verify(algorithm, &data, signature) else { return self.fail(transport) };
+        // A token that nobody touched may be in the hands of a program.
+        if proof.sk().is_some_and(|sk| !sk.user_present()) {
+            return self.fail(transport);
+        }
         self.pending = Some(Pending::Credential);
         Ok(ask(request.user_name, Credential::Publickey { key, proof }, transport))
     }
@@ -325,6 +328,7 @@ fn ask<'b>(
     Outcome::Event(CredentialEvent { user_name, credential, ticket: transport.tickets().issue() })
 }
 
+/// The algorithm of this name, if users may sign with it.
 fn algorithm(name: &[u8]) -> Option<SignatureAlgorithm> {
-    SignatureAlgorithm::from_name(core::str::from_utf8(name).ok()?)
+    SignatureAlgorithm::from_name(core::str::from_utf8(name).ok()?).filter(|algorithm| !algorithm.uses_sha1())
 }

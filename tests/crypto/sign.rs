@@ -30,7 +30,7 @@ const NAMES: [&str; 20] = [
 ];
 
 fn key() -> PrivateKey {
-    PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(25))
+    PrivateKey::generate_ed25519(&mut SeededRng::new(25))
 }
 
 /// The bytes of the key and of the signature are good throughout: only the names differ.

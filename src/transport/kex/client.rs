@@ -45,10 +45,10 @@ impl KexSide for Client {
         let q_c = own.public().to_vec();
         let k = own.agree(reply.q_s).map_err(|_| BAD_PUBLIC_VALUE)?;
         let agreement = hash.finish(reply.k_s, &q_c, reply.q_s, k);
-        let key = PublicKey::from_blob(reply.k_s).map_err(|_| BAD_HOST_SIGNATURE)?;
-        let proof = key
-            .verify(negotiated.host_key.algorithm, agreement.h.as_bytes(), reply.signature)
-            .map_err(|_| BAD_HOST_SIGNATURE)?;
+        let algorithm = negotiated.host_key.algorithm;
+        let key = PublicKey::for_algorithm(algorithm, reply.k_s).map_err(|_| BAD_HOST_SIGNATURE)?;
+        let proof =
+            key.verify(algorithm, agreement.h.as_bytes(), reply.signature).map_err(|_| BAD_HOST_SIGNATURE)?;
         match &link.k_s {
             Some(first) if **first == *reply.k_s => Ok(KexNext::SendNewKeys(agreement)),
             Some(_) => Err(HOST_KEY_CHANGED.into()),
