@@ -343,3 +343,199 @@ fn bits(number: &[u8]) -> usize {
 fn trimmed(number: &[u8]) -> &[u8] {
     number.split_at(number.iter().take_while(|b| **b == 0).count()).1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VECTORS: &str = include_str!("../../../vectors/rsa-sign.txt");
+
+    /// The numbers N, E, D, IQMP, P, Q of a block.
+    fn numbers(id: &str) -> [Vec<u8>; 6] {
+        let block = VECTORS.split("\n\n").find(|block| block.starts_with(&format!("ID = {id}\n"))).unwrap();
+        ["N", "E", "D", "IQMP", "P", "Q"].map(|name| {
+            let text = block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = ")).unwrap();
+            (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+        })
+    }
+
+    fn load(numbers: &[Vec<u8>; 6]) -> Result<PrivateKey, KeyError> {
+        let [n, e, d, iqmp, p, q] = numbers.each_ref().map(Vec::as_slice);
+        PrivateKey::from_components(&Components { n, e, d, iqmp, p, q })
+    }
+
+    /// The arithmetic of this file whatever the key, so that a fault can be put into one of its parts.
+    fn crt(numbers: &[Vec<u8>; 6]) -> (PrivateKey, Crt) {
+        let [_, _, d, iqmp, p, q] = numbers.each_ref().map(Vec::as_slice);
+        let key = load(numbers).unwrap();
+        let crt = Crt::new(&key.public_key, d, iqmp, p, q).unwrap();
+        (key, crt)
+    }
+
+    #[test]
+    fn ring_signs_for_the_keys_that_it_takes() {
+        let signs = |id| matches!(load(&numbers(id)).unwrap().signer, Signer::Ring(_));
+        // 2048, 3072 and 4096 bits with the primes either way round; then 2048 with e = 3, odd sizes, 8192.
+        for (id, expected) in
+            [("1", true), ("3", true), ("10", true), ("11", true), ("4", false), ("6", false), ("13", false)]
+        {
+            assert_eq!(signs(id), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn t27_a_fault_in_a_part_gives_an_error_and_no_signature() {
+        let plus_one = |number: &BoxedUint| Zeroizing::new(number.wrapping_add(BoxedUint::one()));
+        let number = |octets: &[u8]| BoxedUint::from_be_slice_vartime(octets);
+        for id in ["1", "4", "6"] {
+            let numbers = numbers(id);
+            let good = load(&numbers).unwrap().sign(Scheme::Sha256, b"m").unwrap();
+            // Which part is wrong, and which prime then divides the difference from the good signature.
+            for (part, gives_away_p, gives_away_q) in
+                [("none", true, true), ("d_p", false, true), ("d_q", true, false), ("q_inv", false, true)]
+            {
+                let (key, mut crt) = crt(&numbers);
+                match part {
+                    "d_p" => crt.d_p = plus_one(&crt.d_p),
+                    "d_q" => crt.d_q = plus_one(&crt.d_q),
+                    "q_inv" => crt.q_inv = Zeroizing::new(crt.q_inv.double()),
+                    _ => {}
+                }
+                let mut kept_back = vec![0; good.len()];
+                encode_message(DIGEST_INFO_SHA256, Hash::Sha256.digest(b"m").as_bytes(), &mut kept_back);
+                crt.power(&mut kept_back);
+                let (a, b) = (number(&good).max(number(&kept_back)), number(&good).min(number(&kept_back)));
+                let divides = |prime| bool::from(residue(&a.wrapping_sub(&b), prime).is_zero());
+                assert_eq!((divides(&crt.p), divides(&crt.q)), (gives_away_p, gives_away_q), "{id} {part}");
+
+                let key = PrivateKey { signer: Signer::Crt(Box::new(crt)), ..key };
+                let expected = if part == "none" { Ok(good.clone()) } else { Err(CannotSign::Failed) };
+                assert_eq!(key.sign(Scheme::Sha256, b"m"), expected, "{id} {part}");
+            }
+        }
+    }
+
+    /// ring makes the check by itself; ours holds whatever ring does.
+    #[test]
+    fn t27_a_fault_within_ring_gives_an_error_and_no_signature() {
+        let numbers = numbers("1");
+        let [n, e, d, iqmp, p, q] = numbers.each_ref().map(Vec::as_slice);
+        let (key, crt) = crt(&numbers);
+        let (d_p, mut d_q) = (crt.d_p.to_be_bytes(), crt.d_q.to_be_bytes());
+        *d_q.last_mut().unwrap() ^= 2;
+        let public_key = PublicKeyComponents { n, e };
+        let parts = KeyPairComponents { public_key, d, p, q, dP: &*d_p, dQ: &*d_q, qInv: iqmp };
+        let faulty = KeyPair::from_components(&parts).unwrap();
+        let key = PrivateKey { signer: Signer::Ring(Box::new(faulty)), ..key };
+        assert_eq!(key.sign(Scheme::Sha512, b"m"), Err(CannotSign::Failed));
+
+        let Signer::Ring(of_another_key) = load(&self::numbers("3")).unwrap().signer else { panic!() };
+        let key = PrivateKey { signer: Signer::Ring(of_another_key), ..key };
+        assert_eq!(key.sign(Scheme::Sha512, b"m"), Err(CannotSign::Failed));
+    }
+
+    #[test]
+    fn t89_numbers_that_do_not_belong_together_are_no_key() {
+        for id in ["1", "4", "6"] {
+            let good = numbers(id);
+            assert!(load(&good).is_ok());
+            let other = numbers(if id == "3" { "1" } else { "3" });
+            for at in 0..6 {
+                for change in [1, 2, 4] {
+                    let mut changed = good.clone();
+                    *changed[at].last_mut().unwrap() ^= change;
+                    assert!(load(&changed).is_err(), "{id} {at} {change}");
+                }
+                let mut mixed = good.clone();
+                mixed[at].clone_from(&other[at]);
+                assert!(mixed[at] == good[at] || load(&mixed).is_err(), "{id} {at}");
+            }
+            let mut swapped = good.clone();
+            swapped.swap(4, 5);
+            assert_eq!(load(&swapped).err(), Some(KeyError::Inconsistent));
+            // A number as large as its modulus says the same, and is refused all the same.
+            let [n, _, _, iqmp, p, _] =
+                good.each_ref().map(|octets| BoxedUint::from_be_slice_vartime(octets));
+            let mut beyond = good.clone();
+            beyond[3] = trimmed(&iqmp.concatenating_add(&p).to_be_bytes()).to_vec();
+            assert!(load(&beyond).is_err());
+            beyond = good.clone();
+            beyond[2] = trimmed(&n.concatenating_mul(&n).to_be_bytes()).to_vec();
+            assert_eq!(load(&beyond).err(), Some(KeyError::UnsupportedSize));
+        }
+    }
+
+    #[test]
+    fn t54_t89_sizes_are_judged_before_anything_is_computed() {
+        let good = numbers("1");
+        let huge = vec![0xff; 1 << 20];
+        for at in [0, 1, 2, 3, 4, 5] {
+            let mut changed = good.clone();
+            changed[at].clone_from(&huge);
+            assert_eq!(load(&changed).err(), Some(KeyError::UnsupportedSize), "{at}");
+        }
+        // Primes of 1, and of the whole length.
+        for (p, q) in [(4, 5), (5, 4)] {
+            let mut changed = good.clone();
+            changed[p] = vec![1];
+            changed[q].clone_from(&good[0]);
+            assert_eq!(load(&changed).err(), Some(KeyError::UnsupportedSize));
+        }
+        for at in [2, 3, 4, 5] {
+            let mut changed = good.clone();
+            changed[at] = vec![1];
+            assert_eq!(load(&changed).err(), Some(KeyError::Inconsistent), "{at}");
+        }
+        let public = |bits: usize, e: &[u8]| {
+            let mut n = vec![0xff; bits.div_ceil(8)];
+            n[0] >>= (8 - bits % 8) % 8;
+            PublicKey::new(&n, e).err()
+        };
+        let e = &[1, 0, 1];
+        for bits in [1, 1024, MODULUS_BITS_MIN - 1, MODULUS_BITS_MAX + 1, 16384, 65536] {
+            assert_eq!(public(bits, e), Some(KeyError::UnsupportedSize), "{bits}");
+        }
+        for bits in [MODULUS_BITS_MIN, MODULUS_BITS_MIN + 1, MODULUS_BITS_MAX] {
+            assert_eq!(public(bits, e), None, "{bits}");
+        }
+        for (e, expected) in [
+            (&[3][..], None),
+            (&[0xff; 4], None),
+            (&[1, 0, 0, 0, 1], Some(KeyError::UnsupportedSize)),
+            (&[0xff; 512], Some(KeyError::UnsupportedSize)),
+            (&[1], Some(KeyError::NotAKey)),
+            (&[2], Some(KeyError::NotAKey)),
+            (&[1, 0, 0], Some(KeyError::NotAKey)),
+        ] {
+            assert_eq!(public(2048, e), expected, "{e:?}");
+        }
+        let mut even = numbers("1");
+        even[0][255] ^= 1;
+        assert_eq!(PublicKey::new(&even[0], e).err(), Some(KeyError::NotAKey));
+    }
+
+    /// OpenSSH pads such signatures too; a longer one is another number.
+    #[test]
+    fn a_short_signature_gets_its_zeros_back_and_a_long_one_is_bad() {
+        let key = load(&numbers("4")).unwrap();
+        let short = (0_u32..).find_map(|i| {
+            let signature = key.sign(Scheme::Sha256, &i.to_be_bytes()).unwrap();
+            (signature[0] == 0).then_some((i.to_be_bytes(), signature))
+        });
+        let (message, signature) = short.unwrap();
+        let verify = |signature: &[u8]| key.public_key.verify(Scheme::Sha256, &message, signature);
+        assert_eq!((verify(&signature), verify(&signature[1..])), (Ok(()), Ok(())));
+        assert_eq!(verify(&signature[2..]).is_ok(), signature[1] == 0);
+        assert_eq!(verify(&[&[0], &**signature].concat()), Err(BadSignature));
+        assert_eq!(
+            (verify(b""), verify(&[0; 256]), verify(&[0xff; 2000])),
+            (Err(BadSignature), Err(BadSignature), Err(BadSignature))
+        );
+    }
+
+    #[test]
+    fn t26_nothing_is_signed_with_sha1() {
+        let key = load(&numbers("1")).unwrap();
+        assert_eq!(key.sign(Scheme::Sha1, b"m"), Err(CannotSign::WrongAlgorithm));
+    }
+}
