@@ -1,8 +1,12 @@
 //! Every way a login can go.
 
 use super::pair::{Pair, Seen, Settings, host_key, user_key};
+use crate::crypto::sign::PrivateKey;
+use crate::keys::private_key;
+use crate::transport::algorithms::{Algorithms, SIGNATURE, Slot, pick};
 use crate::transport::{Error, HOST_KEY_CHANGED, STALE_VERDICT};
 use crate::wire::DisconnectReason;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -16,6 +20,60 @@ fn a_key_logs_in_after_its_query() {
     assert_eq!(pair.client.conn.session_id(), pair.server.conn.session_id());
     let taken = pair.client.conn.server_sig_algs().unwrap();
     assert!(taken.len() > 1 && !taken.iter().any(|algorithm| algorithm.uses_sha1()), "{taken:?}");
+}
+
+fn key_of(file: &[u8]) -> Arc<PrivateKey> {
+    Arc::new(private_key::parse(file).unwrap().key)
+}
+
+/// One key of each type that signs.
+fn keys_of_every_type() -> [Arc<PrivateKey>; 5] {
+    [
+        key_of(include_bytes!("../../vectors/keys/ed25519")),
+        key_of(include_bytes!("../../vectors/keys/ecdsa-256")),
+        key_of(include_bytes!("../../vectors/keys/ecdsa-384")),
+        key_of(include_bytes!("../../vectors/keys/ecdsa-521")),
+        key_of(include_bytes!("../../vectors/keys/rsa-2048")),
+    ]
+}
+
+#[test]
+fn keys_of_every_type_prove_hosts_and_users() {
+    for key in keys_of_every_type() {
+        let settings = Settings { host_key: Arc::clone(&key), ..Settings::default() };
+        let pair = Pair::authenticated_by(Arc::clone(&key), settings);
+        assert_eq!(pair.client.seen[0], Seen::HostKey(key.public_key().fingerprint()));
+        assert!(pair.client.conn.is_authenticated() && pair.server.conn.is_authenticated());
+    }
+}
+
+#[test]
+fn t26_a_host_key_of_rsa_signs_by_each_name_of_sha2_and_none_by_sha1() {
+    for (names, good) in [("rsa-sha2-512", true), ("rsa-sha2-256", true), ("ssh-rsa", false)] {
+        let mut settings = Settings { host_key: Arc::clone(&keys_of_every_type()[4]), ..Settings::default() };
+        settings.client.algorithms.host_key = pick(&SIGNATURE, names).unwrap();
+        settings.server.algorithms.host_key = SIGNATURE.to_vec();
+        let mut pair = Pair::new(settings);
+        pair.drive();
+        assert_eq!(pair.client.seen.len(), usize::from(good), "{names}");
+        if !good {
+            let Some(Error::Incompatible(error)) = &pair.server.error else {
+                panic!("{:?}", pair.server.error)
+            };
+            assert_eq!(
+                (error.slot, &*error.local),
+                (Slot::ServerHostKeyAlgorithms, "rsa-sha2-512,rsa-sha2-256")
+            );
+        }
+    }
+}
+
+#[test]
+fn t26_sha1_is_not_offered_unasked() {
+    let offered = Algorithms::default().host_key;
+    assert_eq!(offered.len(), SIGNATURE.len() - 1);
+    assert!(offered.iter().all(|row| !row.algorithm.uses_sha1()));
+    assert!(SIGNATURE.iter().all(|row| row.name == row.algorithm.name()));
 }
 
 #[test]

@@ -210,13 +210,14 @@ pub(crate) struct Settings {
     pub(crate) userauth: ServerUserauthConfig,
     pub(crate) limits: ChannelLimits,
     pub(crate) seed: u64,
+    pub(crate) host_key: Arc<PrivateKey>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
         let (client, server) = (TransportConfig::default(), TransportConfig::default());
-        Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1 }
+        Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1, host_key: host_key() }
     }
 }
 
@@ -231,7 +232,7 @@ impl Pair {
             now,
         );
         let server = Connection::<Server>::new(
-            Arc::new(ServerConfig { transport: settings.server, host_keys: vec![host_key()] }),
+            Arc::new(ServerConfig { transport: settings.server, host_keys: vec![settings.host_key] }),
             settings.userauth,
             settings.limits,
             Box::new(SeededRng::new(settings.seed + 1)),
@@ -278,9 +279,14 @@ impl Pair {
 
     /// Until ann is logged in.
     pub(crate) fn authenticated(settings: Settings) -> Self {
+        Self::authenticated_by(user_key(), settings)
+    }
+
+    /// The same with another key.
+    pub(crate) fn authenticated_by(user_key: Arc<PrivateKey>, settings: Settings) -> Self {
         let mut pair = Self::keyed(settings);
         let ticket = pair.client.ticket();
-        pair.client.conn.request_publickey(ticket, user_key()).unwrap();
+        pair.client.conn.request_publickey(ticket, user_key).unwrap();
         for _ in 0..2 {
             pair.drive();
             let ticket = pair.server.ticket();

@@ -230,3 +230,26 @@ fn choose(
     let taken = server_sig_algs.unwrap_or_default();
     algorithms.iter().find(|algorithm| taken.contains(algorithm)).or(algorithms.first()).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::sign::rsa::Scheme;
+
+    #[test]
+    fn t26_the_server_says_with_which_hash_a_key_of_rsa_signs() {
+        let [sha512, sha256, sha1] =
+            [Scheme::Sha512, Scheme::Sha256, Scheme::Sha1].map(SignatureAlgorithm::Rsa);
+        let own = [sha512, sha256];
+        for (taken, expected) in [
+            (None, sha512),
+            (Some(&[][..]), sha512),
+            (Some(&[SignatureAlgorithm::Ed25519, sha1]), sha512),
+            (Some(&[sha1, sha256]), sha256),
+            (Some(&[sha256, sha512]), sha512),
+        ] {
+            assert_eq!(choose(&own, taken), Some(expected), "{taken:?}");
+        }
+        assert_eq!(choose(&[], Some(&[sha512])), None);
+    }
+}

@@ -266,6 +266,34 @@ fn t89_short_and_long_ed25519_fields_are_refused() {
     }
 }
 
+/// The fields of an ECDSA key, each off by itself.
+#[test]
+fn t89_ecdsa_fields_that_differ_are_refused() {
+    let key = PrivateKey::ecdsa_from_scalar(Curve::Nistp256, &[7; 32]).unwrap();
+    let other = PrivateKey::ecdsa_from_scalar(Curve::Nistp256, &[8; 32]).unwrap();
+    let (PublicKey::Ecdsa(q), PublicKey::Ecdsa(other_q)) = (key.public_key(), other.public_key()) else {
+        panic!()
+    };
+    let read = |curve: &[u8], q: &[u8], d: &[u8]| {
+        let mut fields = Vec::new();
+        let mut writer = Writer::new(&mut fields);
+        writer.string(curve);
+        writer.string(q);
+        writer.string(d);
+        parse_private_fields(b"ecdsa-sha2-nistp256", &mut Reader::new(&fields)).map(|key| key.public_key())
+    };
+    let (q, other_q) = (q.as_bytes(), other_q.as_bytes());
+    assert_eq!(read(b"nistp256", q, &[7; 32]), Ok(key.public_key()));
+    assert_eq!(read(b"nistp384", q, &[7; 32]), Err(Malformed::KeyFields.into()));
+    assert_eq!(read(b"nistp256", other_q, &[7; 32]), Err(Malformed::PublicKey.into()));
+    assert_eq!(read(b"nistp256", &q[1..], &[7; 32]), Err(Malformed::PublicKey.into()));
+    assert_eq!(read(b"nistp256", q, &[7; 33]), Err(Malformed::KeyFields.into()));
+    assert_eq!(read(b"nistp256", q, &[7; 31]), Err(Malformed::PublicKey.into()));
+    assert_eq!(read(b"nistp256", q, b""), Err(Malformed::Fields(DecodeError::NotPositive).into()));
+    assert_eq!(read(b"nistp256", q, &[0x80; 32]), Err(Malformed::Fields(DecodeError::NotPositive).into()));
+    assert_eq!(read(b"nistp256", q, &[&[0], &[0xff; 32][..]].concat()), Err(Malformed::KeyFields.into()));
+}
+
 #[test]
 fn padding_counts_up_and_ends_a_block() {
     let padded = |comment: usize, padding: &[u8]| {
@@ -329,6 +357,27 @@ fn t89_t40_no_cut_or_changed_byte_panics_or_gives_another_key() {
             changed[at] ^= change;
             if let Ok(read) = parse(&changed) {
                 assert_eq!(read.key.public_key(), public);
+            }
+        }
+    }
+}
+
+/// The other types have their own fields: none of them may be off.
+#[test]
+fn t89_t40_no_cut_or_changed_byte_of_other_types_panics_or_gives_another_key() {
+    for file in [vector!("ecdsa-256").as_slice(), vector!("ecdsa-521"), vector!("rsa-2048")] {
+        let public = parse(file).unwrap().key.public_key();
+        let body = unarmour(file).unwrap();
+        for cut in 0..body.len() {
+            assert!(parse(armour(&body[..cut]).as_bytes()).is_err(), "{cut}");
+        }
+        for at in 0..body.len() {
+            for change in [0x01, 0x80] {
+                let mut changed = body.clone();
+                changed[at] ^= change;
+                if let Ok(read) = parse(armour(&changed).as_bytes()) {
+                    assert_eq!(read.key.public_key(), public, "{at}");
+                }
             }
         }
     }
