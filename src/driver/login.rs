@@ -33,7 +33,7 @@ pub enum Refused {
 
 /// What is open at the terminal.
 enum Pending {
-    HostKey { ticket: Ticket, key: PublicKey },
+    HostKey { ticket: Ticket, key: Box<PublicKey> },
     Password { ticket: Ticket },
 }
 
@@ -164,7 +164,7 @@ impl Login {
             );
             match Question::line(&text, Arc::clone(&self.waker)) {
                 Ok(question) => {
-                    self.pending = Some((Pending::HostKey { ticket, key }, question));
+                    self.pending = Some((Pending::HostKey { ticket, key: Box::new(key) }, question));
                     return Ok(());
                 }
                 Err(error) => return refuse(conn, ticket, error.to_string()),

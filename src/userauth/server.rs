@@ -94,7 +94,7 @@ pub enum Credential {
 /// What the verdict is on.
 #[derive(Debug)]
 enum Pending {
-    Query { algorithm: SignatureAlgorithm, key: PublicKey },
+    Query { algorithm: SignatureAlgorithm, key: Box<PublicKey> },
     Credential,
 }
 
@@ -219,7 +219,7 @@ impl ServerUserauth {
             if self.queries > QUERIES_MAX {
                 return Err(TOO_MANY_REQUESTS.into());
             }
-            self.pending = Some(Pending::Query { algorithm, key: key.clone() });
+            self.pending = Some(Pending::Query { algorithm, key: Box::new(key.clone()) });
             return Ok(ask(request.user_name, Credential::Query { key }, transport));
         };
         let data =
