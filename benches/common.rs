@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Step};
 use strombus::crypto::SystemRng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
 use strombus::transport::{Client, ClientConfig, RecvBuf, Server, ServerConfig};
 use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
 
@@ -78,7 +78,7 @@ impl Pair {
 }
 
 pub fn server() -> Arc<ServerConfig> {
-    let host_key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng);
+    let host_key = PrivateKey::generate_ed25519(&mut SystemRng);
     Arc::new(ServerConfig::new(vec![Arc::new(host_key)]))
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Step};
 use strombus::crypto::Rng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
 use strombus::transport::algorithms::{Algorithms, CIPHER, COMPRESSION, MAC, pick};
 use strombus::transport::{
     Client, ClientConfig, Error, INFLATED_LENGTH, RecvBuf, SendBuf, Server, ServerConfig, TransportConfig,
@@ -67,7 +67,7 @@ impl Pair {
             ..Algorithms::client()
         };
         let client = ClientConfig { transport: TransportConfig { algorithms, ..TransportConfig::client() } };
-        let host_key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(1));
+        let host_key = PrivateKey::generate_ed25519(&mut SeededRng::new(1));
         let mut server = ServerConfig::new(vec![Arc::new(host_key)]);
         server.transport.algorithms = client.transport.algorithms.clone();
         let ann = ClientUserauthConfig { user_name: "ann".to_owned() };

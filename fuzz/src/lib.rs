@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Step};
 use strombus::crypto::Rng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
 use strombus::transport::{Client, RecvBuf, Server, ServerConfig, Ticket};
 use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent, ServerUserauthConfig, UserauthSide};
 
@@ -25,7 +25,7 @@ impl Rng for SeededRng {
 }
 
 fn key(seed: u64) -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng(seed, 0)))
+    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng(seed, 0)))
 }
 
 /// One side, its input, and what it was told.

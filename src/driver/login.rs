@@ -9,7 +9,7 @@ use super::options::{Options, StrictHostKeyChecking, home};
 use super::terminal::{self, Question};
 use crate::connection::Connection;
 use crate::crypto::SystemRng;
-use crate::crypto::sign::{PrivateKey, PublicKey};
+use crate::crypto::sign::{PrivateKey, PublicKey, sk};
 use crate::keys::known_hosts::{self, File, Host, Verdict};
 use crate::transport::{Client, HostKey, Ticket};
 use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent};
@@ -34,7 +34,7 @@ pub enum Refused {
 
 /// What is open at the terminal.
 enum Pending {
-    HostKey { ticket: Ticket, key: PublicKey },
+    HostKey { ticket: Ticket, key: Box<PublicKey> },
     Password { ticket: Ticket },
 }
 
@@ -178,7 +178,7 @@ impl Login {
             );
             match Question::line(&text, Arc::clone(&self.waker)) {
                 Ok(question) => {
-                    self.pending = Some((Pending::HostKey { ticket, key }, question));
+                    self.pending = Some((Pending::HostKey { ticket, key: Box::new(key) }, question));
                     return Ok(());
                 }
                 Err(error) => return refuse(conn, ticket, error.to_string()),
@@ -305,9 +305,13 @@ impl Login {
 
 /// The name of a key's kind in ssh's messages.
 #[must_use]
-pub const fn kind(key: &PublicKey) -> &'static str {
+pub fn kind(key: &PublicKey) -> &'static str {
     match key {
         PublicKey::Ed25519(_) => "ED25519",
+        PublicKey::Ecdsa(_) => "ECDSA",
+        PublicKey::Rsa(_) => "RSA",
+        PublicKey::Sk(key) if key.key_type() == sk::ED25519_NAME => "ED25519-SK",
+        PublicKey::Sk(_) => "ECDSA-SK",
     }
 }
 

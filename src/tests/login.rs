@@ -1,11 +1,13 @@
 //! Every way a login can go.
 
 use super::pair::{Pair, Seen, Settings, host_key, user_key};
-use crate::crypto::sign::SignatureAlgorithm;
-use crate::transport::algorithms::{Algorithm, Algorithms, Offered, SIGNATURE, Slot};
+use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::keys::private_key;
+use crate::transport::algorithms::{Algorithm, Algorithms, Offered, SIGNATURE, Slot, pick};
 use crate::transport::{Error, HOST_KEY_CHANGED, STALE_VERDICT};
 use crate::userauth::KEY_NOT_OFFERED;
 use crate::wire::DisconnectReason;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -40,6 +42,52 @@ fn t26_a_signature_algorithm_that_the_server_does_not_take_logs_nobody_in() {
         pair.drive();
         assert_eq!(pair.server.seen, [], "nobody is asked");
         assert_eq!(pair.client.tickets.len(), 1, "the client may try something else");
+    }
+}
+
+fn key_of(file: &[u8]) -> Arc<PrivateKey> {
+    Arc::new(private_key::parse(file).unwrap().key)
+}
+
+/// One key of each type that signs.
+fn keys_of_every_type() -> [Arc<PrivateKey>; 5] {
+    [
+        key_of(include_bytes!("../../vectors/keys/ed25519")),
+        key_of(include_bytes!("../../vectors/keys/ecdsa-256")),
+        key_of(include_bytes!("../../vectors/keys/ecdsa-384")),
+        key_of(include_bytes!("../../vectors/keys/ecdsa-521")),
+        key_of(include_bytes!("../../vectors/keys/rsa-2048")),
+    ]
+}
+
+#[test]
+fn keys_of_every_type_prove_hosts_and_users() {
+    for key in keys_of_every_type() {
+        let settings = Settings { host_key: Arc::clone(&key), ..Settings::default() };
+        let pair = Pair::authenticated_by(Arc::clone(&key), settings);
+        assert_eq!(pair.client.seen[0], Seen::HostKey(key.public_key().fingerprint()));
+        assert!(pair.client.conn.is_authenticated() && pair.server.conn.is_authenticated());
+    }
+}
+
+#[test]
+fn t26_a_host_key_of_rsa_signs_by_each_name_of_sha2_and_none_by_sha1() {
+    for (names, good) in [("rsa-sha2-512", true), ("rsa-sha2-256", true), ("ssh-rsa", false)] {
+        let mut settings = Settings { host_key: Arc::clone(&keys_of_every_type()[4]), ..Settings::default() };
+        settings.client.algorithms.host_key = pick(SIGNATURE, names).unwrap();
+        settings.server.algorithms.host_key = SIGNATURE.to_vec();
+        let mut pair = Pair::new(settings);
+        pair.drive();
+        assert_eq!(pair.client.seen.len(), usize::from(good), "{names}");
+        if !good {
+            let Some(Error::Incompatible(error)) = &pair.server.error else {
+                panic!("{:?}", pair.server.error)
+            };
+            assert_eq!(
+                (error.slot, &*error.local),
+                (Slot::ServerHostKeyAlgorithms, "rsa-sha2-512,rsa-sha2-256")
+            );
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A client and a server in memory: no sockets, no clock, no chance.
 
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
-use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::crypto::sign::PrivateKey;
 use crate::crypto::{Cipher, Mac, Rng, hash};
 use crate::transport::algorithms::{Algorithm, CIPHER, COMPRESSION, KEX, MAC, pick};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
@@ -197,11 +197,11 @@ pub(crate) struct Pair {
 }
 
 pub(crate) fn user_key() -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(7)))
+    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng::new(7)))
 }
 
 pub(crate) fn host_key() -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(8)))
+    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng::new(8)))
 }
 
 /// What a test changes.
@@ -211,6 +211,7 @@ pub(crate) struct Settings {
     pub(crate) userauth: ServerUserauthConfig,
     pub(crate) limits: ChannelLimits,
     pub(crate) seed: u64,
+    pub(crate) host_key: Arc<PrivateKey>,
 }
 
 impl Default for Settings {
@@ -221,7 +222,7 @@ impl Default for Settings {
         let (mut client, mut server) = (TransportConfig::client(), TransportConfig::server());
         client.algorithms.kex.clone_from(&kex);
         server.algorithms.kex = kex;
-        Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1 }
+        Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1, host_key: host_key() }
     }
 }
 
@@ -265,7 +266,7 @@ impl Pair {
             now,
         );
         let server = Connection::<Server>::new(
-            Arc::new(ServerConfig { transport: settings.server, host_keys: vec![host_key()] }),
+            Arc::new(ServerConfig { transport: settings.server, host_keys: vec![settings.host_key] }),
             settings.userauth,
             settings.limits,
             Box::new(SeededRng::new(settings.seed + 1)),
@@ -312,9 +313,14 @@ impl Pair {
 
     /// Until ann is logged in.
     pub(crate) fn authenticated(settings: Settings) -> Self {
+        Self::authenticated_by(user_key(), settings)
+    }
+
+    /// The same with another key.
+    pub(crate) fn authenticated_by(user_key: Arc<PrivateKey>, settings: Settings) -> Self {
         let mut pair = Self::keyed(settings);
         let ticket = pair.client.ticket();
-        pair.client.conn.request_publickey(ticket, user_key()).unwrap();
+        pair.client.conn.request_publickey(ticket, user_key).unwrap();
         for _ in 0..2 {
             pair.drive();
             let ticket = pair.server.ticket();

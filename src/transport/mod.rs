@@ -525,7 +525,7 @@ impl<S: KexSide> Transport<S> {
     }
 
     /// The signature algorithms of users' keys that this side offers or takes: never a legacy one, whatever is configured.
-    pub(crate) fn user_key_algorithms(&self) -> impl Iterator<Item = &Algorithm<SignatureAlgorithm>> {
+    pub(crate) fn user_key_algorithms(&self) -> impl Iterator<Item = &Algorithm<SignatureAlgorithm>> + Clone {
         let rows = &S::transport_config(&self.link.config).algorithms.user_key;
         rows.iter().filter(|row| row.offered != Offered::Legacy)
     }

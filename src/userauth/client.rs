@@ -228,13 +228,41 @@ impl ClientUserauth {
     }
 }
 
-/// Of what this client signs with, the first that serves the key and that the server says it takes; or just the first,
-/// for not every server says, and not of all that it takes (RFC 8308 §3.1).
+/// What this client signs with `key` with.
 fn signs_with(transport: &Transport<Client>, key: &PrivateKey) -> Option<SignatureAlgorithm> {
-    let takes = transport.server_sig_algs().unwrap_or_default();
-    let serves = || {
-        let rows = transport.user_key_algorithms();
-        rows.map(|row| row.algorithm).filter(|algorithm| key.can_sign(*algorithm))
-    };
-    serves().find(|algorithm| takes.contains(algorithm)).or_else(|| serves().next())
+    let rows = transport.user_key_algorithms().map(|row| row.algorithm);
+    choose(rows.filter(|algorithm| key.can_sign(*algorithm)), transport.server_sig_algs())
+}
+
+/// The first of `own` that the server says it takes. One that says nothing, or nothing of this kind of key (RFC 8308 §3.1),
+/// is shown the first: a server old enough to refuse rsa-sha2-512 has no rsa-sha2-256 either, and a second try counts.
+fn choose(
+    mut own: impl Iterator<Item = SignatureAlgorithm> + Clone,
+    server_sig_algs: Option<&[SignatureAlgorithm]>,
+) -> Option<SignatureAlgorithm> {
+    let takes = server_sig_algs.unwrap_or_default();
+    own.clone().find(|algorithm| takes.contains(algorithm)).or_else(|| own.next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::sign::rsa::Scheme;
+
+    #[test]
+    fn t26_the_server_says_with_which_hash_a_key_of_rsa_signs() {
+        let [sha512, sha256, sha1] =
+            [Scheme::Sha512, Scheme::Sha256, Scheme::Sha1].map(SignatureAlgorithm::Rsa);
+        let own = [sha512, sha256];
+        for (taken, expected) in [
+            (None, sha512),
+            (Some(&[][..]), sha512),
+            (Some(&[SignatureAlgorithm::Ed25519, sha1]), sha512),
+            (Some(&[sha1, sha256]), sha256),
+            (Some(&[sha256, sha512]), sha512),
+        ] {
+            assert_eq!(choose(own.into_iter(), taken), Some(expected), "{taken:?}");
+        }
+        assert_eq!(choose([].into_iter(), Some(&[sha512])), None);
+    }
 }

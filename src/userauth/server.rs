@@ -94,7 +94,7 @@ pub enum Credential {
 /// What the verdict is on.
 #[derive(Debug)]
 enum Pending {
-    Query { algorithm: SignatureAlgorithm, key: PublicKey },
+    Query { algorithm: SignatureAlgorithm, key: Box<PublicKey> },
     Credential,
 }
 
@@ -222,22 +222,25 @@ impl ServerUserauth {
         let Some(algorithm) = accepted(transport, fields.public_key_algorithm_name) else {
             return self.fail(transport);
         };
-        let Ok(key) = PublicKey::from_blob(fields.public_key_blob) else { return self.fail(transport) };
-        if key.key_type() != algorithm.key_type() {
+        let Ok(key) = PublicKey::for_algorithm(algorithm, fields.public_key_blob) else {
             return self.fail(transport);
-        }
+        };
         let Some(signature) = fields.signature else {
             self.queries += 1;
             if self.queries > QUERIES_MAX {
                 return Err(TOO_MANY_REQUESTS.into());
             }
-            self.pending = Some(Pending::Query { algorithm, key: key.clone() });
+            self.pending = Some(Pending::Query { algorithm, key: Box::new(key.clone()) });
             return Ok(ask(request.user_name, Credential::Query { key }, transport));
         };
         let session_id = transport.session_id();
         let data =
             binding.signed_data(session_id, request.user_name, algorithm.name(), fields.public_key_blob);
         let Ok(proof) = key.verify(algorithm, &data, signature) else { return self.fail(transport) };
+        // A token that nobody touched may be in the hands of a program.
+        if proof.sk().is_some_and(|sk| !sk.user_present()) {
+            return self.fail(transport);
+        }
         self.pending = Some(Pending::Credential);
         Ok(ask(request.user_name, Credential::Publickey { key, proof }, transport))
     }

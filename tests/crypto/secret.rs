@@ -1,8 +1,11 @@
 use std::fmt::Debug;
 
 use strombus::crypto::kex::{Ephemeral, KeyExchange, SharedSecret};
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
+use strombus::crypto::sign::ecdsa::Curve;
+use strombus::crypto::sign::rsa::Components;
 use strombus::crypto::{Cipher, Hash, Mac, OpeningKey, SealingKey, Secret};
+use strombus::keys::private_key;
 use strombus::transport::algorithms::KEX;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -29,10 +32,19 @@ fn t38_debug_of_secrets_says_nothing() {
     let mut state = Hash::Sha512.start();
     state.update(&[77; 32]);
     assert_says_nothing(&state);
-    let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut rng);
-    assert_says_nothing(&key);
-    let PrivateKey::Ed25519(inner) = &key;
-    assert_says_nothing(inner);
+    let rsa = private_key::parse(include_bytes!("../../vectors/keys/rsa-2048")).unwrap().key;
+    let ecdsa = [Curve::Nistp256, Curve::Nistp384, Curve::Nistp521];
+    let ecdsa = ecdsa.map(|curve| PrivateKey::generate_ecdsa(curve, &mut rng));
+    for key in ecdsa.into_iter().chain([PrivateKey::generate_ed25519(&mut rng), rsa]) {
+        assert_says_nothing(&key);
+        match &key {
+            PrivateKey::Ed25519(inner) => assert_says_nothing(inner),
+            PrivateKey::Ecdsa(inner) => assert_says_nothing(inner),
+            PrivateKey::Rsa(inner) => assert_says_nothing(inner),
+        }
+    }
+    let one = &[77; 9];
+    assert_says_nothing(&Components { n: one, e: one, d: one, iqmp: one, p: one, q: one });
     for (cipher, mac) in [
         (Cipher::ChaCha20Poly1305, None),
         (Cipher::Aes128Gcm, None),
@@ -66,6 +78,11 @@ fn t38_secrets_are_wiped_when_dropped() {
     wiped_on_drop::<ed25519_dalek::SigningKey>();
     wiped_on_drop::<aes::Aes128Enc>();
     wiped_on_drop::<aes::Aes192Enc>();
+    wiped_on_drop::<p256::SecretKey>();
+    wiped_on_drop::<p384::SecretKey>();
+    wiped_on_drop::<p521::SecretKey>();
+    wiped_on_drop::<p521::ecdsa::SigningKey>();
+    wiped_on_drop::<Zeroizing<crypto_bigint::BoxedUint>>();
     wiped_on_drop::<aes::Aes256Enc>();
 
     let mut secret = Secret::new([77; 32]);

@@ -6,7 +6,7 @@ use super::Offered::{ByBoth, ByClients, ByName, Legacy};
 use super::{Algorithm, Compression, Offered};
 use crate::crypto::kex::KeyExchange::{GroupExchange, OneStep};
 use crate::crypto::kex::{KeyExchange, Method};
-use crate::crypto::sign::SignatureAlgorithm;
+use crate::crypto::sign::{SignatureAlgorithm, ecdsa::Curve, rsa::Scheme};
 use crate::crypto::{Cipher, Hash, Mac};
 
 /// Key exchange methods.
@@ -32,8 +32,17 @@ pub static KEX: &[Algorithm<KeyExchange>] = &[
 ];
 
 /// Signature algorithms of host keys and users' keys.
-pub static SIGNATURE: &[Algorithm<SignatureAlgorithm>] =
-    &[row("ssh-ed25519", SignatureAlgorithm::Ed25519, ByBoth)];
+pub static SIGNATURE: &[Algorithm<SignatureAlgorithm>] = &[
+    row("ssh-ed25519", SignatureAlgorithm::Ed25519, ByBoth),
+    row("ecdsa-sha2-nistp256", SignatureAlgorithm::Ecdsa(Curve::Nistp256), ByBoth),
+    row("ecdsa-sha2-nistp384", SignatureAlgorithm::Ecdsa(Curve::Nistp384), ByBoth),
+    row("ecdsa-sha2-nistp521", SignatureAlgorithm::Ecdsa(Curve::Nistp521), ByBoth),
+    row("sk-ssh-ed25519@openssh.com", SignatureAlgorithm::SkEd25519, ByBoth),
+    row("sk-ecdsa-sha2-nistp256@openssh.com", SignatureAlgorithm::SkEcdsa, ByBoth),
+    row("rsa-sha2-512", SignatureAlgorithm::Rsa(Scheme::Sha512), ByBoth),
+    row("rsa-sha2-256", SignatureAlgorithm::Rsa(Scheme::Sha256), ByBoth),
+    row("ssh-rsa", SignatureAlgorithm::Rsa(Scheme::Sha1), Legacy),
+];
 
 /// Ciphers, for a processor with instructions for AES; see [`Preset`](super::Preset) for others.
 pub static CIPHER: &[Algorithm<Cipher>] = &[

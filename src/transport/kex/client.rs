@@ -100,10 +100,9 @@ fn finish<'b>(
     let q_c = ephemeral.public().to_vec();
     let k = ephemeral.agree(q_s).map_err(|_| BAD_PUBLIC_VALUE)?;
     let agreement = hash.finish(k_s, chosen, &q_c, q_s, k);
-    let key = PublicKey::from_blob(k_s).map_err(|_| BAD_HOST_SIGNATURE)?;
-    let proof = key
-        .verify(negotiated.host_key.algorithm, agreement.h.as_bytes(), signature)
-        .map_err(|_| BAD_HOST_SIGNATURE)?;
+    let algorithm = negotiated.host_key.algorithm;
+    let key = PublicKey::for_algorithm(algorithm, k_s).map_err(|_| BAD_HOST_SIGNATURE)?;
+    let proof = key.verify(algorithm, agreement.h.as_bytes(), signature).map_err(|_| BAD_HOST_SIGNATURE)?;
     match &link.k_s {
         Some(first) if **first == *k_s => Ok(KexNext::SendNewKeys(agreement)),
         Some(_) => Err(HOST_KEY_CHANGED.into()),
