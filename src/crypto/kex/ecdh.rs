@@ -5,14 +5,15 @@
 use super::{BadPublicValue, ClientKey, SharedBytes, SharedSecret};
 use crate::crypto::Rng;
 
-/// Diffie-Hellman on a curve. The value is an ephemeral key, used once.
+/// Diffie-Hellman on a curve. The value is an ephemeral key. Its owner uses it once and drops it where it lies: a move out of
+/// the box would leave a copy behind.
 pub(super) trait Ecdh: Send + Sized {
     fn new(rng: &mut dyn Rng) -> Self;
 
     fn public(&self) -> &[u8];
 
     /// The bytes shared with the owner of `public`, as many as the curve's field has.
-    fn agree(self, public: &[u8]) -> Result<SharedBytes, BadPublicValue>;
+    fn agree(&self, public: &[u8]) -> Result<SharedBytes, BadPublicValue>;
 }
 
 impl<E: Ecdh> ClientKey for E {
@@ -21,7 +22,7 @@ impl<E: Ecdh> ClientKey for E {
     }
 
     fn agree(self: Box<Self>, q_s: &[u8]) -> Result<SharedSecret, BadPublicValue> {
-        Ok(SharedSecret::from_mpint(&Ecdh::agree(*self, q_s)?))
+        Ok(SharedSecret::from_mpint(&Ecdh::agree(&*self, q_s)?))
     }
 }
 

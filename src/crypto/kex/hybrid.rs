@@ -10,7 +10,7 @@ use super::ecdh::Ecdh;
 use super::{BadPublicValue, ClientKey, SharedBytes, SharedSecret};
 use crate::crypto::{Hash, Rng};
 
-/// A key encapsulation mechanism. The value is an ephemeral decapsulation key, used once.
+/// A key encapsulation mechanism. The value is an ephemeral decapsulation key, used once as [`Ecdh`] is.
 ///
 /// A ciphertext of the right length always decapsulates: one that was not made for this key gives bytes that nobody else
 /// has, and the exchange fails where H is verified.
@@ -21,7 +21,7 @@ pub(super) trait Kem: Send + Sized {
     /// A key and its public key.
     fn new(rng: &mut dyn Rng) -> (Self, Vec<u8>);
 
-    fn decapsulate(self, ciphertext: &[u8]) -> Result<SharedBytes, BadPublicValue>;
+    fn decapsulate(&self, ciphertext: &[u8]) -> Result<SharedBytes, BadPublicValue>;
 
     /// A ciphertext for the owner of `public_key`, and what is in it.
     fn encapsulate(public_key: &[u8], rng: &mut dyn Rng) -> Result<(Vec<u8>, SharedBytes), BadPublicValue>;
@@ -55,10 +55,9 @@ impl<K: Kem, E: Ecdh> ClientKey for Hybrid<K, E> {
 
     fn agree(self: Box<Self>, s_reply: &[u8]) -> Result<SharedSecret, BadPublicValue> {
         let (ciphertext, public) = s_reply.split_at_checked(K::CIPHERTEXT_LEN).ok_or(BadPublicValue)?;
-        let own = *self;
-        let k_pq = own.kem.decapsulate(ciphertext)?;
-        let k_cl = own.ecdh.agree(public)?;
-        Ok(combine(own.hash, &k_pq, &k_cl))
+        let k_pq = self.kem.decapsulate(ciphertext)?;
+        let k_cl = self.ecdh.agree(public)?;
+        Ok(combine(self.hash, &k_pq, &k_cl))
     }
 }
 

@@ -50,7 +50,7 @@ impl<P: ParameterSet> Kem for MlKem<P> {
         (Self(key), public_key)
     }
 
-    fn decapsulate(self, ciphertext: &[u8]) -> Result<SharedBytes, BadPublicValue> {
+    fn decapsulate(&self, ciphertext: &[u8]) -> Result<SharedBytes, BadPublicValue> {
         let ciphertext = ciphertext.try_into().map_err(|_| BadPublicValue)?;
         let shared = Zeroizing::new(self.0.decapsulate(ciphertext));
         Ok(Zeroizing::new(shared.to_vec()))

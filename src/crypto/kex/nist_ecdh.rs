@@ -55,13 +55,14 @@ impl<C: NistCurve> Ecdh for NistEcdh<C> {
 
     /// The crate decodes what SEC 1 §2.3.4 says: coordinates less than p, and a point of the curve. The curves have a
     /// cofactor of 1, so that the point then has the full order (RFC 5656 §4).
-    fn agree(self, public: &[u8]) -> Result<SharedBytes, BadPublicValue> {
+    fn agree(&self, public: &[u8]) -> Result<SharedBytes, BadPublicValue> {
         let point = Sec1Point::<C>::from_bytes(public).map_err(|_| BadPublicValue)?;
         if point.tag() != Tag::Uncompressed {
             return Err(BadPublicValue);
         }
         let point = AffinePoint::<C>::from_sec1_point(&point).into_option().ok_or(BadPublicValue)?;
-        let shared = diffie_hellman(&*self.scalar, point);
+        let scalar: &NonZeroScalar<C> = &self.scalar;
+        let shared = diffie_hellman(scalar, point);
         Ok(Zeroizing::new(shared.raw_secret_bytes().to_vec()))
     }
 }

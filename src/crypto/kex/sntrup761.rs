@@ -1,4 +1,4 @@
-//! Streamlined NTRU Prime with the parameters sntrup761 (RFC 9941 §2).
+//! Streamlined NTRU Prime with the parameters sntrup761 (RFC 9941).
 //!
 //! It does not know what it is joined with.
 
@@ -25,7 +25,7 @@ impl Kem for Sntrup761 {
         (Self(key), public_key.as_ref().to_vec())
     }
 
-    fn decapsulate(self, ciphertext: &[u8]) -> Result<SharedBytes, BadPublicValue> {
+    fn decapsulate(&self, ciphertext: &[u8]) -> Result<SharedBytes, BadPublicValue> {
         let ciphertext = Ciphertext::try_from(ciphertext).map_err(|_| BadPublicValue)?;
         Ok(Zeroizing::new(self.0.decapsulate(&ciphertext).as_ref().to_vec()))
     }

@@ -30,7 +30,7 @@ impl Ecdh for X25519 {
     }
 
     /// Not zero (RFC 7748 §6.1), which is compared in constant time.
-    fn agree(self, public: &[u8]) -> Result<SharedBytes, BadPublicValue> {
+    fn agree(&self, public: &[u8]) -> Result<SharedBytes, BadPublicValue> {
         let public: [u8; 32] = public.try_into().map_err(|_| BadPublicValue)?;
         let shared = self.secret.diffie_hellman(&PublicKey::from(public));
         if shared.as_bytes().ct_eq(&[0; 32]).into() {
