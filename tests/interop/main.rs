@@ -2,6 +2,7 @@
 //!
 //! Nothing here is skipped: what is missing makes it fail, and `tests/run` installs it.
 
+mod axes;
 mod matrix;
 mod openssh;
 mod streams;

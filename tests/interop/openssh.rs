@@ -246,11 +246,19 @@ pub fn sshd(generation: Generation, files: &Files, lines: &[&str]) -> Server {
 
 /// `examples/sshd` with further options.
 pub fn our_sshd(files: &Files, options: &[&str]) -> Server {
+    our_sshd_with(files, &[files.text("host_key")], options)
+}
+
+/// The same with other host keys.
+pub fn our_sshd_with(files: &Files, host_keys: &[String], options: &[impl AsRef<str>]) -> Server {
     let mut command = ours("sshd");
-    command.args(["-D", "-e", "-p", "0", "-h", &files.text("host_key"), "-o"]);
+    command.args(["-D", "-e", "-p", "0", "-o"]);
     command.arg(format!("AuthorizedKeysFile={}", files.text("authorized_keys")));
+    for host_key in host_keys {
+        command.args(["-h", host_key]);
+    }
     for option in options {
-        command.args(["-o", option]);
+        command.args(["-o", option.as_ref()]);
     }
     let running = Running::start(&mut command);
     let line = running.wait_for("Server listening").unwrap_or_else(|| panic!("{}", running.log()));
