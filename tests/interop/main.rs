@@ -5,5 +5,6 @@
 mod axes;
 mod matrix;
 mod openssh;
+mod peers;
 mod streams;
 mod weblog;

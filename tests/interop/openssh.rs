@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -201,7 +202,7 @@ pub fn run(command: &mut Command, input: &[u8]) -> Output {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -338,7 +339,8 @@ pub struct Account {
 impl Account {
     /// Needs root, as in CI.
     pub fn create() -> Self {
-        let name = format!("strombus{}", std::process::id());
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("strombus{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let password = format!("pw-{name}");
         let made =
             Command::new("useradd").args(["-M", "-d", "/tmp", "-s", "/bin/sh", &name]).output().unwrap();
@@ -374,7 +376,6 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn start(program: &Command) -> Self {
-        use std::sync::atomic::{AtomicUsize, Ordering};
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let socket = format!("strombus-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''"));
