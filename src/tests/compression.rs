@@ -156,8 +156,10 @@ fn what_cannot_be_compressed_arrives_in_packets_that_every_peer_takes() {
         let mut bytes = bytes.into();
         while receive(&mut pair.server.input, &mut bytes) || !bytes.is_empty() {
             pair.server.pull(pair.now);
+            assert_eq!(pair.server.error, None);
         }
         pair.drive();
+        assert_eq!(pair.client.error, None);
     }
     pair.drive();
     assert!(pair.server.data() == data);
