@@ -311,9 +311,9 @@ impl<S: UserauthSide> Connection<S> {
         self.transport.drop_held();
     }
 
-    /// Makes the keys that open as old as so many packets.
-    pub fn age_keys(&mut self, packets: u64) {
-        self.transport.age_keys(packets);
+    /// Makes the keys that open as old as so many packets and bytes.
+    pub fn age_keys(&mut self, packets: u64, bytes: u64) {
+        self.transport.age_keys(packets, bytes);
     }
 
     /// Exchanges that have ended.

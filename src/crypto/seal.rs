@@ -52,6 +52,18 @@ impl Cipher {
         }
     }
 
+    /// Bytes that one key may serve for (RFC 4344 §3.2): a quarter of the blocks' bits, or 1 GiB where blocks are short. Of
+    /// ChaCha20 OpenSSH says the same.
+    #[must_use]
+    pub const fn key_bytes_max(self) -> u64 {
+        match self {
+            Self::ChaCha20Poly1305 => 1 << 30,
+            Self::Aes128Gcm | Self::Aes256Gcm | Self::Aes256Ctr | Self::Aes192Ctr | Self::Aes128Ctr => {
+                (1 << 32) * aes_ctr_hmac::BLOCK_LEN as u64
+            }
+        }
+    }
+
     /// Whether it authenticates by itself and takes no [`Mac`].
     #[must_use]
     pub const fn is_aead(self) -> bool {

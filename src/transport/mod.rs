@@ -575,8 +575,8 @@ impl<S: KexSide> Transport<S> {
         self.held.clear();
     }
 
-    pub(crate) const fn age_keys(&mut self, packets: u64) {
-        self.link.recv.age(packets);
+    pub(crate) const fn age_keys(&mut self, packets: u64, bytes: u64) {
+        self.link.recv.age(packets, bytes);
     }
 
     pub(crate) const fn exchanges_done(&self) -> u32 {

@@ -145,8 +145,8 @@ impl RecvPath {
     }
 
     #[cfg(any(test, fuzzing))]
-    pub(super) const fn age(&mut self, packets: u64) {
-        self.packets = packets;
+    pub(super) const fn age(&mut self, packets: u64, bytes: u64) {
+        (self.packets, self.bytes) = (packets, bytes);
     }
 
     /// Packets and bytes since the key came into use.

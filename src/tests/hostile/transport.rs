@@ -266,11 +266,11 @@ fn t24_t25_the_host_key_must_have_signed_just_this_exchange() {
 #[test]
 fn t13_a_key_does_not_serve_for_ever() {
     let mut pair = running();
-    pair.server.conn.age_keys(u64::from(u32::MAX));
+    pair.server.conn.age_keys(u64::from(u32::MAX), 0);
     refused_by_server(pair, &[payload(&Ignore { data: b"" })], KEY_EXHAUSTED);
     let mut pair = running();
     let before = pair.client.conn.exchanges();
-    pair.client.conn.age_keys(crate::transport::REKEY_PACKETS);
+    pair.client.conn.age_keys(crate::transport::REKEY_PACKETS, 0);
     pair.server.conn.send_payload(&payload(&Ignore { data: b"" }));
     pair.drive();
     assert_eq!(pair.client.conn.exchanges(), before + 1);
