@@ -2,7 +2,8 @@
 //! generations.
 
 use super::openssh::{
-    Files, Generation, Server, Trust, our_ssh_trusting, our_sshd_with, ours, run, ssh_trusting, sshd, user,
+    Files, Generation, Server, Trust, known_to, our_ssh_trusting, our_sshd_with, run, ssh_trusting, sshd,
+    user,
 };
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -35,22 +36,11 @@ struct Axis {
 
 const AXES: usize = 6;
 
-/// What `-Q` of a program lists.
-fn names(program: &mut Command, query: &str) -> Vec<String> {
-    let output = run(program.args(["-Q", query]), b"");
-    assert!(output.status.success(), "-Q {query}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
-}
-
 /// What this generation and we both know. Tokens need a person, and only an agent signs with them; ssh-rsa proves hosts only.
 fn axes(generation: Generation) -> [Axis; AXES] {
-    let common = |query| {
-        let theirs = names(&mut Command::new(generation.program("ssh")), query);
-        let mut values = names(&mut ours("ssh"), query);
-        values.retain(|name| theirs.contains(name) && !name.starts_with("sk-"));
-        values
-    };
-    let signatures = common("sig");
+    let common = |query| known_to(generation, query);
+    let mut signatures = common("sig");
+    signatures.retain(|name| !name.starts_with("sk-"));
     let users = signatures.iter().filter(|name| *name != "ssh-rsa").cloned().collect();
     [
         Axis { option: "KexAlgorithms", values: common("kex") },

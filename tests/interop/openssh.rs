@@ -14,7 +14,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// No run of a program here takes longer.
-pub const DEADLINE: Duration = Duration::from_secs(90);
+pub fn deadline() -> Duration {
+    Duration::from_secs(if is_long() { 900 } else { 90 })
+}
+
+/// Whether `tests/run long` asks for the sizes that need time.
+pub fn is_long() -> bool {
+    std::env::var_os("STROMBUS_LONG").is_some()
+}
 
 /// An OpenSSH that the tests run against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +61,21 @@ pub fn ours(name: &str) -> Command {
             Command::new(beside.join("examples").join(example))
         }
     }
+}
+
+/// What `-Q` of a program lists.
+pub fn names(program: &mut Command, query: &str) -> Vec<String> {
+    let output = run(program.args(["-Q", query]), b"");
+    assert!(output.status.success(), "-Q {query}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// What ours list of a generation's names too, in our order.
+pub fn known_to(generation: Generation, query: &str) -> Vec<String> {
+    let theirs = names(&mut Command::new(generation.program("ssh")), query);
+    let mut known = names(&mut ours("ssh"), query);
+    known.retain(|name| theirs.contains(name));
+    known
 }
 
 /// Keys, known hosts and other files of one test.
@@ -130,7 +152,7 @@ impl Running {
     /// Waits for a line on standard error that holds `text`; nothing if the process ends first.
     pub fn wait_for(&self, text: &str) -> Option<String> {
         loop {
-            match self.lines.recv_timeout(DEADLINE) {
+            match self.lines.recv_timeout(deadline()) {
                 Ok(line) if line.contains(text) => return Some(line),
                 Ok(_) => {}
                 Err(_) => return None,
@@ -165,7 +187,7 @@ pub fn wait(child: &mut Child) -> ExitStatus {
     let pid = rustix::process::Pid::from_child(child);
     let (done, over) = channel::<()>();
     let watchdog = thread::spawn(move || {
-        if over.recv_timeout(DEADLINE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if over.recv_timeout(deadline()) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             let _ended = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     });
@@ -407,7 +429,7 @@ impl Terminal {
     /// The screen, once it shows `text`. tmux tells of no change, so it is asked again and again.
     pub fn wait_for(&self, text: &str) -> String {
         let (_never, tick) = channel::<()>();
-        for _ in 0..(DEADLINE.as_millis() / 50) {
+        for _ in 0..(deadline().as_millis() / 50) {
             let screen =
                 String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-J"]).stdout).into_owned();
             if screen.contains(text) {
