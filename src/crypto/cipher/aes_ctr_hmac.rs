@@ -4,8 +4,8 @@
 //! and is checked first. With the plain MAC the length is encrypted with the rest and the MAC covers the plaintext, so
 //! the first block is decrypted before anything is known to be authentic, and the rest before the MAC is checked.
 //!
-//! Key stream and MAC go over a packet one after the other, each in one piece: both take four times longer than the cache
-//! does, and cut into pieces that stay in the nearest one they were measured to be slower.
+//! Key stream and MAC go over a packet one after the other, each in one piece: by turns over pieces of 1 to 16 KiB, so that
+//! the second finds its bytes in the nearest cache, they are one to eight in a hundred slower at 32 KiB.
 
 use aes::{Aes128Enc, Aes192Enc, Aes256Enc};
 use ctr::Ctr128BE;
