@@ -249,6 +249,11 @@ impl<S: KexSide> Transport<S> {
         Ok(event)
     }
 
+    /// Whether the open question is the one about the host key.
+    pub(crate) const fn awaits_verdict(&self) -> bool {
+        matches!(self.kex, Some(Kex::AwaitVerdict(_)))
+    }
+
     /// The client's verdict on the host key.
     pub(crate) fn accept_host_key(&mut self) -> Result<(), Error> {
         let kex = self.kex.take().ok_or(Error::Failed)?.accept(&mut self.link)?;
@@ -459,7 +464,7 @@ impl<S: KexSide> Transport<S> {
     fn login_deadline(&self) -> Option<Instant> {
         let over = match S::ROLE {
             // The verdict on a host key is a person's, who may take his time.
-            Sender::Client => self.link.keyed || matches!(self.kex, Some(Kex::AwaitVerdict(_))),
+            Sender::Client => self.link.keyed || self.awaits_verdict(),
             Sender::Server => self.authenticated,
         };
         let grace = S::transport_config(&self.link.config).login_grace;
