@@ -125,7 +125,7 @@ pub struct Transport<S: KexSide> {
     held_replies: usize,
     /// Of the peer's; what came last holds.
     extensions: Extensions,
-    /// The next message must be SSH_MSG_USERAUTH_SUCCESS: extension information has no other second place.
+    /// The next message must be SSH_MSG_USERAUTH_SUCCESS, or the last: extension information has no other second place.
     success_follows: bool,
     chatter: u32,
     exchanges: (Instant, u32),
@@ -194,6 +194,10 @@ impl<S: KexSide> Transport<S> {
             return Ok(Inbound::Internal);
         }
         let number = payload.first().copied().unwrap_or_default();
+        let follows = matches!(number, number::USERAUTH_SUCCESS | number::DISCONNECT);
+        if core::mem::take(&mut self.success_follows) && !follows {
+            return Err(UNEXPECTED_MESSAGE.into());
+        }
         match admit(number, self.phase(), peer_of(S::ROLE)) {
             Admission::Take => {}
             Admission::Refuse => return Err(UNEXPECTED_MESSAGE.into()),
@@ -202,9 +206,6 @@ impl<S: KexSide> Transport<S> {
                 self.reply(&Unimplemented { packet_sequence_number })?;
                 return Ok(Inbound::Internal);
             }
-        }
-        if core::mem::take(&mut self.success_follows) && number != number::USERAUTH_SUCCESS {
-            return Err(UNEXPECTED_MESSAGE.into());
         }
         match number {
             number::DISCONNECT => return Err(self.disconnected(payload)),
