@@ -7,3 +7,4 @@ mod pair;
 mod rekey;
 mod schedules;
 mod seeds;
+mod states;

@@ -558,6 +558,20 @@ impl<S: KexSide> Transport<S> {
     pub(crate) const fn exchanges_done(&self) -> u32 {
         self.link.exchanges
     }
+
+    /// Where the exchange stands, in words.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> String {
+        let kex = self.kex.as_ref().map_or("ended", Kex::state);
+        let flag = |is: bool, word: &'static str| if is { word } else { "" };
+        [
+            flag(!self.link.keyed, "first "),
+            kex,
+            flag(self.link.skip_packet, "+skip"),
+            flag(self.success_follows, "+success"),
+        ]
+        .concat()
+    }
 }
 
 const fn peer_of(role: Sender) -> Sender {
