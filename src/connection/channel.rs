@@ -198,6 +198,17 @@ impl ChannelState {
         asked
     }
 
+    /// A door for tests: a command was asked for, replies are owed to the peer, the peer owes replies.
+    #[cfg(test)]
+    pub(super) fn marks(&self) -> [&'static str; 3] {
+        let mark = |is: bool, word| if is { word } else { "" };
+        [
+            mark(self.started, " started"),
+            mark(!self.replies.is_empty(), " owes"),
+            mark(self.requests > 0, " asked"),
+        ]
+    }
+
     /// Sends CLOSE, once.
     pub(super) fn close<S: KexSide>(&mut self, transport: &mut Transport<S>) {
         if self.outbound != Half::Closed {

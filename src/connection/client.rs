@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Connection<Client> {
     /// The host key is the server's: the login begins.
     pub fn accept_host_key(&mut self, ticket: Ticket) -> Result<(), Error> {
-        if self.transport.tickets().redeem(ticket) {
+        if self.transport.awaits_verdict() && self.transport.tickets().redeem(ticket) {
             self.transport.accept_host_key()
         } else {
             Err(STALE_VERDICT.into())
@@ -20,7 +20,7 @@ impl Connection<Client> {
 
     /// The host key is not the server's: the connection ends, and nothing of the login was sent.
     pub fn refuse_host_key(&mut self, ticket: Ticket) -> Result<(), Error> {
-        if self.transport.tickets().redeem(ticket) {
+        if self.transport.awaits_verdict() && self.transport.tickets().redeem(ticket) {
             self.transport.fail(&Error::HostKeyRefused);
             Ok(())
         } else {

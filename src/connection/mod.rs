@@ -320,4 +320,14 @@ impl<S: UserauthSide> Connection<S> {
     pub fn exchanges(&self) -> u32 {
         self.transport.exchanges_done()
     }
+
+    /// Where the connection stands, in words: the exchange, and the login or the channels.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> String {
+        let service = match &self.service {
+            Service::Userauth(state) => format!("userauth {}", S::userauth_state(state)),
+            Service::Connection(channels) => format!("connection {}", channels.state()),
+        };
+        format!("{} | {service}", self.transport.state())
+    }
 }

@@ -169,6 +169,23 @@ fn a_verdict_of_another_attempt_or_connection_changes_nothing() {
 }
 
 #[test]
+fn a_ticket_of_the_login_is_no_verdict_on_the_host_key() {
+    for accepts in [true, false] {
+        let mut pair = Pair::keyed(Settings::default());
+        let ticket = pair.client.ticket();
+        let verdict = match accepts {
+            true => pair.client.conn.accept_host_key(ticket),
+            false => pair.client.conn.refuse_host_key(ticket),
+        };
+        assert_eq!(verdict, Err(STALE_VERDICT.into()));
+        assert!(!pair.client.conn.is_ended() && pair.client.conn.pending_output() == 0);
+        pair.client.conn.start_kex();
+        pair.drive();
+        assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
+    }
+}
+
+#[test]
 fn t47_a_failure_comes_after_its_delay_and_not_before() {
     let mut settings = Settings::default();
     settings.userauth.failure_delay = Duration::from_millis(20);

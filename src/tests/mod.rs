@@ -8,3 +8,4 @@ pub(crate) mod pair;
 mod rekey;
 mod schedules;
 mod seeds;
+mod states;

@@ -137,7 +137,7 @@ pub(crate) struct End<S: TestSide> {
 }
 
 impl<S: TestSide> End<S> {
-    fn new(conn: Connection<S>) -> Self {
+    pub(crate) fn new(conn: Connection<S>) -> Self {
         let (input, seen, tickets) = (RecvBuf::new(), Vec::new(), VecDeque::new());
         Self { conn, input, seen, tickets, channel: None, error: None, consumes: true }
     }

@@ -134,7 +134,7 @@ pub struct Transport<S: KexSide> {
     held_replies: usize,
     /// Of the peer's; what came last holds.
     extensions: Extensions,
-    /// The next message must be SSH_MSG_USERAUTH_SUCCESS: extension information has no other second place.
+    /// The next message must be SSH_MSG_USERAUTH_SUCCESS, or the last: extension information has no other second place.
     success_follows: bool,
     chatter: u32,
     exchanges: (Instant, u32),
@@ -203,6 +203,10 @@ impl<S: KexSide> Transport<S> {
             return Ok(Inbound::Internal);
         }
         let number = payload.first().copied().unwrap_or_default();
+        let follows = matches!(number, number::USERAUTH_SUCCESS | number::DISCONNECT);
+        if core::mem::take(&mut self.success_follows) && !follows {
+            return Err(UNEXPECTED_MESSAGE.into());
+        }
         match admit(number, self.phase(), peer_of(S::ROLE)) {
             Admission::Take => {}
             Admission::Refuse => return Err(UNEXPECTED_MESSAGE.into()),
@@ -211,9 +215,6 @@ impl<S: KexSide> Transport<S> {
                 self.reply(&Unimplemented { packet_sequence_number })?;
                 return Ok(Inbound::Internal);
             }
-        }
-        if core::mem::take(&mut self.success_follows) && number != number::USERAUTH_SUCCESS {
-            return Err(UNEXPECTED_MESSAGE.into());
         }
         match number {
             number::DISCONNECT => return Err(self.disconnected(payload)),
@@ -256,6 +257,11 @@ impl<S: KexSide> Transport<S> {
         let (kex, event) = kex.handle(payload, &mut self.link)?;
         self.set_kex(kex);
         Ok(event)
+    }
+
+    /// Whether the open question is the one about the host key.
+    pub(crate) const fn awaits_verdict(&self) -> bool {
+        matches!(self.kex, Some(Kex::AwaitVerdict(_)))
     }
 
     /// The client's verdict on the host key.
@@ -472,7 +478,7 @@ impl<S: KexSide> Transport<S> {
     fn login_deadline(&self) -> Option<Instant> {
         let over = match S::ROLE {
             // The verdict on a host key is a person's, who may take his time.
-            Sender::Client => self.link.keyed || matches!(self.kex, Some(Kex::AwaitVerdict(_))),
+            Sender::Client => self.link.keyed || self.awaits_verdict(),
             Sender::Server => self.authenticated,
         };
         let grace = S::transport_config(&self.link.config).login_grace;
@@ -581,6 +587,20 @@ impl<S: KexSide> Transport<S> {
 
     pub(crate) const fn exchanges_done(&self) -> u32 {
         self.link.exchanges
+    }
+
+    /// Where the exchange stands, in words.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> String {
+        let kex = self.kex.as_ref().map_or("ended", Kex::state);
+        let flag = |is: bool, word: &'static str| if is { word } else { "" };
+        [
+            flag(!self.link.keyed, "first "),
+            kex,
+            flag(self.link.skip_packet, "+skip"),
+            flag(self.success_follows, "+success"),
+        ]
+        .concat()
     }
 }
 

@@ -147,6 +147,18 @@ impl UserauthSide for Client {
     }
 
     fn handle_userauth_timeout(_: &mut ClientUserauth, _: &mut Transport<Self>) {}
+
+    #[cfg(test)]
+    fn userauth_state(own: &ClientUserauth) -> &'static str {
+        match own.state {
+            State::ServiceRequest => "ServiceRequest",
+            State::Choosing => "Choosing",
+            State::None => "None",
+            State::Query(..) => "Query",
+            State::Publickey => "Publickey",
+            State::Password => "Password",
+        }
+    }
 }
 
 impl ClientUserauth {

@@ -66,4 +66,7 @@ pub trait UserauthSide: KexSide {
     /// Sends what is due.
     #[doc(hidden)]
     fn handle_userauth_timeout(state: &mut Self::Userauth, transport: &mut Transport<Self>);
+    /// A door for tests: where the login stands, in a word.
+    #[cfg(test)]
+    fn userauth_state(state: &Self::Userauth) -> &'static str;
 }

@@ -164,6 +164,18 @@ impl UserauthSide for Server {
             own.send_failure(transport);
         }
     }
+
+    #[cfg(test)]
+    fn userauth_state(own: &ServerUserauth) -> &'static str {
+        match (own.accepted_service, &own.user_name, &own.pending, own.fail_at) {
+            (false, ..) => "NoService",
+            (true, None, ..) => "NoUser",
+            (true, _, Some(Pending::Query { .. }), _) => "Query",
+            (true, _, Some(Pending::Credential), _) => "Credential",
+            (true, _, None, Some(_)) => "Delaying",
+            (true, ..) => "Answered",
+        }
+    }
 }
 
 impl ServerUserauth {

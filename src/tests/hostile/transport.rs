@@ -337,6 +337,12 @@ fn t37_extension_information_is_bounded_and_has_its_place() {
     refused_by_client(asking(), &[none.clone(), none.clone()], UNEXPECTED_MESSAGE);
     let banner = payload(&UserauthBanner { message: b"", language_tag: b"" });
     refused_by_client(asking(), &[none.clone(), banner], UNEXPECTED_MESSAGE);
+    refused_by_client(asking(), &[none.clone(), vec![255], success.clone()], UNEXPECTED_MESSAGE);
+    let mut pair = asking();
+    pair.server.conn.send_payload(&none);
+    pair.server.conn.send_payload(&[1, 0, 0, 0, 11]);
+    pair.drive();
+    assert!(matches!(pair.client.error, Some(Error::Disconnected { .. })), "{:?}", pair.client.error);
     let mut pair = asking();
     pair.server.conn.send_payload(&none);
     pair.server.conn.send_payload(&success);

@@ -170,6 +170,20 @@ impl<S: KexSide> Kex<S> {
     }
 }
 
+/// A door for tests.
+#[cfg(test)]
+impl<S: KexSide> Kex<S> {
+    pub(super) const fn state(&self) -> &'static str {
+        match self {
+            Self::Idle => "Idle",
+            Self::SentInit(_) => "SentInit",
+            Self::Exchange(_) => "Exchange",
+            Self::AwaitVerdict(_) => "AwaitVerdict",
+            Self::NewKeys(_) => "NewKeys",
+        }
+    }
+}
+
 impl<S: KexSide> Exchange<S> {
     fn begin(own: &[u8], payload: &[u8], link: &mut Link<S>) -> Result<Self, Error> {
         let peer = KexInit::from_payload(payload)?;
