@@ -211,8 +211,9 @@ impl<S: KexSide> Transport<S> {
             Admission::Take => {}
             Admission::Refuse => return Err(UNEXPECTED_MESSAGE.into()),
             Admission::Unimplemented => {
+                // Allowed during an exchange too (RFC 4253 §7.1), and later its number could be another packet's.
                 let packet_sequence_number = self.link.recv.last_sequence_number();
-                self.reply(&Unimplemented { packet_sequence_number })?;
+                self.link.send.message(&Unimplemented { packet_sequence_number });
                 return Ok(Inbound::Internal);
             }
         }

@@ -71,7 +71,7 @@ fn publickey(peer: &Peer, method: &str, host_key: Option<Vec<u8>>, signed: bool)
         let mut w = Writer::new(&mut data);
         w.string(&peer.session_id);
         w.bytes(&of_ann(method, &fields));
-        Writer::new(&mut fields).string(&key.sign(key.algorithm(), &data).unwrap());
+        Writer::new(&mut fields).string(&key.sign(key.algorithms()[0], &data).unwrap());
     }
     of_ann(method, &fields)
 }

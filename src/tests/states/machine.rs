@@ -5,7 +5,7 @@ use super::peer::{Peer, World};
 use super::{HOST_KEY, USER_KEY};
 use crate::connection::{ChannelLimits, Connection};
 use crate::tests::pair::{End, SeededRng, Seen, TestSide};
-use crate::transport::algorithms::Algorithms;
+use crate::transport::algorithms::{KEX, pick};
 use crate::transport::{Client, ClientConfig, Error, Server, ServerConfig, TransportConfig};
 use crate::userauth::{ClientUserauthConfig, ServerUserauthConfig};
 use crate::wire::number::{self, Sender};
@@ -38,9 +38,9 @@ fn act_on_either_side<S: TestSide>(end: &mut End<S>, action: &str) -> Result<(),
     Ok(())
 }
 
-fn transport_config(world: World) -> TransportConfig {
-    let algorithms = Algorithms { kex: vec![world.method], ..Algorithms::default() };
-    TransportConfig { algorithms, ..TransportConfig::default() }
+fn transport_config(world: World, mut config: TransportConfig) -> TransportConfig {
+    config.algorithms.kex = pick(KEX, world.name).unwrap();
+    config
 }
 
 /// One is enough to see what a channel does, and more would be more of the same.
@@ -63,7 +63,7 @@ impl Side for Client {
     ];
 
     fn connection(world: World, now: Instant) -> Connection<Self> {
-        let config = Arc::new(ClientConfig { transport: transport_config(world) });
+        let config = Arc::new(ClientConfig { transport: transport_config(world, TransportConfig::client()) });
         let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
         Connection::<Self>::new(config, ann, limits(), Box::new(SeededRng::new(1)), now)
     }
@@ -99,8 +99,8 @@ impl Side for Server {
     ];
 
     fn connection(world: World, now: Instant) -> Connection<Self> {
-        let config =
-            ServerConfig { transport: transport_config(world), host_keys: vec![Arc::clone(&HOST_KEY)] };
+        let transport = transport_config(world, TransportConfig::server());
+        let config = ServerConfig { transport, host_keys: vec![Arc::clone(&HOST_KEY)] };
         let userauth = ServerUserauthConfig { failure_delay: FAILURE_DELAY, ..Default::default() };
         Connection::<Self>::new(Arc::new(config), userauth, limits(), Box::new(SeededRng::new(2)), now)
     }

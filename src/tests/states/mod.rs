@@ -12,8 +12,8 @@ mod properties;
 mod table;
 
 use super::pair;
+use crate::crypto::kex::Method;
 use crate::crypto::sign::PrivateKey;
-use crate::transport::algorithms::KEX;
 use crate::transport::{Client, Server};
 use machine::{Side, State, Step, exchange, explore, is_authenticated, service};
 use peer::World;
@@ -25,8 +25,8 @@ use std::sync::{Arc, LazyLock};
 static HOST_KEY: LazyLock<Arc<PrivateKey>> = LazyLock::new(pair::host_key);
 static USER_KEY: LazyLock<Arc<PrivateKey>> = LazyLock::new(pair::user_key);
 
-const STRICT: World = World { method: KEX[0], strict: true };
-const LOOSE: World = World { method: KEX[0], strict: false };
+const STRICT: World = World { name: "curve25519-sha256", method: Method::Curve25519, strict: true };
+const LOOSE: World = World { strict: false, ..STRICT };
 
 fn says(letter: &str) -> Step {
     Step::Says(alphabet::letter(letter))

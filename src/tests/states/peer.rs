@@ -10,7 +10,6 @@ use crate::crypto::kex::{Ephemeral, Method, SharedSecret};
 use crate::crypto::{Cipher, OpeningKey, SealingKey, kdf};
 use crate::tests::hostile::payload;
 use crate::tests::pair::SeededRng;
-use crate::transport::algorithms::Algorithm;
 use crate::wire::message::{KexEcdhInit, KexEcdhReply, KexInit};
 use crate::wire::number::{self, Sender};
 use crate::wire::{Decode, NameList};
@@ -18,7 +17,9 @@ use crate::wire::{Decode, NameList};
 /// Under which agreements a machine is looked at.
 #[derive(Clone, Copy)]
 pub(super) struct World {
-    pub(super) method: Algorithm<Method>,
+    /// The name of the method, and the method.
+    pub(super) name: &'static str,
+    pub(super) method: Method,
     /// The peer shows the marker of strict key exchange.
     pub(super) strict: bool,
 }
@@ -87,7 +88,7 @@ impl Peer {
             (Sender::Server, false) => ",ext-info-s",
         };
         let guess = if wrong_guess { "another-method@example.com," } else { "" };
-        let kex_algorithms = [guess, self.world.method.name, markers].concat();
+        let kex_algorithms = [guess, self.world.name, markers].concat();
         let (none, cipher) = (NameList::from_own("none"), NameList::from_own(CIPHER.1));
         payload(&KexInit {
             cookie: &[7; 16],
@@ -107,7 +108,7 @@ impl Peer {
 
     /// SSH_MSG_KEX_ECDH_INIT.
     pub(super) fn kex_init(&mut self) -> Vec<u8> {
-        let ephemeral = self.world.method.algorithm.client_start(&mut self.rng);
+        let ephemeral = self.world.method.client_start(&mut self.rng);
         self.q_c = ephemeral.public().to_vec();
         self.ephemeral = Some(ephemeral);
         payload(&KexEcdhInit { q_c: &self.q_c })
@@ -117,17 +118,17 @@ impl Peer {
     pub(super) fn kex_reply(&mut self) -> Vec<u8> {
         let (key, q_c) = (&*HOST_KEY, core::mem::take(&mut self.q_c));
         let k_s = key.public_key().blob();
-        let Ok((q_s, k)) = self.world.method.algorithm.respond(&q_c, &mut self.rng) else {
+        let Ok((q_s, k)) = self.world.method.respond(&q_c, &mut self.rng) else {
             return payload(&KexEcdhReply { k_s: &k_s, q_s: b"q_s", signature: b"signature" });
         };
         let h = self.agree(&k_s, &q_c, &q_s, &k);
-        let signature = key.sign(key.algorithm(), &h).unwrap();
+        let signature = key.sign(key.algorithms()[0], &h).unwrap();
         payload(&KexEcdhReply { k_s: &k_s, q_s: &q_s, signature: &signature })
     }
 
     /// H, and the keys that follow from it (RFC 4253 §7.2, §8).
     fn agree(&mut self, k_s: &[u8], q_c: &[u8], q_s: &[u8], k: &SharedSecret) -> Vec<u8> {
-        let hash = self.world.method.algorithm.hash();
+        let hash = self.world.method.hash();
         let own = (IDENTIFICATION, &self.kexinit[..]);
         let of_machine = (&self.identification_of_machine[..], &self.kexinit_of_machine[..]);
         let (client, server) = match self.role {

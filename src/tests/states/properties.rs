@@ -1,10 +1,9 @@
 //! What holds of the machines in every state: the properties that learners of state machines check (Fiterău-Broştean et
 //! al., SPIN 2017; Bäumer et al., CCS 2025), each as its sentence and the check of it.
 
-use super::machine::{
-    Bench, Outcome, State, Step, exchange, is_authenticated, is_first, row, service, uint32,
-};
+use super::machine::{Bench, Outcome, State, Step, exchange, is_authenticated, is_first, row, service};
 use super::{Explored, LOOSE, STRICT, table, without_channels};
+use crate::crypto::kex::{KeyExchange, Method};
 use crate::tests::pair::Seen;
 use crate::transport::algorithms::KEX;
 use crate::transport::{Client, MAC_ERROR, PACKET_LENGTH, Server};
@@ -300,16 +299,8 @@ fn p11_an_unknown_number_is_answered_with_its_sequence_number() {
                     !is_authenticated(&state.name) && (80..=127).contains(&letter.number());
                 if letter.number() == 0 || strict || exchange_only || channels_too_early {
                     assert!(outcome.is_refused(2), "{place}");
-                } else if !OWN_EXCHANGE.contains(&exchange(&state.name)) {
+                } else {
                     assert!(outcome.is_unimplemented(), "{place}");
-                } else if !(world.strict && is_first(&state.name)) {
-                    let mut bench = Bench::<S>::at(world, &state.path);
-                    let held = bench.take(Step::Says(letter));
-                    assert!(held.is_ignored_in(&state.name), "{place}");
-                    let later: Vec<_> = bench.finish_exchange().into_iter().flat_map(|o| o.sent).collect();
-                    let answers: Vec<_> = later.iter().filter(|p| p[0] == number::UNIMPLEMENTED).collect();
-                    assert_eq!(answers.len(), 1, "{place}");
-                    assert_eq!(uint32(answers[0], 1), held.sequence_number, "{place}");
                 }
             }
         }
@@ -335,7 +326,8 @@ fn p12_strict_key_exchange_is_linear() {
                     for letter in goes_on.iter().filter(|name| !name.starts_with("20")) {
                         for kexinit in ["20", "20.guess"] {
                             let mut bench = Bench::<S>::at(STRICT, &state.path);
-                            assert!(bench.say(letter).sent.is_empty(), "{letter}");
+                            let outcome = bench.say(letter);
+                            assert!(outcome.sent.is_empty() || outcome.is_unimplemented(), "{letter}");
                             assert!(bench.say(kexinit).is_refused(2), "{letter}");
                         }
                     }
@@ -406,17 +398,30 @@ fn p13_sequence_numbers_begin_anew_with_the_keys() {
 }
 
 /// P14: behaviour is the same for all key exchange methods. One of two round trips has other numbers on its way, and needs
-/// its own steps here.
+/// its own steps here; of those of finite fields one stands for all, which differ in nothing but size. `tests/run long` tries
+/// them all, otherwise one hybrid and one curve.
 #[test]
 fn p14_all_methods_make_the_same_machine() {
     fn of<S: Explored>() {
+        let long = std::env::var_os("STROMBUS_LONG").is_some();
+        let methods = || {
+            KEX.iter().filter_map(move |row| match row.algorithm {
+                KeyExchange::OneStep(method @ (Method::MlKem768X25519 | Method::EcdhNistP256)) => {
+                    Some((row.name, method))
+                }
+                KeyExchange::OneStep(Method::DhGroup16Sha512 | Method::DhGroup18Sha512) => None,
+                KeyExchange::OneStep(method) if long => Some((row.name, method)),
+                _ => None,
+            })
+        };
         let exchanges = |state: &&'static State| !is_idle(&state.name) && without_channels(&state.name);
-        let states = S::strict().iter().filter(exchanges);
-        for (state, method) in states.flat_map(|state| KEX.iter().skip(1).map(move |method| (state, *method)))
-        {
-            let (name, path) = (state.name.clone(), state.path.clone());
-            let same = State { row: row::<S>(super::World { method, ..STRICT }, &path), name, path };
-            assert_eq!(table::row(&same), table::row(state), "{}: {}", method.name, state.name);
+        for state in S::strict().iter().filter(exchanges) {
+            for (method_name, method) in methods() {
+                let (name, path) = (state.name.clone(), state.path.clone());
+                let world = super::World { name: method_name, method, ..STRICT };
+                let same = State { row: row::<S>(world, &path), name, path };
+                assert_eq!(table::row(&same), table::row(state), "{method_name}: {}", state.name);
+            }
         }
     }
     of::<Client>();

@@ -179,7 +179,7 @@ impl<S: KexSide> Kex<S> {
             Self::SentInit(_) => "SentInit",
             Self::Exchange(_) => "Exchange",
             Self::AwaitVerdict(_) => "AwaitVerdict",
-            Self::NewKeys(_) => "NewKeys",
+            Self::NewKeys(..) => "NewKeys",
         }
     }
 }
