@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Step};
 use strombus::crypto::SystemRng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
-use strombus::transport::{Client, ClientConfig, RecvBuf, Server, ServerConfig, TransportConfig};
+use strombus::crypto::sign::PrivateKey;
+use strombus::transport::{Client, ClientConfig, RecvBuf, Server, ServerConfig};
 use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
 
 pub struct Pair {
@@ -78,8 +78,8 @@ impl Pair {
 }
 
 pub fn server() -> Arc<ServerConfig> {
-    let host_key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng);
-    Arc::new(ServerConfig { transport: TransportConfig::default(), host_keys: vec![Arc::new(host_key)] })
+    let host_key = PrivateKey::generate_ed25519(&mut SystemRng);
+    Arc::new(ServerConfig::new(vec![Arc::new(host_key)]))
 }
 
 /// The least time of each of two works, taken by turns: what others do to the machine meets both.

@@ -11,6 +11,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 use strombus::transport::ClientConfig;
+use strombus::transport::algorithms::{KEX, pick};
 use x25519_dalek::{PublicKey, StaticSecret};
 
 const ROUNDS: usize = 2000;
@@ -30,7 +31,9 @@ fn primitives(host_key: &SigningKey) {
 }
 
 fn main() {
-    let (client, server) = (Arc::new(ClientConfig::default()), server());
+    let mut client = ClientConfig::default();
+    client.transport.algorithms.kex = pick(KEX, "curve25519-sha256").expect("a name of the table");
+    let (client, server) = (Arc::new(client), server());
     let host_key = SigningKey::from_bytes(&[9; 32]);
     let (ours, bare) = least(
         ROUNDS,

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
+use strombus::driver::algorithms::{PRESET_HELP, QUERIES, query};
 use strombus::driver::login::{Login, Refused};
 use strombus::driver::options::Options;
 use strombus::driver::stdio::{Descriptor, Input, Output};
@@ -23,7 +24,7 @@ const FAILED: u8 = 255;
 
 /// Runs a command on a host over SSH.
 #[derive(Parser)]
-#[command(name = "ssh", version, after_help = "Exit status: that of the command; 255 if there is none.")]
+#[command(name = "ssh", version, after_help = format!("{PRESET_HELP}\n\nExit status: that of the command; 255 if there is none."))]
 struct Arguments {
     /// Port of the host
     #[arg(short)]
@@ -37,17 +38,24 @@ struct Arguments {
     /// An option by its name in ssh_config(5); may be repeated
     #[arg(short, value_name = "KEY=VALUE")]
     option: Vec<String>,
-    /// Ciphers, in the order of preference
-    #[arg(short, value_name = "LIST")]
+    /// Ciphers, in the order of preference; +LIST appends to the default, -LIST removes, ^LIST puts in front
+    #[arg(short, value_name = "LIST", allow_hyphen_values = true)]
     cipher: Option<String>,
-    /// MACs, in the order of preference
-    #[arg(short, value_name = "LIST")]
+    /// MACs, likewise
+    #[arg(short, value_name = "LIST", allow_hyphen_values = true)]
     mac: Option<String>,
+    /// Compress, if the host does
+    #[arg(short = 'C')]
+    compression: bool,
+    /// Print the names of all algorithms of a kind: cipher, compression, kex, key, mac, sig
+    #[arg(short = 'Q', value_name = "KIND")]
+    query: Option<String>,
     /// No terminal, which is what happens anyway
     #[arg(short = 'T')]
     no_terminal: bool,
     /// [USER@]HOST
-    destination: String,
+    #[arg(required_unless_present = "query")]
+    destination: Option<String>,
     /// The command; without one, the user's shell
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -55,9 +63,10 @@ struct Arguments {
 
 impl Arguments {
     fn options(&self) -> Result<Options, String> {
-        let (user, host) = match self.destination.rsplit_once('@') {
+        let destination = self.destination.as_deref().unwrap_or_default();
+        let (user, host) = match destination.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
-            None => (None, self.destination.as_str()),
+            None => (None, destination),
         };
         let mut options = Options::new(host);
         let given = [
@@ -65,6 +74,7 @@ impl Arguments {
             ("User", user.or(self.login_name.as_deref())),
             ("Ciphers", self.cipher.as_deref()),
             ("MACs", self.mac.as_deref()),
+            ("Compression", self.compression.then_some("yes")),
         ];
         // ssh takes the first value of an option; what has a letter of its own comes last here, and so wins.
         for option in self.option.iter().rev() {
@@ -213,7 +223,7 @@ impl Application<Client> for Ssh {
             Ok(()) if self.channel.is_none() => {}
             Ok(()) => eprintln!("ssh: the host closed the connection"),
             Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
-            Err(error) => eprintln!("ssh: {}", escaped(&error.to_string())),
+            Err(error) => eprintln!("ssh: {}", escaped(&self.login.explain(&error))),
         }
         if self.channel.is_some() {
             self.status = FAILED;
@@ -242,6 +252,12 @@ fn escaped(text: &str) -> String {
 }
 
 fn run(arguments: &Arguments) -> Result<u8, String> {
+    if let Some(what) = &arguments.query {
+        let names = query(what)
+            .ok_or_else(|| format!("ssh: -Q {}: it may be {}", escaped(what), QUERIES.join(", ")))?;
+        println!("{}", names.join("\n"));
+        return Ok(0);
+    }
     let options = arguments.options()?;
     let (host, port) = (options.host.clone(), options.port);
     let stream = driver::connect(&host, port, options.connect_timeout)

@@ -24,18 +24,19 @@ use std::time::Duration;
 use strombus::connection::{Channel, ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use strombus::crypto::SystemRng;
 use strombus::crypto::sign::PublicKey;
+use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
 use strombus::driver::passwords::{Checker, Passwords};
 use strombus::driver::{
     Application, Context, Driver, Error, PeerId, Peers, Source, SourceId, files, options,
 };
 use strombus::keys::authorized_keys;
-use strombus::transport::algorithms::{self, Algorithms};
 use strombus::transport::{Server, ServerConfig, Ticket, TransportConfig};
 use strombus::userauth::{Credential, CredentialEvent, ServerUserauthConfig};
+use strombus::wire::number::Sender as Role;
 
 /// Serves commands to the user who runs it.
 #[derive(Parser)]
-#[command(name = "sshd", version, disable_help_flag = true)]
+#[command(name = "sshd", version, disable_help_flag = true, after_help = PRESET_HELP)]
 struct Arguments {
     /// Stay in the foreground, which is what happens anyway
     #[arg(short = 'D')]
@@ -62,7 +63,7 @@ struct Options {
     address: String,
     authorized_keys: PathBuf,
     passwords: Option<Arc<Passwords>>,
-    algorithms: Algorithms,
+    algorithms: AlgorithmOptions,
     transport: TransportConfig,
     userauth: ServerUserauthConfig,
 }
@@ -73,31 +74,26 @@ impl Options {
             address: "127.0.0.1".to_owned(),
             authorized_keys: options::home().join(".ssh/authorized_keys"),
             passwords: None,
-            algorithms: Algorithms::default(),
-            transport: TransportConfig::default(),
+            algorithms: AlgorithmOptions::new(Role::Server),
+            transport: TransportConfig::server(),
             userauth: ServerUserauthConfig { password: false, ..Default::default() },
         };
-        for option in given {
+        // The first of two counts, as in sshd_config(5).
+        for option in given.iter().rev() {
             let (keyword, value) = option.split_once('=').ok_or("write options as Keyword=Value")?;
             own.set(keyword, value).map_err(|why| format!("-o {option}: {why}"))?;
         }
-        own.transport.algorithms = own.algorithms.clone();
+        own.transport.algorithms = own.algorithms.chosen().clone();
         Ok(own)
     }
 
     fn set(&mut self, keyword: &str, value: &str) -> Result<(), String> {
         match keyword.to_ascii_lowercase().as_str() {
             "authorizedkeysfile" => self.authorized_keys = value.into(),
-            "ciphers" => self.algorithms.cipher = algorithms::pick(&algorithms::CIPHER, value)?,
-            "hostkeyalgorithms" => {
-                self.algorithms.host_key = algorithms::pick(&algorithms::SIGNATURE, value)?
-            }
-            "kexalgorithms" => self.algorithms.kex = algorithms::pick(&algorithms::KEX, value)?,
             "listenaddress" => value.clone_into(&mut self.address),
             "logingracetime" => {
                 self.transport.login_grace = Duration::from_secs(value.parse().map_err(|_| "seconds")?);
             }
-            "macs" => self.algorithms.mac = algorithms::pick(&algorithms::MAC, value)?,
             "maxauthtries" => self.userauth.max_auth_tries = value.parse().map_err(|_| "a number")?,
             "passwordfile" => {
                 let text = files::read_text(value.as_ref()).map_err(|error| error.to_string())?;
@@ -111,7 +107,12 @@ impl Options {
                 self.transport.rekey_limit =
                     options::rekey_limit(value).ok_or("bytes with K, M or G, perhaps seconds")?;
             }
-            _ => return Err("unknown keyword".to_owned()),
+            _ => {
+                return self
+                    .algorithms
+                    .set(keyword, value)
+                    .unwrap_or_else(|| Err("unknown keyword".to_owned()));
+            }
         }
         Ok(())
     }
@@ -134,6 +135,7 @@ struct Running {
 }
 
 struct Sshd {
+    algorithms: AlgorithmOptions,
     authorized_keys: PathBuf,
     passwords: Option<Arc<Passwords>>,
     checker: Checker<(PeerId, Ticket)>,
@@ -428,7 +430,7 @@ impl Application<Server> for Sshd {
 
     fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId, why: Result<(), Error>) {
         if let Err(error) = why {
-            eprintln!("disconnected: {error}");
+            eprintln!("disconnected: {}", self.algorithms.explain(&error));
         }
         let sessions: Vec<_> = self.running.keys().filter(|session| session.0 == peer).copied().collect();
         for session in sessions {
@@ -491,6 +493,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let bound = listener.local_addr().map_err(|error| error.to_string())?;
     let mut driver = Driver::with_waker(|waker| {
         Ok(Sshd {
+            algorithms: options.algorithms,
             authorized_keys: options.authorized_keys,
             passwords: options.passwords,
             checker: Checker::spawn(&waker)?,

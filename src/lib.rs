@@ -26,16 +26,16 @@
 //! ```
 //! use std::{sync::Arc, time::Instant};
 //! use strombus::connection::{Connection, Event, Step};
-//! use strombus::crypto::{SystemRng, sign::PrivateKey, sign::SignatureAlgorithm};
+//! use strombus::crypto::{SystemRng, sign::PrivateKey};
 //! use strombus::transport::{Client, RecvBuf, Server, ServerConfig};
 //! use strombus::userauth::ClientUserauthConfig;
 //!
 //! let now = Instant::now();
 //! let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
 //! let rng = || Box::new(SystemRng);
-//! let host_key = Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng));
+//! let host_key = Arc::new(PrivateKey::generate_ed25519(&mut SystemRng));
 //! let fingerprint = host_key.public_key().fingerprint();
-//! let server = ServerConfig { transport: Default::default(), host_keys: vec![host_key] };
+//! let server = ServerConfig::new(vec![host_key]);
 //! let mut client = Connection::<Client>::new(Arc::default(), ann, Default::default(), rng(), now);
 //! let mut server = Connection::<Server>::new(Arc::new(server), Default::default(), Default::default(), rng(), now);
 //!

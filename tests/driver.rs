@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
 use strombus::crypto::SystemRng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
 use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
 use strombus::transport::{Client, ClientConfig, RekeyLimit, Server, ServerConfig, Ticket, TransportConfig};
 use strombus::userauth::{
@@ -185,8 +185,8 @@ fn serve(echo: Echo, rekey_limit: RekeyLimit) -> (SocketAddr, Arc<mio::Waker>, J
             Ok(echo)
         })
         .unwrap();
-        let host_keys = vec![Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng))];
-        let transport = TransportConfig { rekey_limit, ..Default::default() };
+        let host_keys = vec![Arc::new(PrivateKey::generate_ed25519(&mut SystemRng))];
+        let transport = TransportConfig { rekey_limit, ..TransportConfig::server() };
         let config = Arc::new(ServerConfig { transport, host_keys });
         let accept = move |_, now| {
             let userauth = ServerUserauthConfig::default();
@@ -201,7 +201,7 @@ fn serve(echo: Echo, rekey_limit: RekeyLimit) -> (SocketAddr, Arc<mio::Waker>, J
 
 fn client(bulk: Bulk, address: SocketAddr, rekey_limit: RekeyLimit) -> Driver<Client, Bulk> {
     let mut driver = Driver::new(bulk).unwrap();
-    let transport = TransportConfig { rekey_limit, ..Default::default() };
+    let transport = TransportConfig { rekey_limit, ..TransportConfig::client() };
     let conn = Connection::new(
         Arc::new(ClientConfig { transport }),
         ClientUserauthConfig { user_name: "ann".to_owned() },

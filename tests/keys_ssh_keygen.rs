@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use strombus::crypto::SystemRng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
+use strombus::crypto::sign::ecdsa::Curve;
 use strombus::keys::known_hosts::{self, Host, Verdict};
 use strombus::keys::{private_key, public_key};
 
@@ -26,8 +27,18 @@ fn create(path: &Path, contents: &str) {
 #[test]
 fn ssh_keygen_reads_the_key_file_we_write() {
     let directory = tempfile::tempdir().unwrap();
-    for comment in ["", "ann@example.com", "a longer comment, with blanks and ünïcode"] {
-        let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng);
+    let ed25519 = || PrivateKey::generate_ed25519(&mut SystemRng);
+    let ecdsa = |curve| PrivateKey::generate_ecdsa(curve, &mut SystemRng);
+    let rsa = private_key::parse(include_bytes!("../vectors/keys/rsa-2048")).unwrap().key;
+    for (key, comment) in [
+        (ed25519(), ""),
+        (ed25519(), "ann@example.com"),
+        (ed25519(), "a longer comment, with blanks and ünïcode"),
+        (ecdsa(Curve::Nistp256), "p"),
+        (ecdsa(Curve::Nistp384), "p3"),
+        (ecdsa(Curve::Nistp521), "p52"),
+        (rsa, "rsa1"),
+    ] {
         let path = directory.path().join(format!("key{}", comment.len()));
         create(&path, &private_key::write(&key, comment, &mut SystemRng).unwrap());
         let path = path.to_str().unwrap();
@@ -41,9 +52,18 @@ fn ssh_keygen_reads_the_key_file_we_write() {
 #[test]
 fn the_key_file_of_ssh_keygen_is_read() {
     let directory = tempfile::tempdir().unwrap();
-    for comment in ["", "ann@example.com"] {
+    for (key_type, bits, comment) in [
+        ("ed25519", "256", ""),
+        ("ed25519", "256", "ann@example.com"),
+        ("ecdsa", "256", "p"),
+        ("ecdsa", "384", "p3"),
+        ("ecdsa", "521", "p52"),
+        ("rsa", "2048", "rsa1"),
+        ("rsa", "2050", "rsa12"),
+    ] {
         let path = directory.path().join(format!("key{}", comment.len()));
-        ssh_keygen(&["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path.to_str().unwrap()]);
+        let name = path.to_str().unwrap();
+        ssh_keygen(&["-q", "-t", key_type, "-b", bits, "-N", "", "-C", comment, "-f", name]);
         let private = private_key::parse(&fs::read(&path).unwrap()).unwrap();
         let public = public_key::parse(&fs::read(path.with_extension("pub")).unwrap()).unwrap();
         assert_eq!(private.key.public_key(), public.key);
@@ -56,7 +76,7 @@ fn ssh_keygen_finds_the_known_host_we_append_and_we_find_it_hashed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("known_hosts");
     let name = path.to_str().unwrap();
-    let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng).public_key();
+    let key = PrivateKey::generate_ed25519(&mut SystemRng).public_key();
     let hosts = [Host::new("Plain.example.com", 22).unwrap(), Host::new("2001:db8::1", 2222).unwrap()];
     let contents = hosts.iter().fold(String::from("# no end"), |contents, host| {
         contents.clone() + &known_hosts::line_to_append(contents.as_bytes(), host, &key)

@@ -20,7 +20,8 @@ const LAYERS: [(&str, &[&str]); 8] = [
 const WITH_IO: [&str; 2] = ["driver", "weblog"];
 
 /// Where a packet passes: nothing is allocated there.
-const PACKET_PATHS: [&str; 5] = [
+const PACKET_PATHS: [&str; 6] = [
+    "src/transport/compression.rs",
     "src/transport/recv.rs",
     "src/transport/send.rs",
     "src/crypto/seal.rs",

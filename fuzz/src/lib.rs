@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Step};
 use strombus::crypto::Rng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
 use strombus::transport::{Client, RecvBuf, Server, ServerConfig, Ticket};
 use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent, ServerUserauthConfig, UserauthSide};
 
@@ -25,7 +25,7 @@ impl Rng for SeededRng {
 }
 
 fn key(seed: u64) -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng(seed, 0)))
+    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng(seed, 0)))
 }
 
 /// One side, its input, and what it was told.
@@ -140,7 +140,7 @@ pub struct Pair {
 impl Pair {
     pub fn new(limits: ChannelLimits) -> Self {
         let now = Instant::now();
-        let server = ServerConfig { transport: Default::default(), host_keys: vec![key(1)] };
+        let server = ServerConfig::new(vec![key(1)]);
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
         let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
         let client = Connection::new(Arc::default(), ann, limits, Box::new(SeededRng(2, 0)), now);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use strombus::crypto::SystemRng;
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::sign::PrivateKey;
 use strombus::driver::files::{self, KeyFileError};
 use strombus::driver::login::kind;
 use strombus::driver::options::home;
@@ -143,7 +143,7 @@ fn make_host_key(path: &Path) -> io::Result<PrivateKey> {
     if let Some(directory) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
-    let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SystemRng);
+    let key = PrivateKey::generate_ed25519(&mut SystemRng);
     let file = private_key::write(&key, "ssh-weblog-server", &mut SystemRng).map_err(io::Error::other)?;
     files::create_private(path, file.as_bytes())?;
     Ok(key)

@@ -5,6 +5,7 @@
 use clap::Parser;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use strombus::driver::algorithms::PRESET_HELP;
 use strombus::driver::options::Options;
 use strombus::driver::text::escaped_lines;
 use strombus::weblog::client::{NO_CONNECTION, WatchOptions, watch};
@@ -26,7 +27,7 @@ Exit status: 0 done, 1 the log could not be read, 2 bad arguments, 130 Ctrl-C, 1
 
 /// Logs in to a host over SSH, follows a web access log there and shows who came from where.
 #[derive(Parser)]
-#[command(name = "ssh-weblog", version, after_help = EXAMPLES)]
+#[command(name = "ssh-weblog", version, after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
 struct Arguments {
     /// Port of the host
     #[arg(short, value_name = "PORT")]

@@ -11,7 +11,9 @@
 //! A channel does not know what its bytes mean, nor who its peer is.
 
 use super::request::Request;
-use crate::transport::{Client, Error, KexSide, Misuse, Server, Transport};
+use crate::transport::{
+    Client, Error, KexSide, Misuse, OVERHEAD_MAX, PACKET_LENGTH_MAX_UNAUTHENTICATED, Server, Transport,
+};
 use crate::wire::message::{
     ChannelClose, ChannelEof, ChannelFailure, ChannelRequest, ChannelSuccess, ChannelWindowAdjust,
 };
@@ -20,6 +22,12 @@ use std::collections::VecDeque;
 
 /// The most data in one message that is taken or sent (bytes): what every peer takes (RFC 4253 §6.1).
 pub const MAXIMUM_PACKET_SIZE: u32 = 32 * 1024;
+
+/// The fields before the data of SSH_MSG_CHANNEL_EXTENDED_DATA (bytes).
+const FIELDS: usize = 13;
+
+const _: () =
+    assert!(MAXIMUM_PACKET_SIZE as usize + FIELDS + OVERHEAD_MAX <= PACKET_LENGTH_MAX_UNAUTHENTICATED);
 
 /// The replies on one channel that may be owed to the peer at a time.
 pub const REPLIES_OWED_MAX: usize = 64;
@@ -188,6 +196,17 @@ impl ChannelState {
         let asked = self.requests > 0;
         self.requests = self.requests.saturating_sub(1);
         asked
+    }
+
+    /// A door for tests: a command was asked for, replies are owed to the peer, the peer owes replies.
+    #[cfg(test)]
+    pub(super) fn marks(&self) -> [&'static str; 3] {
+        let mark = |is: bool, word| if is { word } else { "" };
+        [
+            mark(self.started, " started"),
+            mark(!self.replies.is_empty(), " owes"),
+            mark(self.requests > 0, " asked"),
+        ]
     }
 
     /// Sends CLOSE, once.

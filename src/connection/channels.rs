@@ -333,6 +333,21 @@ impl Channels {
         Ok(())
     }
 
+    /// A door for tests: how each channel stands, outbound half first.
+    #[cfg(test)]
+    pub(super) fn state(&self) -> String {
+        let state = |channel: &ChannelState| match channel.stage {
+            Stage::Open => {
+                let marks = channel.marks().join("");
+                format!("{:?}/{:?}{marks}", channel.outbound, channel.inbound)
+            }
+            stage => format!("{stage:?}"),
+        };
+        let channels: Vec<_> =
+            self.slots.iter().filter_map(|slot| slot.channel.as_ref()).map(state).collect();
+        if channels.is_empty() { "no channel".to_owned() } else { channels.join(", ") }
+    }
+
     /// Refuses the peer who asked for a channel.
     pub(super) fn refuse<S: KexSide>(
         &mut self,

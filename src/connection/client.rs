@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Connection<Client> {
     /// The host key is the server's: the login begins.
     pub fn accept_host_key(&mut self, ticket: Ticket) -> Result<(), Error> {
-        if self.transport.tickets().redeem(ticket) {
+        if self.transport.awaits_verdict() && self.transport.tickets().redeem(ticket) {
             self.transport.accept_host_key()
         } else {
             Err(STALE_VERDICT.into())
@@ -20,7 +20,7 @@ impl Connection<Client> {
 
     /// The host key is not the server's: the connection ends, and nothing of the login was sent.
     pub fn refuse_host_key(&mut self, ticket: Ticket) -> Result<(), Error> {
-        if self.transport.tickets().redeem(ticket) {
+        if self.transport.awaits_verdict() && self.transport.tickets().redeem(ticket) {
             self.transport.fail(&Error::HostKeyRefused);
             Ok(())
         } else {
@@ -28,7 +28,9 @@ impl Connection<Client> {
         }
     }
 
-    /// Tries a key: the server is asked first whether it would take it (RFC 4252 §7).
+    /// Tries a key: the server is asked first whether it would take it (RFC 4252 §7). A key that serves none of the
+    /// `user_key` algorithms of the configuration is
+    /// [`KEY_NOT_OFFERED`](crate::userauth::KEY_NOT_OFFERED).
     pub fn request_publickey(&mut self, ticket: Ticket, key: Arc<PrivateKey>) -> Result<(), Error> {
         match &mut self.service {
             Service::Userauth(state) => state.request_publickey(&mut self.transport, ticket, key),

@@ -35,6 +35,8 @@ pub use request::Request;
 
 use crate::crypto::Rng;
 use crate::crypto::sign::SignatureAlgorithm;
+#[cfg(any(test, fuzzing))]
+use crate::transport::algorithms::Compression;
 use crate::transport::algorithms::Negotiated;
 use crate::transport::{Error, Inbound, Misuse, RecvBuf, SendBuf, Transport};
 use crate::userauth::{Outcome, UserauthSide};
@@ -289,6 +291,16 @@ impl<S: UserauthSide> Connection<S> {
         self.transport.send_payload(payload);
     }
 
+    /// The same with a payload that takes the place of a compressed one.
+    pub fn send_payload_as_it_is(&mut self, payload: &[u8]) {
+        self.transport.send_payload_as_it_is(payload);
+    }
+
+    /// Compresses from now on as if the last exchange had agreed upon it.
+    pub fn set_compression(&mut self, sent: Compression, received: Compression) {
+        self.transport.set_compression(sent, received);
+    }
+
     /// Remembers another host key than the server's.
     pub fn forget_host_key(&mut self) {
         self.transport.set_first_host_key(b"another");
@@ -299,13 +311,23 @@ impl<S: UserauthSide> Connection<S> {
         self.transport.drop_held();
     }
 
-    /// Makes the keys that open as old as so many packets.
-    pub fn age_keys(&mut self, packets: u64) {
-        self.transport.age_keys(packets);
+    /// Makes the keys that open as old as so many packets and bytes.
+    pub fn age_keys(&mut self, packets: u64, bytes: u64) {
+        self.transport.age_keys(packets, bytes);
     }
 
     /// Exchanges that have ended.
     pub fn exchanges(&self) -> u32 {
         self.transport.exchanges_done()
+    }
+
+    /// Where the connection stands, in words: the exchange, and the login or the channels.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> String {
+        let service = match &self.service {
+            Service::Userauth(state) => format!("userauth {}", S::userauth_state(state)),
+            Service::Connection(channels) => format!("connection {}", channels.state()),
+        };
+        format!("{} | {service}", self.transport.state())
     }
 }

@@ -10,6 +10,8 @@ use zeroize::Zeroize;
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hash {
+    /// SHA-1: legacy. It is broken as a fingerprint, and nothing here uses it as one.
+    Sha1,
     /// SHA-256.
     Sha256,
     /// SHA-384.
@@ -23,6 +25,7 @@ impl Hash {
     #[must_use]
     pub const fn digest_len(self) -> usize {
         match self {
+            Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha384 => 48,
             Self::Sha512 => 64,
@@ -33,6 +36,7 @@ impl Hash {
     #[must_use]
     pub fn start(self) -> HashState {
         HashState(match self {
+            Self::Sha1 => State::Sha1(sha1::Sha1::new()),
             Self::Sha256 => State::Sha256(sha2::Sha256::new()),
             Self::Sha384 => State::Sha384(sha2::Sha384::new()),
             Self::Sha512 => State::Sha512(sha2::Sha512::new()),
@@ -54,6 +58,7 @@ pub struct HashState(State);
 
 #[derive(Clone)]
 enum State {
+    Sha1(sha1::Sha1),
     Sha256(sha2::Sha256),
     Sha384(sha2::Sha384),
     Sha512(sha2::Sha512),
@@ -63,6 +68,7 @@ impl HashState {
     /// Appends to what is hashed.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
+            State::Sha1(state) => state.update(bytes),
             State::Sha256(state) => state.update(bytes),
             State::Sha384(state) => state.update(bytes),
             State::Sha512(state) => state.update(bytes),
@@ -73,6 +79,7 @@ impl HashState {
     #[must_use]
     pub fn finish(self) -> Digest {
         match self.0 {
+            State::Sha1(state) => Digest::new(&state.finalize().0),
             State::Sha256(state) => Digest::new(&state.finalize().0),
             State::Sha384(state) => Digest::new(&state.finalize().0),
             State::Sha512(state) => Digest::new(&state.finalize().0),
@@ -89,7 +96,7 @@ impl fmt::Debug for HashState {
 /// The longest digest in bytes: that of SHA-512.
 pub const DIGEST_MAX: usize = 64;
 
-/// The outcome of a hash: 32, 48 or 64 bytes. It is no secret by itself; where it is one, its owner wipes it.
+/// The outcome of a hash: 20, 32, 48 or 64 bytes. It is no secret by itself; where it is one, its owner wipes it.
 #[derive(Clone, Copy, PartialEq, Eq, Zeroize)]
 pub struct Digest {
     bytes: [u8; DIGEST_MAX],

@@ -3,8 +3,9 @@
 //! One algorithm a file, in place, by value. This layer does not know which names are negotiated, when a key is taken
 //! into use, or that there is a peer: it is given keys and bytes, and says whether the bytes are authentic.
 //!
-//! What holds a secret is zeroed when dropped, has a redacted `Debug`, and is not `Clone`. The round keys inside `ring`
-//! are the exception: that crate does not wipe them.
+//! What holds a secret is zeroed when dropped, has a redacted `Debug`, and is not `Clone`. The exceptions are what `ring`
+//! holds, round keys and private keys that sign, and RSA primes in `crypto-bigint`'s Montgomery form: these crates do not
+//! wipe them.
 
 mod cipher;
 pub mod hash;
@@ -15,6 +16,7 @@ mod seal;
 mod secret;
 pub mod sign;
 
+pub use cipher::aes_is_fast;
 pub use hash::{Digest, Hash, HashState};
 pub use rng::{Rng, SystemRng};
 pub use seal::{Cipher, Mac, OpeningKey, PacketKey, SealingKey, Unauthentic};

@@ -2,6 +2,10 @@
 //!
 //! `packet` is `packet_length ‖ padding_length ‖ payload ‖ padding`, `sealed` is a packet with its tag behind it. Nothing
 //! here allocates. It does not know how a packet is padded or how long one may be, nor when keys change.
+//!
+//! What is missing is missing on purpose. CBC tells plaintext by where a packet fails (CVE-2008-5161); 3DES and Blowfish
+//! come in CBC only, with blocks of 64 bits. The key stream of arcfour is biased (RFC 8758). umac: every peer that offers
+//! one offers an HMAC or an AEAD too.
 
 use core::fmt;
 
@@ -20,6 +24,10 @@ pub enum Cipher {
     Aes256Gcm,
     /// aes256-ctr, which needs a [`Mac`].
     Aes256Ctr,
+    /// aes192-ctr, which needs a [`Mac`].
+    Aes192Ctr,
+    /// aes128-ctr, which needs a [`Mac`].
+    Aes128Ctr,
 }
 
 impl Cipher {
@@ -28,7 +36,8 @@ impl Cipher {
     pub const fn key_len(self) -> usize {
         match self {
             Self::ChaCha20Poly1305 => chacha20_poly1305::KEY_LEN,
-            Self::Aes128Gcm => 16,
+            Self::Aes128Gcm | Self::Aes128Ctr => 16,
+            Self::Aes192Ctr => 24,
             Self::Aes256Gcm | Self::Aes256Ctr => 32,
         }
     }
@@ -39,33 +48,67 @@ impl Cipher {
         match self {
             Self::ChaCha20Poly1305 => 0,
             Self::Aes128Gcm | Self::Aes256Gcm => aes_gcm::IV_LEN,
-            Self::Aes256Ctr => aes_ctr_hmac::BLOCK_LEN,
+            Self::Aes256Ctr | Self::Aes192Ctr | Self::Aes128Ctr => aes_ctr_hmac::BLOCK_LEN,
+        }
+    }
+
+    /// Bytes that one key may serve for (RFC 4344 §3.2): a quarter of the blocks' bits, or 1 GiB where blocks are short. Of
+    /// ChaCha20 OpenSSH says the same.
+    #[must_use]
+    pub const fn key_bytes_max(self) -> u64 {
+        match self {
+            Self::ChaCha20Poly1305 => 1 << 30,
+            Self::Aes128Gcm | Self::Aes256Gcm | Self::Aes256Ctr | Self::Aes192Ctr | Self::Aes128Ctr => {
+                (1 << 32) * aes_ctr_hmac::BLOCK_LEN as u64
+            }
         }
     }
 
     /// Whether it authenticates by itself and takes no [`Mac`].
     #[must_use]
     pub const fn is_aead(self) -> bool {
-        !matches!(self, Self::Aes256Ctr)
+        matches!(self, Self::ChaCha20Poly1305 | Self::Aes128Gcm | Self::Aes256Gcm)
     }
 }
 
-/// A message authentication code beside a cipher that has none.
+/// A message authentication code beside a cipher that has none. The plain ones cover the plaintext, those with etm the
+/// ciphertext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mac {
-    /// hmac-sha2-256: over the plaintext.
-    HmacSha256,
-    /// hmac-sha2-256-etm@openssh.com: over the ciphertext.
+    /// hmac-sha2-256-etm@openssh.com.
     HmacSha256Etm,
+    /// hmac-sha2-512-etm@openssh.com.
+    HmacSha512Etm,
+    /// hmac-sha2-256.
+    HmacSha256,
+    /// hmac-sha2-512.
+    HmacSha512,
+    /// hmac-sha1-etm@openssh.com, for old peers.
+    HmacSha1Etm,
+    /// hmac-sha1, for old peers.
+    HmacSha1,
 }
 
 impl Mac {
-    /// Bytes of the key.
+    /// Bytes of the key: as many as of the tag.
     #[must_use]
     pub const fn key_len(self) -> usize {
+        self.tag_len()
+    }
+
+    /// Bytes of the tag: all of the hash.
+    #[must_use]
+    pub const fn tag_len(self) -> usize {
         match self {
             Self::HmacSha256 | Self::HmacSha256Etm => 32,
+            Self::HmacSha512 | Self::HmacSha512Etm => 64,
+            Self::HmacSha1 | Self::HmacSha1Etm => 20,
         }
+    }
+
+    /// Whether it covers the ciphertext.
+    pub(super) const fn is_etm(self) -> bool {
+        matches!(self, Self::HmacSha256Etm | Self::HmacSha512Etm | Self::HmacSha1Etm)
     }
 }
 
@@ -96,7 +139,7 @@ pub enum PacketKey<C> {
     ChaCha20Poly1305(Box<C>),
     /// aes128-gcm@openssh.com or aes256-gcm@openssh.com.
     AesGcm(Box<AesGcm>),
-    /// aes256-ctr with a [`Mac`].
+    /// aes128-ctr, aes192-ctr or aes256-ctr with a [`Mac`].
     AesCtrHmac(Box<AesCtrHmac>),
 }
 
@@ -115,7 +158,9 @@ impl<C: chacha20_poly1305::Half> PacketKey<C> {
         match cipher {
             Cipher::ChaCha20Poly1305 => C::new(key).map(Box::new).map(Self::ChaCha20Poly1305),
             Cipher::Aes128Gcm | Cipher::Aes256Gcm => AesGcm::new(key, iv).map(Box::new).map(Self::AesGcm),
-            Cipher::Aes256Ctr => AesCtrHmac::new(mac?, key, iv, mac_key).map(Box::new).map(Self::AesCtrHmac),
+            Cipher::Aes256Ctr | Cipher::Aes192Ctr | Cipher::Aes128Ctr => {
+                AesCtrHmac::new(mac?, key, iv, mac_key).map(Box::new).map(Self::AesCtrHmac)
+            }
         }
     }
 }
@@ -148,7 +193,7 @@ impl<C> PacketKey<C> {
             Self::Clear => 0,
             Self::ChaCha20Poly1305(_) => chacha20_poly1305::TAG_LEN,
             Self::AesGcm(_) => aes_gcm::TAG_LEN,
-            Self::AesCtrHmac(_) => aes_ctr_hmac::TAG_LEN,
+            Self::AesCtrHmac(key) => key.tag_len(),
         }
     }
 }

@@ -3,12 +3,13 @@
 //! It answers the questions of a connection from files and from the person at the terminal. It knows paths and prompts; what
 //! happens after the login it does not.
 
+use super::Error;
 use super::files::{self, KeyFileError};
 use super::options::{Options, StrictHostKeyChecking, home};
 use super::terminal::{self, Question};
 use crate::connection::Connection;
 use crate::crypto::SystemRng;
-use crate::crypto::sign::{PrivateKey, PublicKey};
+use crate::crypto::sign::{PrivateKey, PublicKey, sk};
 use crate::keys::known_hosts::{self, File, Host, Verdict};
 use crate::transport::{Client, HostKey, Ticket};
 use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent};
@@ -33,7 +34,7 @@ pub enum Refused {
 
 /// What is open at the terminal.
 enum Pending {
-    HostKey { ticket: Ticket, key: PublicKey },
+    HostKey { ticket: Ticket, key: Box<PublicKey> },
     Password { ticket: Ticket },
 }
 
@@ -90,7 +91,14 @@ impl Login {
         };
         for path in paths {
             match files::read_private_key(&path) {
-                Ok(key) => self.keys.push_back(Arc::new(key)),
+                Ok(key) if self.options.offers(&key) => self.keys.push_back(Arc::new(key)),
+                Ok(key) => {
+                    let kind = kind(&key.public_key());
+                    self.notices.push(format!(
+                        "{}: PubkeyAcceptedAlgorithms has nothing for a key of type {kind}",
+                        path.display()
+                    ));
+                }
                 Err(KeyFileError::Io(error)) if by_default && error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => self.notices.push(format!("{}: {error}", path.display())),
             }
@@ -108,6 +116,12 @@ impl Login {
             Box::new(SystemRng),
             now,
         )
+    }
+
+    /// Why the connection ended, and what the user could type if it is the algorithms.
+    #[must_use]
+    pub fn explain(&self, error: &Error) -> String {
+        self.options.algorithms.explain(error)
     }
 
     fn files(&self) -> Vec<File<'_>> {
@@ -164,7 +178,7 @@ impl Login {
             );
             match Question::line(&text, Arc::clone(&self.waker)) {
                 Ok(question) => {
-                    self.pending = Some((Pending::HostKey { ticket, key }, question));
+                    self.pending = Some((Pending::HostKey { ticket, key: Box::new(key) }, question));
                     return Ok(());
                 }
                 Err(error) => return refuse(conn, ticket, error.to_string()),
@@ -291,9 +305,13 @@ impl Login {
 
 /// The name of a key's kind in ssh's messages.
 #[must_use]
-pub const fn kind(key: &PublicKey) -> &'static str {
+pub fn kind(key: &PublicKey) -> &'static str {
     match key {
         PublicKey::Ed25519(_) => "ED25519",
+        PublicKey::Ecdsa(_) => "ECDSA",
+        PublicKey::Rsa(_) => "RSA",
+        PublicKey::Sk(key) if key.key_type() == sk::ED25519_NAME => "ED25519-SK",
+        PublicKey::Sk(_) => "ECDSA-SK",
     }
 }
 

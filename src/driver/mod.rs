@@ -10,6 +10,8 @@
 //! A peer is registered once, edge-triggered. A pending verdict and a peer that does not read cost no rounds. Connections
 //! share the buffers of the loop; an idle one holds none. This layer knows not one byte of SSH.
 
+#[cfg(feature = "programs")]
+pub mod algorithms;
 mod application;
 mod connect;
 mod error;

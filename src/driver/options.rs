@@ -1,8 +1,10 @@
 //! What a client may be told about a connection, by ssh's own names (ssh_config(5)).
 
-use crate::crypto::sign::SignatureAlgorithm;
-use crate::transport::algorithms::{self, Algorithm, Algorithms};
+use super::algorithms::AlgorithmOptions;
+use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::transport::algorithms::Algorithm;
 use crate::transport::{ClientConfig, RekeyLimit, TransportConfig};
+use crate::wire::number::Sender;
 use core::time::Duration;
 use std::env;
 use std::path::PathBuf;
@@ -46,15 +48,17 @@ pub struct Options {
     /// How long the connection may take until keys are in use.
     pub connect_timeout: Duration,
     /// What is offered.
-    pub algorithms: Algorithms,
+    pub algorithms: AlgorithmOptions,
     /// When keys are renewed.
     pub rekey_limit: RekeyLimit,
 }
 
 /// The keywords that [`Options::set`] takes; the only list of them.
 pub const KEYWORDS: &[&str] = &[
+    "AlgorithmPreset",
     "BatchMode",
     "Ciphers",
+    "Compression",
     "ConnectTimeout",
     "GlobalKnownHostsFile",
     "HostKeyAlgorithms",
@@ -64,6 +68,7 @@ pub const KEYWORDS: &[&str] = &[
     "NumberOfPasswordPrompts",
     "PasswordAuthentication",
     "Port",
+    "PubkeyAcceptedAlgorithms",
     "PubkeyAuthentication",
     "RekeyLimit",
     "StrictHostKeyChecking",
@@ -92,7 +97,7 @@ impl Options {
             pubkey_authentication: true,
             password_authentication: true,
             connect_timeout: Duration::from_secs(120),
-            algorithms: Algorithms::default(),
+            algorithms: AlgorithmOptions::new(Sender::Client),
             rekey_limit: RekeyLimit::default(),
         }
     }
@@ -109,17 +114,11 @@ impl Options {
         let wrong = |what: &str| format!("-o {keyword}={value}: {what}");
         match keyword.to_ascii_lowercase().as_str() {
             "batchmode" => self.batch_mode = yes_no(value).ok_or_else(|| wrong("yes or no"))?,
-            "ciphers" => self.algorithms.cipher = pick(&algorithms::CIPHER, value).map_err(|e| wrong(&e))?,
             "connecttimeout" => {
                 self.connect_timeout = Duration::from_secs(value.parse().map_err(|_| wrong("seconds"))?);
             }
             "globalknownhostsfile" => self.global_known_hosts_files = files(value),
-            "hostkeyalgorithms" => {
-                self.algorithms.host_key = pick(&algorithms::SIGNATURE, value).map_err(|e| wrong(&e))?;
-            }
             "identityfile" => self.identity_files.push(file(value)),
-            "kexalgorithms" => self.algorithms.kex = pick(&algorithms::KEX, value).map_err(|e| wrong(&e))?,
-            "macs" => self.algorithms.mac = pick(&algorithms::MAC, value).map_err(|e| wrong(&e))?,
             "numberofpasswordprompts" => {
                 self.number_of_password_prompts = value.parse().map_err(|_| wrong("a number"))?;
             }
@@ -144,17 +143,31 @@ impl Options {
             }
             "user" => value.clone_into(&mut self.user),
             "userknownhostsfile" => self.user_known_hosts_files = files(value),
-            _ => return Err(format!("-o {keyword}: unknown keyword; known are {}", KEYWORDS.join(", "))),
+            _ => match self.algorithms.set(keyword, value) {
+                Some(set) => set.map_err(|why| wrong(&why))?,
+                None => {
+                    return Err(format!("-o {keyword}: unknown keyword; known are {}", KEYWORDS.join(", ")));
+                }
+            },
         }
         Ok(())
     }
 
-    /// The transport's configuration, with the host key algorithms of `known` key types first.
+    /// Whether `key` signs with anything that is offered.
+    #[must_use]
+    pub fn offers(&self, key: &PrivateKey) -> bool {
+        self.algorithms.chosen().user_key.iter().any(|row| key.can_sign(row.algorithm))
+    }
+
+    /// The transport's configuration, with the host key algorithms of `known` key types first, unless the user gave them
+    /// an order.
     #[must_use]
     pub fn client_config(&self, known: &[&str]) -> ClientConfig {
-        let mut algorithms = self.algorithms.clone();
+        let mut algorithms = self.algorithms.chosen().clone();
         let is_new = |row: &Algorithm<SignatureAlgorithm>| !known.contains(&row.algorithm.key_type());
-        algorithms.host_key.sort_by_key(is_new);
+        if !self.algorithms.orders_host_keys() {
+            algorithms.host_key.sort_by_key(is_new);
+        }
         ClientConfig {
             transport: TransportConfig {
                 algorithms,
@@ -179,19 +192,12 @@ fn files(names: &str) -> Vec<PathBuf> {
     names.split_ascii_whitespace().filter(|name| *name != "none").map(file).collect()
 }
 
-fn yes_no(value: &str) -> Option<bool> {
+pub(super) fn yes_no(value: &str) -> Option<bool> {
     match value {
         "yes" | "true" => Some(true),
         "no" | "false" => Some(false),
         _ => None,
     }
-}
-
-fn pick<T: Copy>(table: &[Algorithm<T>], names: &str) -> Result<Vec<Algorithm<T>>, String> {
-    algorithms::pick(table, names).map_err(|name| {
-        let known = algorithms::names(table).collect::<Vec<_>>().join(", ");
-        format!("{name} is not known; known are {known}")
-    })
 }
 
 /// `RekeyLimit` of ssh_config(5): bytes, `default` or `none`, and perhaps a time.

@@ -22,7 +22,7 @@ use sha1::Sha1;
 use crate::crypto::sign::PublicKey;
 
 use super::line::{self, KeyText};
-use super::pattern;
+use crate::wire::list_matches;
 
 /// The longest host name or alias in bytes; one of the DNS has at most 255 (RFC 1035 §2.3.4).
 pub const HOST_MAX: usize = 1024;
@@ -233,7 +233,7 @@ impl<'a> Line<'a> {
     fn matches(&self, host: &Host) -> Option<bool> {
         match self.hosts {
             [b'|', ..] => hash_matches(self.hosts, host.0.as_bytes()),
-            list => Some(pattern::list_matches(list, host.0.as_bytes())),
+            list => Some(list_matches(list, host.0.as_bytes(), u8::eq_ignore_ascii_case)),
         }
     }
 }

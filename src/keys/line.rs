@@ -20,8 +20,8 @@ pub const COMMENT_MAX: usize = 1024;
 pub(super) struct KeyText<'a> {
     pub(super) key_type: &'a str,
     pub(super) blob: Vec<u8>,
-    /// `None` for a type that is not implemented: known_hosts may still compare its blob.
-    pub(super) key: Option<PublicKey>,
+    /// An error for a type that is not implemented or a size that is not taken: known_hosts may still compare the blob.
+    pub(super) key: Result<PublicKey, KeyError>,
     pub(super) comment: &'a [u8],
 }
 
@@ -40,16 +40,18 @@ impl<'a> KeyText<'a> {
             return Err(KeyLineError::TypeMismatch);
         }
         let key = match PublicKey::from_blob(&blob) {
-            Ok(key) => Some(key),
-            Err(KeyError::UnknownType) => None,
+            key @ (Ok(_) | Err(KeyError::UnknownType | KeyError::UnsupportedSize)) => key,
             Err(error) => return Err(KeyLineError::BadKey(error)),
         };
         Ok(Self { key_type, blob, key, comment })
     }
 
-    /// The key, if its type is implemented.
+    /// The key, if its type is implemented and its size is taken.
     pub(super) fn into_key(self) -> Result<PublicKey, KeyLineError> {
-        self.key.ok_or_else(|| KeyLineError::UnknownType(self.key_type.to_owned()))
+        self.key.map_err(|error| match error {
+            KeyError::UnknownType => KeyLineError::UnknownType(self.key_type.to_owned()),
+            error => KeyLineError::BadKey(error),
+        })
     }
 }
 
@@ -131,7 +133,7 @@ pub enum KeyLineError {
     TypeMismatch,
     /// The key is well written but its type is not implemented.
     UnknownType(String),
-    /// The contents of the base64 are no key of their type.
+    /// The contents of the base64 are no key of their type, or one of a size that is not taken.
     BadKey(KeyError),
 }
 
@@ -145,6 +147,7 @@ impl fmt::Display for KeyLineError {
             Self::NotBase64 => f.write_str("the key is not base64"),
             Self::TypeMismatch => f.write_str("the type in front of the key is not the key's own"),
             Self::UnknownType(key_type) => write!(f, "keys of type {key_type} are not supported yet"),
+            Self::BadKey(KeyError::UnsupportedSize) => KeyError::UnsupportedSize.fmt(f),
             Self::BadKey(error) => write!(f, "the key is damaged: {error}"),
         }
     }

@@ -10,7 +10,6 @@
 pub mod authorized_keys;
 pub mod known_hosts;
 mod line;
-mod pattern;
 pub mod private_key;
 pub mod public_key;
 

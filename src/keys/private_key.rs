@@ -11,7 +11,8 @@ use core::fmt;
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use crate::crypto::sign::PrivateKey;
+use crate::crypto::sign::ecdsa::Curve;
+use crate::crypto::sign::{KeyError, PrivateKey, PublicKey, ed25519, rsa, sk};
 use crate::crypto::{Rng, Secret};
 use crate::wire::{DecodeError, Reader, Writer};
 
@@ -114,24 +115,57 @@ fn parse_private_section(public: &[u8], private: &[u8]) -> Result<PrivateKeyFile
     Ok(PrivateKeyFile { key, comment })
 }
 
-/// The fields after the type's name: one arm a type.
+/// The fields after the type's name: one arm a type. What they say of the public half is compared with `public` by the
+/// caller, through the private half that makes it.
 fn parse_private_fields(key_type: &[u8], reader: &mut Reader<'_>) -> Result<PrivateKey, PrivateKeyError> {
-    match key_type {
-        ED25519 => {
-            let public: &[u8; 32] = reader.string()?.try_into().map_err(|_| Malformed::KeyFields)?;
-            let pair: &[u8; 64] = reader.string()?.try_into().map_err(|_| Malformed::KeyFields)?;
-            let (seed, public_again) = pair.split_first_chunk::<32>().ok_or(Malformed::KeyFields)?;
-            let key = PrivateKey::ed25519_from_seed(&Secret::new(*seed));
-            if public != public_again || !key.public_key().blob().ends_with(public) {
-                return Err(Malformed::PublicKey.into());
-            }
-            Ok(key)
-        }
-        other => Err(match line::name(other) {
-            Some(name) => PrivateKeyError::UnknownType(name.to_owned()),
-            None => Malformed::KeyFields.into(),
-        }),
+    let curve = Curve::ALL.iter().copied().find(|curve| curve.algorithm_name().as_bytes() == key_type);
+    match (line::name(key_type), curve) {
+        (Some(ed25519::NAME), _) => parse_ed25519(reader),
+        (_, Some(curve)) => parse_ecdsa(curve, reader),
+        (Some(rsa::KEY_TYPE), _) => parse_rsa(reader),
+        (Some(sk::ED25519_NAME | sk::ECDSA_NAME), _) => Err(PrivateKeyError::InToken),
+        (Some(name), _) => Err(PrivateKeyError::UnknownType(name.to_owned())),
+        (None, _) => Err(Malformed::KeyFields.into()),
     }
+}
+
+/// `string public, string seed and public`.
+fn parse_ed25519(reader: &mut Reader<'_>) -> Result<PrivateKey, PrivateKeyError> {
+    let public: &[u8; 32] = reader.string()?.try_into().map_err(|_| Malformed::KeyFields)?;
+    let pair: &[u8; 64] = reader.string()?.try_into().map_err(|_| Malformed::KeyFields)?;
+    let (seed, public_again) = pair.split_first_chunk::<32>().ok_or(Malformed::KeyFields)?;
+    let key = PrivateKey::ed25519_from_seed(&Secret::new(*seed));
+    if public != public_again || !key.public_key().blob().ends_with(public) {
+        return Err(Malformed::PublicKey.into());
+    }
+    Ok(key)
+}
+
+/// `string curve, string Q, mpint d`.
+fn parse_ecdsa(curve: Curve, reader: &mut Reader<'_>) -> Result<PrivateKey, PrivateKeyError> {
+    if reader.string()? != curve.name().as_bytes() {
+        return Err(Malformed::KeyFields.into());
+    }
+    let q = reader.string()?;
+    let key = PrivateKey::ecdsa_from_scalar(curve, reader.mpint()?.positive()?)?;
+    if !matches!(key.public_key(), PublicKey::Ecdsa(public) if public.as_bytes() == q) {
+        return Err(Malformed::PublicKey.into());
+    }
+    Ok(key)
+}
+
+/// `mpint n, e, d, iqmp, p, q`.
+fn parse_rsa(reader: &mut Reader<'_>) -> Result<PrivateKey, PrivateKeyError> {
+    let mut number = || reader.mpint()?.positive();
+    let components = rsa::Components {
+        n: number()?,
+        e: number()?,
+        d: number()?,
+        iqmp: number()?,
+        p: number()?,
+        q: number()?,
+    };
+    Ok(PrivateKey::rsa_from_components(&components)?)
 }
 
 fn write_private_fields(key: &PrivateKey, writer: &mut Writer<'_>) {
@@ -146,6 +180,12 @@ fn write_private_fields(key: &PrivateKey, writer: &mut Writer<'_>) {
             writer.string(public.as_bytes());
             writer.string(&*pair);
         }
+        PrivateKey::Ecdsa(key) => {
+            writer.string(key.curve().name().as_bytes());
+            writer.string(key.public_key().as_bytes());
+            writer.mpint(key.scalar());
+        }
+        PrivateKey::Rsa(key) => key.encode_components(writer),
     }
 }
 
@@ -196,7 +236,6 @@ const BEGIN: &[u8] = b"-----BEGIN OPENSSH PRIVATE KEY-----";
 const END: &[u8] = b"-----END OPENSSH PRIVATE KEY-----";
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 const NONE: &[u8] = b"none";
-const ED25519: &[u8] = b"ssh-ed25519";
 
 /// The padded section is a multiple of this without a cipher.
 const BLOCK_LEN: usize = 8;
@@ -206,8 +245,8 @@ const ARMOUR_COLUMNS: usize = 70;
 /// Room for everything in front of the two blobs: magic, two names, an empty string, the count and both lengths.
 const HEAD_LEN: usize = 15 + 2 * (4 + 4) + 4 + 4 + 2 * 4;
 
-/// Room for the private section without its comment.
-const PRIVATE_FIELDS_MAX: usize = 256;
+/// Room for the private section without its comment; an RSA key of 8192 bits needs some 3.6 KiB.
+const PRIVATE_FIELDS_MAX: usize = 4096;
 
 const FOREIGN: [(&[u8], ForeignFormat); 8] = [
     (b"-----BEGIN RSA PRIVATE KEY-----", ForeignFormat::Pkcs1),
@@ -250,6 +289,10 @@ pub enum PrivateKeyError {
     Encrypted,
     /// The key is of a type that is not implemented.
     UnknownType(String),
+    /// The key is of a size that is not taken.
+    UnsupportedSize,
+    /// The file only names a key that is in a hardware token.
+    InToken,
     /// The file is openssh-key-v1 and damaged.
     Malformed(Malformed),
 }
@@ -271,7 +314,7 @@ pub enum Malformed {
     CheckNumbers,
     /// The public keys in the file differ, or are not that of the private key.
     PublicKey,
-    /// A field of the key has the wrong length.
+    /// A field of the key has the wrong length or an impossible value.
     KeyFields,
     /// The padding is not 1, 2, 3 … up to a multiple of 8.
     Padding,
@@ -282,6 +325,17 @@ pub enum Malformed {
 impl From<Malformed> for PrivateKeyError {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed)
+    }
+}
+
+impl From<KeyError> for PrivateKeyError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::UnsupportedSize => Self::UnsupportedSize,
+            KeyError::Inconsistent => Malformed::PublicKey.into(),
+            KeyError::Malformed(error) => error.into(),
+            _ => Malformed::KeyFields.into(),
+        }
     }
 }
 
@@ -301,6 +355,10 @@ impl fmt::Display for PrivateKeyError {
                 "the key has a passphrase, which is not supported yet; `ssh-keygen -p -f FILE` can remove it from a copy",
             ),
             Self::UnknownType(key_type) => write!(f, "keys of type {key_type} are not supported yet"),
+            Self::UnsupportedSize => KeyError::UnsupportedSize.fmt(f),
+            Self::InToken => f.write_str(
+                "the key is in a hardware token, where only an agent can sign with it; `ssh-add FILE` gives it to one",
+            ),
             Self::Malformed(malformed) => write!(f, "the key file is damaged: {malformed}"),
         }
     }
@@ -332,7 +390,7 @@ impl fmt::Display for Malformed {
             Self::KeyCount => "it does not hold exactly one key",
             Self::CheckNumbers => "its check numbers differ",
             Self::PublicKey => "its public and private key do not belong together",
-            Self::KeyFields => "a field of the key has the wrong length",
+            Self::KeyFields => "a field of the key has the wrong length or an impossible value",
             Self::Padding => "its padding is wrong",
             Self::Fields(error) => return error.fmt(f),
         })

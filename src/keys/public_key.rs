@@ -39,4 +39,4 @@ pub fn write(key: &PublicKey, comment: &str) -> Result<String, BadComment> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,8 +1,13 @@
 //! Every way a login can go.
 
 use super::pair::{Pair, Seen, Settings, host_key, user_key};
+use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::keys::private_key;
+use crate::transport::algorithms::{Algorithm, Algorithms, Offered, SIGNATURE, Slot, pick};
 use crate::transport::{Error, HOST_KEY_CHANGED, STALE_VERDICT};
+use crate::userauth::KEY_NOT_OFFERED;
 use crate::wire::DisconnectReason;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -14,7 +19,99 @@ fn a_key_logs_in_after_its_query() {
     assert_eq!(pair.server.seen, [Seen::Query(b"ann".to_vec()), Seen::Publickey(b"ann".to_vec())]);
     assert!(pair.client.conn.is_authenticated() && pair.server.conn.is_authenticated());
     assert_eq!(pair.client.conn.session_id(), pair.server.conn.session_id());
-    assert_eq!(pair.client.conn.server_sig_algs().unwrap().len(), 1);
+    let taken: Vec<_> = Algorithms::server().user_key.iter().map(|row| row.algorithm).collect();
+    assert_eq!(pair.client.conn.server_sig_algs(), Some(&*taken));
+}
+
+/// Lists that leave nothing to sign users' keys with: one is empty, one has only what is broken.
+fn none_for_users() -> [Vec<Algorithm<SignatureAlgorithm>>; 2] {
+    let mut broken = SIGNATURE.to_vec();
+    broken.iter_mut().for_each(|row| row.offered = Offered::Legacy);
+    [Vec::new(), broken]
+}
+
+#[test]
+fn t26_a_signature_algorithm_that_the_server_does_not_take_logs_nobody_in() {
+    for user_key in none_for_users() {
+        let mut settings = Settings::default();
+        settings.server.algorithms.user_key = user_key;
+        let mut pair = Pair::keyed(settings);
+        assert_eq!(pair.client.conn.server_sig_algs(), Some(&[][..]), "what is announced is what is taken");
+        let ticket = pair.client.ticket();
+        pair.client.conn.request_publickey(ticket, super::pair::user_key()).unwrap();
+        pair.drive();
+        assert_eq!(pair.server.seen, [], "nobody is asked");
+        assert_eq!(pair.client.tickets.len(), 1, "the client may try something else");
+    }
+}
+
+fn key_of(file: &[u8]) -> Arc<PrivateKey> {
+    Arc::new(private_key::parse(file).unwrap().key)
+}
+
+/// One key of each type that signs.
+fn keys_of_every_type() -> [Arc<PrivateKey>; 5] {
+    [
+        key_of(include_bytes!("../../vectors/keys/ed25519")),
+        key_of(include_bytes!("../../vectors/keys/ecdsa-256")),
+        key_of(include_bytes!("../../vectors/keys/ecdsa-384")),
+        key_of(include_bytes!("../../vectors/keys/ecdsa-521")),
+        key_of(include_bytes!("../../vectors/keys/rsa-2048")),
+    ]
+}
+
+#[test]
+fn keys_of_every_type_prove_hosts_and_users() {
+    for key in keys_of_every_type() {
+        let settings = Settings { host_key: Arc::clone(&key), ..Settings::default() };
+        let pair = Pair::authenticated_by(Arc::clone(&key), settings);
+        assert_eq!(pair.client.seen[0], Seen::HostKey(key.public_key().fingerprint()));
+        assert!(pair.client.conn.is_authenticated() && pair.server.conn.is_authenticated());
+    }
+}
+
+#[test]
+fn t26_a_host_key_of_rsa_signs_by_each_name_of_sha2_and_none_by_sha1() {
+    for (names, good) in [("rsa-sha2-512", true), ("rsa-sha2-256", true), ("ssh-rsa", false)] {
+        let mut settings = Settings { host_key: Arc::clone(&keys_of_every_type()[4]), ..Settings::default() };
+        settings.client.algorithms.host_key = pick(SIGNATURE, names).unwrap();
+        settings.server.algorithms.host_key = SIGNATURE.to_vec();
+        let mut pair = Pair::new(settings);
+        pair.drive();
+        assert_eq!(pair.client.seen.len(), usize::from(good), "{names}");
+        if !good {
+            let Some(Error::Incompatible(error)) = &pair.server.error else {
+                panic!("{:?}", pair.server.error)
+            };
+            assert_eq!(
+                (error.slot, &*error.local),
+                (Slot::ServerHostKeyAlgorithms, "rsa-sha2-512,rsa-sha2-256")
+            );
+        }
+    }
+}
+
+#[test]
+fn t26_a_key_that_the_client_does_not_offer_is_not_sent() {
+    for user_key in none_for_users() {
+        let mut settings = Settings::default();
+        settings.client.algorithms.user_key = user_key;
+        let mut pair = Pair::keyed(settings);
+        let ticket = pair.client.ticket();
+        let refused = pair.client.conn.request_publickey(ticket, super::pair::user_key());
+        assert_eq!(refused, Err(KEY_NOT_OFFERED.into()));
+        assert!(pair.client.conn.output().is_empty());
+    }
+}
+
+#[test]
+fn t26_a_server_signs_with_nothing_broken() {
+    let mut settings = Settings::default();
+    settings.server.algorithms.host_key.iter_mut().for_each(|row| row.offered = Offered::Legacy);
+    let mut pair = Pair::new(settings);
+    pair.drive();
+    let Some(Error::Incompatible(lists)) = &pair.client.error else { panic!("{:?}", pair.client.error) };
+    assert_eq!((lists.slot, &*lists.remote), (Slot::ServerHostKeyAlgorithms, ""));
 }
 
 #[test]
@@ -69,6 +166,23 @@ fn a_verdict_of_another_attempt_or_connection_changes_nothing() {
     two.server.conn.accept_user(ticket).unwrap();
     two.drive();
     assert_eq!(two.server.seen.len(), 2, "the right ticket lets it go on");
+}
+
+#[test]
+fn a_ticket_of_the_login_is_no_verdict_on_the_host_key() {
+    for accepts in [true, false] {
+        let mut pair = Pair::keyed(Settings::default());
+        let ticket = pair.client.ticket();
+        let verdict = match accepts {
+            true => pair.client.conn.accept_host_key(ticket),
+            false => pair.client.conn.refuse_host_key(ticket),
+        };
+        assert_eq!(verdict, Err(STALE_VERDICT.into()));
+        assert!(!pair.client.conn.is_ended() && pair.client.conn.pending_output() == 0);
+        pair.client.conn.start_kex();
+        pair.drive();
+        assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Tests of the layers together: two connections in memory, under virtual time.
 
 mod channels;
+mod compression;
 mod hostile;
 mod login;
-mod pair;
+pub(crate) mod pair;
 mod rekey;
 mod schedules;
 mod seeds;
+mod states;

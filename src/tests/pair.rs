@@ -1,8 +1,9 @@
 //! A client and a server in memory: no sockets, no clock, no chance.
 
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
-use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
-use crate::crypto::{Rng, hash};
+use crate::crypto::sign::PrivateKey;
+use crate::crypto::{Cipher, Mac, Rng, hash};
+use crate::transport::algorithms::{Algorithm, CIPHER, COMPRESSION, KEX, MAC, pick};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
 use crate::userauth::{
     ClientUserauthConfig, ClientUserauthEvent, Credential, ServerUserauthConfig, UserauthSide,
@@ -136,7 +137,7 @@ pub(crate) struct End<S: TestSide> {
 }
 
 impl<S: TestSide> End<S> {
-    fn new(conn: Connection<S>) -> Self {
+    pub(crate) fn new(conn: Connection<S>) -> Self {
         let (input, seen, tickets) = (RecvBuf::new(), Vec::new(), VecDeque::new());
         Self { conn, input, seen, tickets, channel: None, error: None, consumes: true }
     }
@@ -196,11 +197,11 @@ pub(crate) struct Pair {
 }
 
 pub(crate) fn user_key() -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(7)))
+    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng::new(7)))
 }
 
 pub(crate) fn host_key() -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut SeededRng::new(8)))
+    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng::new(8)))
 }
 
 /// What a test changes.
@@ -210,14 +211,48 @@ pub(crate) struct Settings {
     pub(crate) userauth: ServerUserauthConfig,
     pub(crate) limits: ChannelLimits,
     pub(crate) seed: u64,
+    pub(crate) host_key: Arc<PrivateKey>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
-        let (client, server) = (TransportConfig::default(), TransportConfig::default());
-        Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1 }
+        // The fastest method, in tests that are of something else.
+        let kex = pick(KEX, "curve25519-sha256,curve25519-sha256@libssh.org").unwrap();
+        let (mut client, mut server) = (TransportConfig::client(), TransportConfig::server());
+        client.algorithms.kex.clone_from(&kex);
+        server.algorithms.kex = kex;
+        Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1, host_key: host_key() }
     }
+}
+
+impl Settings {
+    /// Both sides know just this cipher and this MAC.
+    pub(crate) fn protected(cipher: &str, mac: &str) -> Self {
+        let mut settings = Self::default();
+        for side in [&mut settings.client, &mut settings.server] {
+            side.algorithms.cipher = pick(CIPHER, cipher).unwrap();
+            side.algorithms.mac = pick(MAC, mac).unwrap();
+        }
+        settings
+    }
+
+    /// Both sides would rather compress.
+    pub(crate) fn compressed() -> Self {
+        let mut settings = Self::default();
+        for side in [&mut settings.client, &mut settings.server] {
+            side.algorithms.compression = pick(COMPRESSION, "zlib@openssh.com,none").unwrap();
+        }
+        settings
+    }
+}
+
+/// Every cipher, with every MAC where it needs one.
+pub(crate) fn protections() -> impl Iterator<Item = (Algorithm<Cipher>, Algorithm<Mac>)> {
+    CIPHER.iter().flat_map(|cipher| {
+        let macs = if cipher.algorithm.is_aead() { 1 } else { MAC.len() };
+        MAC.iter().take(macs).map(move |mac| (*cipher, *mac))
+    })
 }
 
 impl Pair {
@@ -231,7 +266,7 @@ impl Pair {
             now,
         );
         let server = Connection::<Server>::new(
-            Arc::new(ServerConfig { transport: settings.server, host_keys: vec![host_key()] }),
+            Arc::new(ServerConfig { transport: settings.server, host_keys: vec![settings.host_key] }),
             settings.userauth,
             settings.limits,
             Box::new(SeededRng::new(settings.seed + 1)),
@@ -278,9 +313,14 @@ impl Pair {
 
     /// Until ann is logged in.
     pub(crate) fn authenticated(settings: Settings) -> Self {
+        Self::authenticated_by(user_key(), settings)
+    }
+
+    /// The same with another key.
+    pub(crate) fn authenticated_by(user_key: Arc<PrivateKey>, settings: Settings) -> Self {
         let mut pair = Self::keyed(settings);
         let ticket = pair.client.ticket();
-        pair.client.conn.request_publickey(ticket, user_key()).unwrap();
+        pair.client.conn.request_publickey(ticket, user_key).unwrap();
         for _ in 0..2 {
             pair.drive();
             let ticket = pair.server.ticket();

@@ -71,3 +71,24 @@ fn keys_are_renewed_by_bytes_and_by_time() {
     assert_eq!(pair.client.conn.exchanges(), before + 1);
     assert_eq!(pair.server.conn.exchanges(), before + 1);
 }
+
+#[test]
+fn no_key_serves_longer_than_its_cipher_may_whatever_the_limit() {
+    for (cipher, bytes_max) in [
+        ("chacha20-poly1305@openssh.com", 1 << 30),
+        ("aes128-gcm@openssh.com", 64 << 30),
+        ("aes256-ctr", 64 << 30),
+    ] {
+        for (bytes, exchanges) in [(bytes_max - 4096, 1), (bytes_max, 2)] {
+            let mut settings = Settings::protected(cipher, "hmac-sha2-256");
+            settings.client.rekey_limit.bytes = u64::MAX;
+            settings.server.rekey_limit.bytes = u64::MAX;
+            let mut pair = Pair::running(settings);
+            pair.client.conn.age_keys(0, bytes);
+            let there = pair.server.channel.unwrap();
+            pair.server.conn.channel(there).unwrap().write(b"one more");
+            pair.drive();
+            assert_eq!(pair.client.conn.exchanges(), exchanges, "{cipher} {bytes}");
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! Orders of events: any cut of the bytes, a rekey at any step, pipes of any width.
 
-use super::pair::{End, Pair, SeededRng, Seen, Settings, TestSide, all_output, receive, ship, user_key};
+use super::pair::{
+    End, Pair, SeededRng, Seen, Settings, TestSide, all_output, protections, receive, ship, user_key,
+};
 use crate::connection::{ChannelId, ChannelLimits};
-use crate::transport::algorithms::{CIPHER, KEX, MAC, pick};
+use crate::transport::algorithms::{CIPHER, KEX};
 use crate::transport::{RekeyLimit, TransportConfig};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -151,9 +153,10 @@ fn t17_any_cut_of_the_bytes_gives_the_same_events() {
 #[test]
 fn a_rekey_at_every_step_changes_nothing_that_is_seen() {
     let (recorded, ..) = conversation();
-    for at in 4..12 {
+    let settings = [Settings::default as fn() -> Settings, Settings::compressed];
+    for (at, settings) in (4..12).flat_map(|at| settings.map(|settings| (at, settings))) {
         for who in 0..3 {
-            let mut pair = Pair::new(Settings::default());
+            let mut pair = Pair::new(settings());
             let mut step = 0;
             loop {
                 pair.drive();
@@ -263,10 +266,10 @@ fn t35_rekeys_that_cross_under_full_windows_end_and_lose_nothing() {
 #[test]
 fn t77_a_megabyte_and_its_end_arrive_in_order_whatever_keys_are_renewed() {
     let rekey_limit = RekeyLimit { bytes: 20_000, time: Duration::from_secs(3600) };
-    let with = || TransportConfig { rekey_limit, ..Default::default() };
+    let client = TransportConfig { rekey_limit, ..TransportConfig::client() };
+    let server = TransportConfig { rekey_limit, ..TransportConfig::server() };
     let limits = ChannelLimits { window_size: 9000, ..Default::default() };
-    let mut pair =
-        Pair::authenticated(Settings { client: with(), server: with(), limits, ..Default::default() });
+    let mut pair = Pair::authenticated(Settings { client, server, limits, ..Default::default() });
     let (_, there) = pair.open();
     let data: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
     let mut sent = 0;
@@ -312,26 +315,25 @@ fn t02_one_deadline_from_the_connection_to_the_login_whatever_comes_meanwhile() 
 
 #[test]
 fn each_direction_has_its_own_cipher_and_every_choice_is_taken() {
-    for cipher in &CIPHER {
-        for mac in &MAC {
-            for kex in &KEX {
-                let mut settings = Settings::default();
-                settings.server.algorithms.cipher = pick(&CIPHER, cipher.name).unwrap();
-                settings.server.algorithms.mac = pick(&MAC, mac.name).unwrap();
-                settings.server.algorithms.kex = pick(&KEX, kex.name).unwrap();
-                let mut pair = Pair::authenticated(settings);
-                let (here, _) = pair.open();
-                pair.client.conn.channel(here).unwrap().write(b"x");
-                pair.drive();
-                assert_eq!(pair.server.data(), b"x");
-                let negotiated = pair.client.conn.negotiated().unwrap();
-                assert_eq!(
-                    (negotiated.kex.name, negotiated.client_to_server.cipher.name),
-                    (kex.name, cipher.name)
-                );
-                assert_eq!(negotiated.server_to_client.mac.is_none(), cipher.algorithm.is_aead());
-            }
-        }
+    let protected = protections().map(|(cipher, mac)| {
+        (Settings::protected(cipher.name, mac.name), "curve25519-sha256", cipher, Some(mac))
+    });
+    let with_method = KEX.iter().map(|kex| {
+        let mut settings = Settings::default();
+        settings.client.algorithms.kex = vec![*kex];
+        settings.server.algorithms.kex = vec![*kex];
+        (settings, kex.name, CIPHER[0], None)
+    });
+    for (settings, kex, cipher, mac) in protected.chain(with_method) {
+        let mut pair = Pair::authenticated(settings);
+        let (here, _) = pair.open();
+        pair.client.conn.channel(here).unwrap().write(b"x");
+        pair.server.conn.start_kex();
+        pair.drive();
+        assert_eq!((pair.server.data(), pair.server.conn.exchanges()), (b"x".to_vec(), 2));
+        let negotiated = pair.client.conn.negotiated().unwrap();
+        assert_eq!((negotiated.kex.name, negotiated.client_to_server.cipher.name), (kex, cipher.name));
+        assert_eq!(negotiated.server_to_client.mac, mac.filter(|_| !cipher.algorithm.is_aead()));
     }
 }
 

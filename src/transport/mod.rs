@@ -4,6 +4,7 @@
 //! algorithms' names; it does not know users, channels, sockets or clocks.
 
 pub mod algorithms;
+mod compression;
 mod error;
 mod extension;
 mod identification;
@@ -15,13 +16,18 @@ mod send;
 mod side;
 mod ticket;
 
+#[cfg(fuzzing)]
+pub use compression::inflate_each;
+pub use compression::{INFLATED_LENGTH, INFLATED_MAX, NOT_ZLIB, ZLIB_ENDED};
 pub use error::{Error, Misuse, STALE_VERDICT, TEXT_MAX};
-pub use extension::{EXTENSIONS_MAX, TOO_MANY_EXTENSIONS};
+pub use extension::{EXTENSION_TWICE, EXTENSIONS_MAX, TOO_MANY_EXTENSIONS};
 pub use identification::{
     IDENTIFICATION_CHARACTER, IDENTIFICATION_LENGTH, IDENTIFICATION_MAX, LINE_MAX, LINES_MAX, NOT_SSH,
     TOO_MANY_LINES, VERSION,
 };
-pub use kex::{BAD_HOST_SIGNATURE, BAD_PUBLIC_VALUE, HOST_KEY_CHANGED, KEXINIT_NOT_FIRST};
+pub use kex::{
+    BAD_GROUP, BAD_GROUP_REQUEST, BAD_HOST_SIGNATURE, BAD_PUBLIC_VALUE, HOST_KEY_CHANGED, KEXINIT_NOT_FIRST,
+};
 pub use recv::{
     EMPTY_PAYLOAD, KEY_EXHAUSTED, MAC_ERROR, PACKET_LENGTH, PACKET_LENGTH_MAX,
     PACKET_LENGTH_MAX_UNAUTHENTICATED, PADDING_LENGTH,
@@ -33,15 +39,19 @@ pub use side::{Client, ClientConfig, HostKey, KexSide, Server, ServerConfig, Tra
 pub use ticket::Ticket;
 
 pub(crate) use error::text_of_peer;
+pub(crate) use send::OVERHEAD_MAX;
 pub(crate) use ticket::Tickets;
 
 use crate::crypto::Rng;
 use crate::crypto::hash::Digest;
 use crate::crypto::sign::SignatureAlgorithm;
-use crate::wire::message::{Disconnect, Unimplemented};
+use crate::wire::message::{Disconnect, Ping, Pong, Unimplemented};
 use crate::wire::number::{self, Admission, Phase, Sender, admit};
-use crate::wire::{DisconnectReason, Encode, Fault, Writer};
-use algorithms::Negotiated;
+use crate::wire::{Decode, DisconnectReason, Encode, Fault, Writer};
+#[cfg(any(test, fuzzing))]
+use algorithms::Compression;
+use algorithms::{Algorithm, Negotiated, Offered};
+use extension::Extensions;
 use identification::Identification;
 use kex::Kex;
 use recv::RecvPath;
@@ -122,8 +132,10 @@ pub struct Transport<S: KexSide> {
     held: Vec<u8>,
     /// Of those, the bytes of replies.
     held_replies: usize,
-    server_sig_algs: Option<Vec<SignatureAlgorithm>>,
-    ext_infos: u32,
+    /// Of the peer's; what came last holds.
+    extensions: Extensions,
+    /// The next message must be SSH_MSG_USERAUTH_SUCCESS, or the last: extension information has no other second place.
+    success_follows: bool,
     chatter: u32,
     exchanges: (Instant, u32),
 }
@@ -159,8 +171,8 @@ impl<S: KexSide> Transport<S> {
             started: now,
             held: Vec::new(),
             held_replies: 0,
-            server_sig_algs: None,
-            ext_infos: 0,
+            extensions: Extensions::default(),
+            success_follows: false,
             chatter: 0,
             exchanges: (now, 0),
         };
@@ -191,12 +203,17 @@ impl<S: KexSide> Transport<S> {
             return Ok(Inbound::Internal);
         }
         let number = payload.first().copied().unwrap_or_default();
+        let follows = matches!(number, number::USERAUTH_SUCCESS | number::DISCONNECT);
+        if core::mem::take(&mut self.success_follows) && !follows {
+            return Err(UNEXPECTED_MESSAGE.into());
+        }
         match admit(number, self.phase(), peer_of(S::ROLE)) {
             Admission::Take => {}
             Admission::Refuse => return Err(UNEXPECTED_MESSAGE.into()),
             Admission::Unimplemented => {
+                // Allowed during an exchange too (RFC 4253 §7.1), and later its number could be another packet's.
                 let packet_sequence_number = self.link.recv.last_sequence_number();
-                self.reply(&Unimplemented { packet_sequence_number })?;
+                self.link.send.message(&Unimplemented { packet_sequence_number });
                 return Ok(Inbound::Internal);
             }
         }
@@ -204,6 +221,8 @@ impl<S: KexSide> Transport<S> {
             number::DISCONNECT => return Err(self.disconnected(payload)),
             number::IGNORE | number::UNIMPLEMENTED | number::DEBUG => self.count_chatter()?,
             number::EXT_INFO => self.handle_ext_info(payload)?,
+            number::PING => self.handle_ping(payload)?,
+            number::PONG => {} // nobody asked
             number::KEXINIT | number::NEWKEYS | number::KEX_METHOD_FIRST..=number::KEX_METHOD_LAST => {
                 let event = self.handle_kex(payload)?;
                 return Ok(event.map_or(Inbound::Internal, Inbound::Kex));
@@ -241,6 +260,11 @@ impl<S: KexSide> Transport<S> {
         Ok(event)
     }
 
+    /// Whether the open question is the one about the host key.
+    pub(crate) const fn awaits_verdict(&self) -> bool {
+        matches!(self.kex, Some(Kex::AwaitVerdict(_)))
+    }
+
     /// The client's verdict on the host key.
     pub(crate) fn accept_host_key(&mut self) -> Result<(), Error> {
         let kex = self.kex.take().ok_or(Error::Failed)?.accept(&mut self.link)?;
@@ -252,7 +276,9 @@ impl<S: KexSide> Transport<S> {
         self.kex = Some(kex);
         if !self.is_sending_kex() {
             if core::mem::take(&mut self.link.wants_ext_info) {
-                self.link.send.payload(&extension::server_ext_info());
+                let names = self.user_key_algorithms().map(|row| row.name);
+                let payload = extension::ext_info(S::ROLE, names);
+                self.link.send.payload(&payload);
             }
             self.flush_held();
         }
@@ -325,16 +351,27 @@ impl<S: KexSide> Transport<S> {
         !self.is_sending_kex() && !self.link.send.is_full()
     }
 
+    /// The first packet after the peer's first NEWKEYS, and from a server once more directly before
+    /// SSH_MSG_USERAUTH_SUCCESS (RFC 8308 §2.4).
     fn handle_ext_info(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.ext_infos += 1;
-        let from_client = S::ROLE == Sender::Server;
-        let first_after_new_keys = self.link.recv.used().0 == 1;
-        if self.ext_infos > 2 || (from_client && !first_after_new_keys) {
-            return Err(UNEXPECTED_MESSAGE.into());
+        if self.link.recv.used().0 != 1 {
+            if S::ROLE == Sender::Server {
+                return Err(UNEXPECTED_MESSAGE.into());
+            }
+            self.success_follows = true;
         }
-        let server_sig_algs = extension::server_sig_algs(payload)?;
-        if !from_client && server_sig_algs.is_some() {
-            self.server_sig_algs = server_sig_algs;
+        self.extensions = extension::extensions(payload)?;
+        Ok(())
+    }
+
+    /// OpenSSH PROTOCOL §1.9. Never before the login, never while it would have to be held (CVE-2025-26466).
+    fn handle_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        if !self.authenticated {
+            return self.count_chatter();
+        }
+        let Ping { data } = Ping::from_payload(payload)?;
+        if !self.is_sending_kex() {
+            self.link.send.message(&Pong { data });
         }
         Ok(())
     }
@@ -409,9 +446,11 @@ impl<S: KexSide> Transport<S> {
         }
     }
 
-    /// A user is authenticated: keys may be renewed and packets may be larger.
+    /// A user is authenticated (USERAUTH_SUCCESS was sent, or taken): keys may be renewed, packets may be larger and are
+    /// compressed if that was agreed upon.
     pub(crate) fn set_authenticated(&mut self) {
         self.authenticated = true;
+        self.link.send.set_authenticated();
         self.link.recv.set_authenticated();
     }
 
@@ -440,7 +479,7 @@ impl<S: KexSide> Transport<S> {
     fn login_deadline(&self) -> Option<Instant> {
         let over = match S::ROLE {
             // The verdict on a host key is a person's, who may take his time.
-            Sender::Client => self.link.keyed || matches!(self.kex, Some(Kex::AwaitVerdict(_))),
+            Sender::Client => self.link.keyed || self.awaits_verdict(),
             Sender::Server => self.authenticated,
         };
         let grace = S::transport_config(&self.link.config).login_grace;
@@ -479,7 +518,23 @@ impl<S: KexSide> Transport<S> {
 
     /// The signature algorithms that the server says it takes, those known here; `None` if it does not say.
     pub(crate) fn server_sig_algs(&self) -> Option<&[SignatureAlgorithm]> {
-        self.server_sig_algs.as_deref()
+        self.extensions.server_sig_algs.as_deref()
+    }
+
+    /// Whether the server understands `publickey-hostbound-v00@openssh.com`.
+    pub(crate) const fn takes_hostbound(&self) -> bool {
+        self.extensions.publickey_hostbound
+    }
+
+    /// K_S of the first exchange; empty before.
+    pub(crate) fn first_host_key(&self) -> &[u8] {
+        self.link.k_s.as_deref().unwrap_or_default()
+    }
+
+    /// The signature algorithms of users' keys that this side offers or takes: never a legacy one, whatever is configured.
+    pub(crate) fn user_key_algorithms(&self) -> impl Iterator<Item = &Algorithm<SignatureAlgorithm>> + Clone {
+        let rows = &S::transport_config(&self.link.config).algorithms.user_key;
+        rows.iter().filter(|row| row.offered != Offered::Legacy)
     }
 
     pub(crate) fn output(&mut self) -> &[u8] {
@@ -512,16 +567,41 @@ impl<S: KexSide> Transport<S> {
         self.link.send.payload(payload);
     }
 
+    /// The same with a payload that takes the place of a compressed one.
+    pub(crate) fn send_payload_as_it_is(&mut self, payload: &[u8]) {
+        self.link.send.payload_as_it_is(payload);
+    }
+
+    /// Both methods as if the last exchange had agreed upon them.
+    pub(crate) fn set_compression(&mut self, sent: Compression, received: Compression) {
+        self.link.send.set_compression(sent);
+        self.link.recv.set_compression(received);
+    }
+
     pub(crate) fn drop_held(&mut self) {
         self.held.clear();
     }
 
-    pub(crate) const fn age_keys(&mut self, packets: u64) {
-        self.link.recv.age(packets);
+    pub(crate) const fn age_keys(&mut self, packets: u64, bytes: u64) {
+        self.link.recv.age(packets, bytes);
     }
 
     pub(crate) const fn exchanges_done(&self) -> u32 {
         self.link.exchanges
+    }
+
+    /// Where the exchange stands, in words.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> String {
+        let kex = self.kex.as_ref().map_or("ended", Kex::state);
+        let flag = |is: bool, word: &'static str| if is { word } else { "" };
+        [
+            flag(!self.link.keyed, "first "),
+            kex,
+            flag(self.link.skip_packet, "+skip"),
+            flag(self.success_follows, "+success"),
+        ]
+        .concat()
     }
 }
 

@@ -3,6 +3,8 @@
 //! It knows keys, lengths and sequence numbers, not what a payload means.
 #![warn(clippy::indexing_slicing)]
 
+use super::algorithms::Compression;
+use super::compression::{Delayed, Inflater};
 use super::{Error, RecvBuf};
 use crate::crypto::OpeningKey;
 use crate::wire::{DisconnectReason, Fault};
@@ -26,7 +28,7 @@ const PACKETS_MAX: u64 = (1 << 32) - 1;
 pub const PACKET_LENGTH: Fault = Fault::protocol("packet_length is out of bounds");
 /// A `padding_length` below four, or beyond the packet.
 pub const PADDING_LENGTH: Fault = Fault::protocol("padding_length is out of bounds");
-/// A packet without payload.
+/// A packet without payload, or with a compressed one that says nothing.
 pub const EMPTY_PAYLOAD: Fault = Fault::protocol("the payload is empty");
 /// The peer uses one key for too many packets.
 pub const KEY_EXHAUSTED: Fault = Fault::protocol("the keys were not renewed in time");
@@ -38,6 +40,7 @@ pub const MAC_ERROR: Fault =
 pub(super) struct RecvPath {
     key: OpeningKey,
     sequence_number: u32,
+    compression: Delayed<Inflater>,
     /// The length of the packet that is coming in, once its first bytes are here.
     packet_length: Option<usize>,
     packet_length_max: usize,
@@ -53,6 +56,7 @@ impl RecvPath {
         Self {
             key: OpeningKey::Clear,
             sequence_number: 0,
+            compression: Delayed::new(),
             packet_length: None,
             packet_length_max: PACKET_LENGTH_MAX_UNAUTHENTICATED,
             swallow: None,
@@ -88,12 +92,17 @@ impl RecvPath {
             return Err(KEY_EXHAUSTED.into());
         }
         self.packet_length = None;
-        let sealed = input.take(sealed_length);
+        let (sealed, area) = input.take_beside_area(sealed_length);
         self.key.open_in_place(self.sequence_number, sealed)?;
         self.sequence_number = self.sequence_number.wrapping_add(1);
         self.packets += 1;
         self.bytes += sealed_length as u64;
-        payload(sealed.get(4..4 + packet_length).unwrap_or_default()).map(Some)
+        let payload = payload(sealed.get(4..4 + packet_length).unwrap_or_default())?;
+        let payload = match self.compression.stream() {
+            Some(inflater) => inflater.inflate(payload, area)?,
+            None => payload,
+        };
+        if payload.is_empty() { Err(EMPTY_PAYLOAD.into()) } else { Ok(Some(payload)) }
     }
 
     fn is_sound(&self, packet_length: usize) -> bool {
@@ -114,23 +123,30 @@ impl RecvPath {
     }
 
     /// The peer's NEWKEYS was taken: `key` opens what follows.
-    pub(super) fn set_key(&mut self, key: OpeningKey, reset_sequence_number: bool) {
+    pub(super) fn set_key(&mut self, key: OpeningKey, compression: Compression, reset_sequence_number: bool) {
         self.key = key;
+        self.compression.set_method(compression);
         (self.packets, self.bytes) = (0, 0);
         if reset_sequence_number {
             self.sequence_number = 0;
         }
     }
 
-    /// A user is authenticated: packets may be larger.
-    pub(super) const fn set_authenticated(&mut self) {
+    /// A user is authenticated: packets may be larger, and compressed.
+    pub(super) fn set_authenticated(&mut self) {
         self.packet_length_max = PACKET_LENGTH_MAX;
+        self.compression.set_authenticated();
     }
 
-    /// A door for tests: the key has served so many packets.
+    /// Doors for tests: another method for the keys in use, and keys that have served so many packets.
     #[cfg(any(test, fuzzing))]
-    pub(super) const fn age(&mut self, packets: u64) {
-        self.packets = packets;
+    pub(super) fn set_compression(&mut self, method: Compression) {
+        self.compression.set_method(method);
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) const fn age(&mut self, packets: u64, bytes: u64) {
+        (self.packets, self.bytes) = (packets, bytes);
     }
 
     /// Packets and bytes since the key came into use.
@@ -147,8 +163,5 @@ fn payload(packet: &[u8]) -> Result<&[u8], Error> {
     if padding_length < PADDING_LENGTH_MIN {
         return Err(PADDING_LENGTH.into());
     }
-    match rest.get(..payload_length) {
-        None | Some([]) => Err(EMPTY_PAYLOAD.into()),
-        Some(payload) => Ok(payload),
-    }
+    Ok(rest.get(..payload_length).unwrap_or_default())
 }

@@ -1,7 +1,8 @@
 //! The bytes that were read and not yet taken.
 //!
 //! The buffer is the caller's, not the connection's: what an event borrows from it does not lock the connection, and one
-//! buffer serves all connections of a thread. It does not know what the bytes mean.
+//! buffer serves all connections of a thread. Where payloads are compressed, they are expanded into an area beside the
+//! bytes, so that an event borrows from the buffer as ever. It does not know what the bytes mean.
 #![warn(clippy::indexing_slicing)]
 
 use super::recv::PACKET_LENGTH_MAX;
@@ -20,6 +21,8 @@ pub struct RecvBuf {
     buf: Vec<u8>,
     head: usize,
     tail: usize,
+    /// The payload that was expanded last; empty until there is one.
+    inflated: Vec<u8>,
 }
 
 impl Default for RecvBuf {
@@ -32,7 +35,7 @@ impl RecvBuf {
     /// An empty buffer of 256 KiB, which grows to twice that where a single packet needs it.
     #[must_use]
     pub fn new() -> Self {
-        Self { buf: vec![0; CAPACITY], head: 0, tail: 0 }
+        Self { buf: vec![0; CAPACITY], head: 0, tail: 0, inflated: Vec::new() }
     }
 
     /// Where the next read may put bytes; never empty while the connection asks for input. What was not taken moves to
@@ -64,6 +67,7 @@ impl RecvBuf {
     pub fn clear(&mut self) {
         (self.head, self.tail) = (0, 0);
         self.buf.truncate(CAPACITY);
+        self.inflated = Vec::new();
     }
 
     /// Begins anew with the bytes that [`save`](Self::save) put aside; `cut` is empty after that.
@@ -94,8 +98,13 @@ impl RecvBuf {
 
     /// Takes at most `n` bytes.
     pub(super) fn take(&mut self, n: usize) -> &mut [u8] {
+        self.take_beside_area(n).0
+    }
+
+    /// The same, and the area that a payload among them may be expanded into.
+    pub(super) fn take_beside_area(&mut self, n: usize) -> (&mut [u8], &mut Vec<u8>) {
         let start = self.head;
         self.head = start.saturating_add(n).min(self.tail);
-        self.buf.get_mut(start..self.head).unwrap_or_default()
+        (self.buf.get_mut(start..self.head).unwrap_or_default(), &mut self.inflated)
     }
 }

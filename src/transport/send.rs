@@ -1,7 +1,10 @@
-//! The outbound packet path: a packet is built, padded and sealed where it leaves from (RFC 4253 §6).
+//! The outbound packet path: a packet is built, compressed where that was agreed upon, padded and sealed where it leaves
+//! from (RFC 4253 §6).
 //!
 //! It knows keys, padding and sequence numbers, not what a payload means.
 
+use super::algorithms::Compression;
+use super::compression::{Deflater, Delayed, EXPANSION_MAX};
 use crate::crypto::{Rng, SealingKey};
 use crate::wire::{Encode, Writer};
 
@@ -13,6 +16,9 @@ const PADDING_LENGTH_MIN: usize = 4;
 
 /// What sealing may append to a payload (bytes): padding as we choose it, and the longest tag.
 const PADDING_AND_TAG: usize = 32 + 64;
+
+/// By how much a packet may be longer than its payload (bytes).
+pub(crate) const OVERHEAD_MAX: usize = 5 + EXPANSION_MAX + PADDING_AND_TAG;
 
 /// Two buffers that are swapped and never moved: one drains into the socket while the other fills.
 #[derive(Debug, Default)]
@@ -57,6 +63,7 @@ pub(super) struct SendPath {
     pub(super) buf: SendBuf,
     key: SealingKey,
     sequence_number: u32,
+    compression: Delayed<Deflater>,
     rng: Box<dyn Rng + Send>,
     /// Packets and bytes since the key came into use.
     packets: u64,
@@ -69,6 +76,7 @@ impl SendPath {
             buf: SendBuf::default(),
             key: SealingKey::Clear,
             sequence_number: 0,
+            compression: Delayed::new(),
             rng,
             packets: 0,
             bytes: 0,
@@ -107,12 +115,31 @@ impl SendPath {
     }
 
     /// Our NEWKEYS was sent: `key` seals what follows.
-    pub(super) fn set_key(&mut self, key: SealingKey, reset_sequence_number: bool) {
+    pub(super) fn set_key(&mut self, key: SealingKey, compression: Compression, reset_sequence_number: bool) {
         self.key = key;
+        self.compression.set_method(compression);
         (self.packets, self.bytes) = (0, 0);
         if reset_sequence_number {
             self.sequence_number = 0;
         }
+    }
+
+    /// A user is authenticated: packets may be compressed.
+    pub(super) fn set_authenticated(&mut self) {
+        self.compression.set_authenticated();
+    }
+
+    /// Doors for tests: a payload that takes the place of a compressed one, and another method for the keys in use.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn payload_as_it_is(&mut self, payload: &[u8]) {
+        let compression = core::mem::replace(&mut self.compression, Delayed::new());
+        self.payload(payload);
+        self.compression = compression;
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn set_compression(&mut self, method: Compression) {
+        self.compression.set_method(method);
     }
 
     pub(super) const fn is_full(&self) -> bool {
@@ -158,10 +185,13 @@ impl PacketBuilder<'_> {
         Ok(n)
     }
 
-    /// Pads and seals the packet; it is now part of the output.
+    /// Compresses, pads and seals the packet; it is now part of the output.
     pub fn seal(mut self) {
         let path = &mut *self.path;
         let filling = &mut path.buf.filling;
+        if let Some(deflater) = path.compression.stream() {
+            deflater.deflate(filling, self.start + 5);
+        }
         let block_len = path.key.block_len();
         let unpadded = filling.len() - self.start - path.key.unpadded_len();
         let mut padding_length = block_len - unpadded % block_len;

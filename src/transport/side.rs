@@ -31,31 +31,53 @@ pub struct TransportConfig {
     pub login_grace: Duration,
 }
 
-impl Default for TransportConfig {
-    /// All algorithms that are thought secure, 1 GiB or an hour, 120 seconds.
-    fn default() -> Self {
-        Self {
-            algorithms: Algorithms::default(),
-            rekey_limit: RekeyLimit::default(),
-            login_grace: Duration::from_secs(120),
-        }
+impl TransportConfig {
+    /// A client's default: all that is thought secure, 1 GiB or an hour, 120 seconds.
+    #[must_use]
+    pub fn client() -> Self {
+        Self::new(Algorithms::client())
+    }
+
+    /// A server's default, likewise.
+    #[must_use]
+    pub fn server() -> Self {
+        Self::new(Algorithms::server())
+    }
+
+    fn new(algorithms: Algorithms) -> Self {
+        Self { algorithms, rekey_limit: RekeyLimit::default(), login_grace: Duration::from_secs(120) }
     }
 }
 
 /// A client's configuration of the transport.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// What both sides configure. The list of host key algorithms should begin with those known of this host.
     pub transport: TransportConfig,
 }
 
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self { transport: TransportConfig::client() }
+    }
+}
+
 /// A server's configuration of the transport.
 #[derive(Debug)]
 pub struct ServerConfig {
-    /// What both sides configure. The list of host key algorithms is narrowed to those that `host_keys` can sign with.
+    /// What both sides configure. The list of host key algorithms is narrowed to those that `host_keys` can sign with
+    /// and that are not legacy.
     pub transport: TransportConfig,
     /// What the server is known by, one of a type.
     pub host_keys: Vec<Arc<PrivateKey>>,
+}
+
+impl ServerConfig {
+    /// The default with these host keys.
+    #[must_use]
+    pub fn new(host_keys: Vec<Arc<PrivateKey>>) -> Self {
+        Self { transport: TransportConfig::server(), host_keys }
+    }
 }
 
 /// A client's question to its application: is this the server's key? Asked once a connection; every later exchange must
@@ -107,5 +129,5 @@ pub trait KexSide: sealed::Sealed + Sized + 'static {
         hash: ExchangeHash,
         payload: &'b [u8],
         link: &mut Link<Self>,
-    ) -> Result<KexNext<Self::KexEvent<'b>>, Error>;
+    ) -> Result<KexNext<Self, Self::KexEvent<'b>>, Error>;
 }

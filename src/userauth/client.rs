@@ -1,9 +1,9 @@
 //! The client: asks, shows credentials, and takes no answer that it did not ask for.
 
-use super::signature::{PUBLICKEY, signed_data, signed_fields};
+use super::signature::{Binding, PUBLICKEY};
 use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
-use crate::transport::{Client, Error, STALE_VERDICT, Ticket, Transport};
+use crate::transport::{Client, Error, Misuse, STALE_VERDICT, Ticket, Transport};
 use crate::wire::message::{
     ServiceAccept, ServiceRequest, UserauthBanner, UserauthFailure, UserauthPasswdChangereq, UserauthPkOk,
     UserauthRequest, UserauthSuccess,
@@ -20,6 +20,9 @@ pub const BANNERS_MAX: u32 = 64;
 pub const UNASKED_ANSWER: Fault = Fault::protocol("an answer of user authentication that nobody asked for");
 /// Banner after banner.
 pub const TOO_MANY_BANNERS: Fault = Fault::protocol("too many banners");
+
+/// A key that signs with nothing that this client offers.
+pub const KEY_NOT_OFFERED: Misuse = Misuse("the key serves no signature algorithm that is offered");
 
 /// Who logs in.
 #[derive(Clone, Debug)]
@@ -144,6 +147,18 @@ impl UserauthSide for Client {
     }
 
     fn handle_userauth_timeout(_: &mut ClientUserauth, _: &mut Transport<Self>) {}
+
+    #[cfg(test)]
+    fn userauth_state(own: &ClientUserauth) -> &'static str {
+        match own.state {
+            State::ServiceRequest => "ServiceRequest",
+            State::Choosing => "Choosing",
+            State::None => "None",
+            State::Query(..) => "Query",
+            State::Publickey => "Publickey",
+            State::Password => "Password",
+        }
+    }
 }
 
 impl ClientUserauth {
@@ -163,8 +178,8 @@ impl ClientUserauth {
         ticket: Ticket,
         key: Arc<PrivateKey>,
     ) -> Result<(), Error> {
+        let algorithm = signs_with(transport, &key).ok_or(KEY_NOT_OFFERED)?;
         self.redeem(transport, ticket)?;
-        let algorithm = key.algorithm();
         let mut fields = Vec::new();
         let mut w = Writer::new(&mut fields);
         w.boolean(false);
@@ -211,12 +226,55 @@ impl ClientUserauth {
         if ok.public_key_algorithm_name != name.as_bytes() || ok.public_key_blob != blob {
             return Err(UNASKED_ANSWER.into());
         }
-        let data = signed_data(transport.session_id(), self.user_name.as_bytes(), name, &blob);
+        let binding = match transport.takes_hostbound() {
+            true => Binding::HostKey(transport.first_host_key()),
+            false => Binding::Session,
+        };
+        let data = binding.signed_data(transport.session_id(), self.user_name.as_bytes(), name, &blob);
         let signature = key.sign(algorithm, &data).map_err(|_| Error::Failed)?;
-        let mut fields = signed_fields(name, &blob);
+        let mut fields = binding.signed_fields(name, &blob);
         Writer::new(&mut fields).string(&signature);
-        self.request(transport, PUBLICKEY, &fields);
+        self.request(transport, binding.method_name(), &fields);
         self.state = State::Publickey;
         Ok(Outcome::Internal)
+    }
+}
+
+/// What this client signs with `key` with.
+fn signs_with(transport: &Transport<Client>, key: &PrivateKey) -> Option<SignatureAlgorithm> {
+    let rows = transport.user_key_algorithms().map(|row| row.algorithm);
+    choose(rows.filter(|algorithm| key.can_sign(*algorithm)), transport.server_sig_algs())
+}
+
+/// The first of `own` that the server says it takes. One that says nothing, or nothing of this kind of key (RFC 8308 §3.1),
+/// is shown the first: a server old enough to refuse rsa-sha2-512 has no rsa-sha2-256 either, and a second try counts.
+fn choose(
+    mut own: impl Iterator<Item = SignatureAlgorithm> + Clone,
+    server_sig_algs: Option<&[SignatureAlgorithm]>,
+) -> Option<SignatureAlgorithm> {
+    let takes = server_sig_algs.unwrap_or_default();
+    own.clone().find(|algorithm| takes.contains(algorithm)).or_else(|| own.next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::sign::rsa::Scheme;
+
+    #[test]
+    fn t26_the_server_says_with_which_hash_a_key_of_rsa_signs() {
+        let [sha512, sha256, sha1] =
+            [Scheme::Sha512, Scheme::Sha256, Scheme::Sha1].map(SignatureAlgorithm::Rsa);
+        let own = [sha512, sha256];
+        for (taken, expected) in [
+            (None, sha512),
+            (Some(&[][..]), sha512),
+            (Some(&[SignatureAlgorithm::Ed25519, sha1]), sha512),
+            (Some(&[sha1, sha256]), sha256),
+            (Some(&[sha256, sha512]), sha512),
+        ] {
+            assert_eq!(choose(own.into_iter(), taken), Some(expected), "{taken:?}");
+        }
+        assert_eq!(choose([].into_iter(), Some(&[sha512])), None);
     }
 }

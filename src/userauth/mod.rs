@@ -9,7 +9,8 @@ mod server;
 mod signature;
 
 pub use client::{
-    BANNERS_MAX, ClientUserauth, ClientUserauthConfig, ClientUserauthEvent, TOO_MANY_BANNERS, UNASKED_ANSWER,
+    BANNERS_MAX, ClientUserauth, ClientUserauthConfig, ClientUserauthEvent, KEY_NOT_OFFERED,
+    TOO_MANY_BANNERS, UNASKED_ANSWER,
 };
 pub use server::{
     Credential, CredentialEvent, QUERIES_MAX, REQUESTS_MAX, ServerUserauth, ServerUserauthConfig,
@@ -65,4 +66,7 @@ pub trait UserauthSide: KexSide {
     /// Sends what is due.
     #[doc(hidden)]
     fn handle_userauth_timeout(state: &mut Self::Userauth, transport: &mut Transport<Self>);
+    /// A door for tests: where the login stands, in a word.
+    #[cfg(test)]
+    fn userauth_state(state: &Self::Userauth) -> &'static str;
 }

@@ -1,6 +1,6 @@
 //! The server: checks a credential, lets the application judge it, and answers each request once.
 
-use super::signature::{PUBLICKEY, signed_data};
+use super::signature::{Binding, PUBLICKEY, PUBLICKEY_HOSTBOUND};
 use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
 use crate::crypto::sign::{PublicKey, SignatureAlgorithm, SignatureVerified};
 use crate::transport::{Error, STALE_VERDICT, Server, Ticket, Transport};
@@ -94,7 +94,7 @@ pub enum Credential {
 /// What the verdict is on.
 #[derive(Debug)]
 enum Pending {
-    Query { algorithm: SignatureAlgorithm, key: PublicKey },
+    Query { algorithm: SignatureAlgorithm, key: Box<PublicKey> },
     Credential,
 }
 
@@ -164,6 +164,18 @@ impl UserauthSide for Server {
             own.send_failure(transport);
         }
     }
+
+    #[cfg(test)]
+    fn userauth_state(own: &ServerUserauth) -> &'static str {
+        match (own.accepted_service, &own.user_name, &own.pending, own.fail_at) {
+            (false, ..) => "NoService",
+            (true, None, ..) => "NoUser",
+            (true, _, Some(Pending::Query { .. }), _) => "Query",
+            (true, _, Some(Pending::Credential), _) => "Credential",
+            (true, _, None, Some(_)) => "Delaying",
+            (true, ..) => "Answered",
+        }
+    }
 }
 
 impl ServerUserauth {
@@ -191,7 +203,17 @@ impl ServerUserauth {
             }
         }
         match request.method_name {
-            PUBLICKEY if self.config.publickey => self.handle_publickey(&request, transport),
+            PUBLICKEY if self.config.publickey => {
+                let fields = PublickeyFields::decode(request.method_fields)?;
+                self.handle_publickey(&request, &fields, Binding::Session, transport)
+            }
+            PUBLICKEY_HOSTBOUND if self.config.publickey => {
+                let (fields, k_s) = PublickeyFields::decode_hostbound(request.method_fields)?;
+                if k_s != transport.first_host_key() {
+                    return self.fail(transport);
+                }
+                self.handle_publickey(&request, &fields, Binding::HostKey(k_s), transport)
+            }
             b"password" if self.config.password => self.handle_password(&request, transport),
             b"none" => {
                 self.send_failure(transport); // learns the methods; costs no try and no time
@@ -204,28 +226,33 @@ impl ServerUserauth {
     fn handle_publickey<'b>(
         &mut self,
         request: &UserauthRequest<'b>,
+        fields: &PublickeyFields<'_>,
+        binding: Binding<'_>,
         transport: &mut Transport<Server>,
     ) -> Result<Outcome<CredentialEvent<'b>>, Error> {
-        let fields = PublickeyFields::decode(request.method_fields)?;
-        // A name that is not known costs nothing more; nor does a key that cannot be read end the connection.
-        let Some(algorithm) = algorithm(fields.public_key_algorithm_name) else {
+        // A name that is not accepted costs nothing more; nor does a key that cannot be read end the connection.
+        let Some(algorithm) = accepted(transport, fields.public_key_algorithm_name) else {
             return self.fail(transport);
         };
-        let Ok(key) = PublicKey::from_blob(fields.public_key_blob) else { return self.fail(transport) };
-        if key.key_type() != algorithm.key_type() {
+        let Ok(key) = PublicKey::for_algorithm(algorithm, fields.public_key_blob) else {
             return self.fail(transport);
-        }
+        };
         let Some(signature) = fields.signature else {
             self.queries += 1;
             if self.queries > QUERIES_MAX {
                 return Err(TOO_MANY_REQUESTS.into());
             }
-            self.pending = Some(Pending::Query { algorithm, key: key.clone() });
+            self.pending = Some(Pending::Query { algorithm, key: Box::new(key.clone()) });
             return Ok(ask(request.user_name, Credential::Query { key }, transport));
         };
+        let session_id = transport.session_id();
         let data =
-            signed_data(transport.session_id(), request.user_name, algorithm.name(), fields.public_key_blob);
+            binding.signed_data(session_id, request.user_name, algorithm.name(), fields.public_key_blob);
         let Ok(proof) = key.verify(algorithm, &data, signature) else { return self.fail(transport) };
+        // A token that nobody touched may be in the hands of a program.
+        if proof.sk().is_some_and(|sk| !sk.user_present()) {
+            return self.fail(transport);
+        }
         self.pending = Some(Pending::Credential);
         Ok(ask(request.user_name, Credential::Publickey { key, proof }, transport))
     }
@@ -325,6 +352,7 @@ fn ask<'b>(
     Outcome::Event(CredentialEvent { user_name, credential, ticket: transport.tickets().issue() })
 }
 
-fn algorithm(name: &[u8]) -> Option<SignatureAlgorithm> {
-    SignatureAlgorithm::from_name(core::str::from_utf8(name).ok()?)
+/// The algorithm of exactly this name, if it is one that users may sign with here.
+fn accepted(transport: &Transport<Server>, name: &[u8]) -> Option<SignatureAlgorithm> {
+    transport.user_key_algorithms().find(|row| row.name.as_bytes() == name).map(|row| row.algorithm)
 }

@@ -322,7 +322,7 @@ impl Application<Client> for Watch {
             Err(Error::Ssh(transport::Error::Disconnected { description, .. })) => {
                 format!("the host ended the connection: {description}")
             }
-            Err(error) => error.to_string(),
+            Err(error) => self.login.explain(&error),
         };
         self.say(&escaped_lines(&text), b"");
     }

@@ -6,7 +6,7 @@ use super::generate::Generator;
 use super::server::{LogFile, ServerOptions, User, WeblogServer};
 use super::show::{Show, View};
 use crate::crypto::SystemRng;
-use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::crypto::sign::PrivateKey;
 use crate::driver::files::create_private;
 use crate::driver::options::{Options, StrictHostKeyChecking};
 use crate::keys::known_hosts::{self, Host};
@@ -38,12 +38,12 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
         directory.path().join("known_hosts"),
     );
     let mut rng = SystemRng;
-    let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut rng);
+    let key = PrivateKey::generate_ed25519(&mut rng);
     let contents =
         private_key::write(&key, "ssh-weblog demo", &mut rng).map_err(|error| error.to_string())?;
     create_private(&key_file, contents.as_bytes()).map_err(text)?;
     File::create_new(&log).map_err(text)?;
-    let host_key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut rng);
+    let host_key = PrivateKey::generate_ed25519(&mut rng);
     let public_host_key = host_key.public_key();
     let server = WeblogServer::bind(
         ServerOptions {

@@ -14,7 +14,7 @@ use crate::crypto::{Rng, SystemRng};
 use crate::driver::passwords::{Checker, Passwords};
 use crate::driver::text::escaped;
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
-use crate::transport::{self, Server, ServerConfig, Ticket, TransportConfig};
+use crate::transport::{self, Server, ServerConfig, Ticket};
 use crate::userauth::{Credential, CredentialEvent, ServerUserauthConfig};
 use crate::wire::DisconnectReason;
 use clap::Parser;
@@ -174,10 +174,7 @@ impl WeblogServer {
             })
         })
         .map_err(text)?;
-        let config = Arc::new(ServerConfig {
-            transport: TransportConfig::default(),
-            host_keys: vec![Arc::new(host_key)],
-        });
+        let config = Arc::new(ServerConfig::new(vec![Arc::new(host_key)]));
         let accept = move |_, now| {
             let limits = ChannelLimits::default();
             let rng: Box<dyn Rng + Send> = Box::new(SystemRng);

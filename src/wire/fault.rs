@@ -13,6 +13,8 @@ impl DisconnectReason {
     pub const KEY_EXCHANGE_FAILED: Self = Self(3);
     /// A packet failed its check.
     pub const MAC_ERROR: Self = Self(5);
+    /// A compressed payload is none, or too long.
+    pub const COMPRESSION_ERROR: Self = Self(6);
     /// The service that was asked for is not offered.
     pub const SERVICE_NOT_AVAILABLE: Self = Self(7);
     /// Not SSH-2.

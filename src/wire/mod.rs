@@ -10,12 +10,15 @@ pub mod message;
 mod mpint;
 mod name_list;
 pub mod number;
+mod pattern;
 mod reader;
 mod writer;
 
 pub use fault::{DecodeError, DisconnectReason, Fault, MALFORMED};
 pub use message::{Decode, Encode};
 pub use mpint::Mpint;
-pub use name_list::{NAME_MAX, NameList};
+pub use name_list::{NAME_MAX, NAMES_MAX, NameList};
 pub use reader::Reader;
 pub use writer::Writer;
+
+pub(crate) use pattern::list_matches;

@@ -5,6 +5,9 @@ use super::DecodeError;
 /// The longest name (RFC 4251 §6).
 pub const NAME_MAX: usize = 64;
 
+/// The names of a list that are looked at; what follows them is as good as not there.
+pub const NAMES_MAX: usize = 1000;
+
 /// A list whose names are known to be not empty, printable US-ASCII and at most [`NAME_MAX`] long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameList<'a>(&'a str);
@@ -34,9 +37,9 @@ impl<'a> NameList<'a> {
         Self(names)
     }
 
-    /// The names in order of preference.
+    /// The names in order of preference, at most [`NAMES_MAX`].
     pub fn iter(self) -> impl Iterator<Item = &'a str> + Clone {
-        self.0.split(',').filter(|name| !name.is_empty())
+        self.0.split(',').filter(|name| !name.is_empty()).take(NAMES_MAX)
     }
 
     /// The first name, if there is one.
@@ -45,7 +48,7 @@ impl<'a> NameList<'a> {
         self.iter().next()
     }
 
-    /// Whether exactly this name is listed.
+    /// Whether exactly this name is listed, among the first [`NAMES_MAX`].
     #[must_use]
     pub fn contains(self, name: &str) -> bool {
         self.iter().any(|n| n == name)
@@ -55,5 +58,19 @@ impl<'a> NameList<'a> {
     #[must_use]
     pub const fn as_str(self) -> &'a str {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t19_no_more_than_a_thousand_names_are_looked_at() {
+        let bytes = [&b"a,".repeat(NAMES_MAX - 1)[..], b"last,behind", &b",a".repeat(130_000)].concat();
+        let list = NameList::from_bytes(&bytes).unwrap();
+        assert_eq!(list.iter().count(), NAMES_MAX);
+        assert!(list.contains("last") && !list.contains("behind"));
+        assert_eq!(list.as_str().len(), bytes.len(), "the list itself is as it came");
     }
 }

@@ -50,6 +50,9 @@ table! {
     21 NEWKEYS Both KEX;
     30 KEX_ECDH_INIT Client KEX;
     31 KEX_ECDH_REPLY Server KEX;
+    32 KEX_DH_GEX_INIT Client KEX;
+    33 KEX_DH_GEX_REPLY Server KEX;
+    34 KEX_DH_GEX_REQUEST Client KEX;
     50 USERAUTH_REQUEST Client AUTH | CONN;
     51 USERAUTH_FAILURE Server AUTH;
     52 USERAUTH_SUCCESS Server AUTH;
@@ -70,6 +73,8 @@ table! {
     98 CHANNEL_REQUEST Both CONN;
     99 CHANNEL_SUCCESS Both CONN;
     100 CHANNEL_FAILURE Both CONN;
+    192 PING Both AUTH | CONN;
+    193 PONG Both CONN;
 }
 
 /// Where a connection stands, as far as it decides which messages may come in.

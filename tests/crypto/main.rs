@@ -1,5 +1,6 @@
 //! What a peer who means harm can try on the cryptography alone, and what must hold for every key.
 
+mod finite_field;
 mod kex;
 #[path = "../common/rng.rs"]
 mod rng;

@@ -2,16 +2,35 @@ use strombus::crypto::{Cipher, Mac, OpeningKey, Rng, SealingKey, Unauthentic};
 
 use crate::rng::SeededRng;
 
-/// Every pair that can be negotiated, and what algorithms.md of the protocol says of it:
+/// A cipher with its MAC, and what algorithms.md of the protocol says of the pair:
 /// (cipher, MAC, block, unpadded, tag, first, hides a bad length).
 type Row = (Cipher, Option<Mac>, usize, usize, usize, usize, bool);
-const PAIRS: [Row; 5] = [
+
+const AEADS: [Row; 3] = [
     (Cipher::ChaCha20Poly1305, None, 8, 4, 16, 4, false),
     (Cipher::Aes128Gcm, None, 16, 4, 16, 4, false),
     (Cipher::Aes256Gcm, None, 16, 4, 16, 4, false),
-    (Cipher::Aes256Ctr, Some(Mac::HmacSha256Etm), 16, 4, 32, 4, false),
-    (Cipher::Aes256Ctr, Some(Mac::HmacSha256), 16, 0, 32, 16, true),
 ];
+const COUNTERS: [Cipher; 3] = [Cipher::Aes128Ctr, Cipher::Aes192Ctr, Cipher::Aes256Ctr];
+/// (MAC, unpadded, tag, first, hides a bad length).
+const MACS: [(Mac, usize, usize, usize, bool); 6] = [
+    (Mac::HmacSha256Etm, 4, 32, 4, false),
+    (Mac::HmacSha512Etm, 4, 64, 4, false),
+    (Mac::HmacSha1Etm, 4, 20, 4, false),
+    (Mac::HmacSha256, 0, 32, 16, true),
+    (Mac::HmacSha512, 0, 64, 16, true),
+    (Mac::HmacSha1, 0, 20, 16, true),
+];
+
+/// Every pair that can be negotiated.
+fn pairs() -> impl Iterator<Item = Row> {
+    let with = |cipher: Cipher| {
+        MACS.into_iter().map(move |(mac, unpadded, tag, first, hides)| {
+            (cipher, Some(mac), 16, unpadded, tag, first, hides)
+        })
+    };
+    AEADS.into_iter().chain(COUNTERS.into_iter().flat_map(with))
+}
 
 fn keys(cipher: Cipher, mac: Option<Mac>) -> (SealingKey, OpeningKey) {
     let mut rng = SeededRng::new(1);
@@ -53,7 +72,7 @@ fn open(key: &mut OpeningKey, sequence_number: u32, sealed: &mut [u8]) -> Result
 
 #[test]
 fn framing_is_that_of_the_table() {
-    for (cipher, mac, block, unpadded, tag, first, hides) in PAIRS {
+    for (cipher, mac, block, unpadded, tag, first, hides) in pairs() {
         let (sealing, opening) = keys(cipher, mac);
         assert_eq!((sealing.block_len(), sealing.unpadded_len(), sealing.tag_len()), (block, unpadded, tag));
         assert_eq!((opening.block_len(), opening.unpadded_len(), opening.tag_len()), (block, unpadded, tag));
@@ -66,9 +85,10 @@ fn framing_is_that_of_the_table() {
 
 #[test]
 fn what_is_sealed_opens_packet_after_packet() {
-    for (cipher, mac, ..) in PAIRS {
+    for (cipher, mac, ..) in pairs() {
         let (mut sealing, mut opening) = keys(cipher, mac);
-        for (sequence_number, blocks) in (u32::MAX - 2..=u32::MAX).chain(0..40).zip(1..) {
+        let lengths = (1..44).chain([2048, 2049, 4096, 16_384]);
+        for (sequence_number, blocks) in (u32::MAX - 2..=u32::MAX).chain(0..).zip(lengths) {
             let packet = packet(&sealing, blocks);
             let mut bytes = sealed(&mut sealing, sequence_number, &packet);
             assert_ne!(bytes[4..packet.len()], packet[4..]);
@@ -91,7 +111,7 @@ fn clear_changes_nothing() {
 
 #[test]
 fn t08_each_flipped_bit_is_unauthentic_and_leaves_no_plaintext() {
-    for (cipher, mac, ..) in PAIRS {
+    for (cipher, mac, ..) in pairs() {
         let (mut sealing, mut opening) = keys(cipher, mac);
         let packet = packet(&sealing, 3);
         let bytes = sealed(&mut sealing, 9, &packet);
@@ -108,7 +128,7 @@ fn t08_each_flipped_bit_is_unauthentic_and_leaves_no_plaintext() {
 
 #[test]
 fn t08_another_place_in_the_stream_is_unauthentic() {
-    for (cipher, mac, ..) in PAIRS {
+    for (cipher, mac, ..) in pairs() {
         let (mut sealing, mut opening) = keys(cipher, mac);
         let packet = packet(&sealing, 1);
         let _first = sealed(&mut sealing, 3, &packet);
@@ -119,7 +139,7 @@ fn t08_another_place_in_the_stream_is_unauthentic() {
 
 #[test]
 fn t08_cut_off_bytes_are_unauthentic() {
-    for (cipher, mac, ..) in PAIRS {
+    for (cipher, mac, ..) in pairs() {
         let (mut sealing, _) = keys(cipher, mac);
         let packet = packet(&sealing, 2);
         let bytes = sealed(&mut sealing, 0, &packet);
@@ -136,7 +156,7 @@ fn t08_cut_off_bytes_are_unauthentic() {
 
 #[test]
 fn a_length_that_is_not_there_is_zero() {
-    for (cipher, mac, ..) in PAIRS {
+    for (cipher, mac, ..) in pairs() {
         let (_, mut opening) = keys(cipher, mac);
         assert_eq!(opening.packet_length(0, &mut [1; 3]), 0);
     }
@@ -145,7 +165,7 @@ fn a_length_that_is_not_there_is_zero() {
 
 #[test]
 fn keys_of_a_wrong_length_or_a_wrong_mac_are_refused() {
-    for (cipher, mac, ..) in PAIRS {
+    for (cipher, mac, ..) in pairs() {
         let (key, iv) = (vec![0; cipher.key_len()], vec![0; cipher.iv_len()]);
         let mac_key = vec![0; mac.map_or(0, Mac::key_len)];
         let refused = |mac, key: &[u8], iv: &[u8], mac_key: &[u8]| {
@@ -158,6 +178,7 @@ fn keys_of_a_wrong_length_or_a_wrong_mac_are_refused() {
         assert!(refused(mac, &key[1..], &iv, &mac_key));
         assert!(refused(mac, &key, &longer(&iv), &mac_key));
         assert!(refused(mac, &key, &iv, &longer(&mac_key)));
+        assert!(mac_key.is_empty() || refused(mac, &key, &iv, &mac_key[1..]));
         let other = if mac.is_some() { None } else { Some(Mac::HmacSha256) };
         assert!(refused(other, &key, &iv, &vec![0; other.map_or(0, Mac::key_len)]));
     }
@@ -166,7 +187,7 @@ fn keys_of_a_wrong_length_or_a_wrong_mac_are_refused() {
 /// Nothing may leave in clear because a caller erred.
 #[test]
 fn what_cannot_be_sealed_is_zeroed() {
-    for (cipher, mac, ..) in PAIRS {
+    for (cipher, mac, ..) in pairs() {
         let (mut sealing, _) = keys(cipher, mac);
         let tag_len = sealing.tag_len();
         for (packet_len, tag_len) in [(32, tag_len - 1), (32, tag_len + 1), (32, 0)] {
@@ -181,7 +202,7 @@ fn what_cannot_be_sealed_is_zeroed() {
 #[test]
 fn keys_are_small() {
     assert!(size_of::<SealingKey>() <= 16 && size_of::<OpeningKey>() <= 16);
-    for (cipher, mac, ..) in PAIRS {
+    for (cipher, mac, ..) in pairs() {
         let state = match keys(cipher, mac).0 {
             SealingKey::Clear => 0,
             SealingKey::ChaCha20Poly1305(key) => size_of_val(&*key),

@@ -1,9 +1,13 @@
 use std::fmt::Debug;
 
-use strombus::crypto::kex::{Ephemeral, Method, SharedSecret};
-use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use strombus::crypto::kex::{Ephemeral, KeyExchange, SharedSecret};
+use strombus::crypto::sign::PrivateKey;
+use strombus::crypto::sign::ecdsa::Curve;
+use strombus::crypto::sign::rsa::Components;
 use strombus::crypto::{Cipher, Hash, Mac, OpeningKey, SealingKey, Secret};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use strombus::keys::private_key;
+use strombus::transport::algorithms::KEX;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::rng::SeededRng;
 
@@ -20,20 +24,34 @@ fn t38_debug_of_secrets_says_nothing() {
     let mut rng = SeededRng::new(38);
     assert_says_nothing(&Secret::<32>::random(&mut rng));
     assert_says_nothing(&SharedSecret::from_mpint(&[77; 32]));
-    assert_says_nothing(&Method::Curve25519.client_start(&mut rng));
+    for row in KEX {
+        if let KeyExchange::OneStep(method) = row.algorithm {
+            assert_says_nothing(&method.client_start(&mut rng));
+        }
+    }
     let mut state = Hash::Sha512.start();
     state.update(&[77; 32]);
     assert_says_nothing(&state);
-    let key = PrivateKey::generate(SignatureAlgorithm::Ed25519, &mut rng);
-    assert_says_nothing(&key);
-    let PrivateKey::Ed25519(inner) = &key;
-    assert_says_nothing(inner);
+    let rsa = private_key::parse(include_bytes!("../../vectors/keys/rsa-2048")).unwrap().key;
+    let ecdsa = [Curve::Nistp256, Curve::Nistp384, Curve::Nistp521];
+    let ecdsa = ecdsa.map(|curve| PrivateKey::generate_ecdsa(curve, &mut rng));
+    for key in ecdsa.into_iter().chain([PrivateKey::generate_ed25519(&mut rng), rsa]) {
+        assert_says_nothing(&key);
+        match &key {
+            PrivateKey::Ed25519(inner) => assert_says_nothing(inner),
+            PrivateKey::Ecdsa(inner) => assert_says_nothing(inner),
+            PrivateKey::Rsa(inner) => assert_says_nothing(inner),
+        }
+    }
+    let one = &[77; 9];
+    assert_says_nothing(&Components { n: one, e: one, d: one, iqmp: one, p: one, q: one });
     for (cipher, mac) in [
         (Cipher::ChaCha20Poly1305, None),
         (Cipher::Aes128Gcm, None),
         (Cipher::Aes256Gcm, None),
         (Cipher::Aes256Ctr, Some(Mac::HmacSha256)),
-        (Cipher::Aes256Ctr, Some(Mac::HmacSha256Etm)),
+        (Cipher::Aes192Ctr, Some(Mac::HmacSha512Etm)),
+        (Cipher::Aes128Ctr, Some(Mac::HmacSha1)),
     ] {
         let (key, iv, mac_key) =
             (vec![77; cipher.key_len()], vec![77; cipher.iv_len()], vec![77; mac.map_or(0, Mac::key_len)]);
@@ -49,7 +67,22 @@ fn t38_secrets_are_wiped_when_dropped() {
     wiped_on_drop::<Secret<32>>();
     wiped_on_drop::<SharedSecret>();
     wiped_on_drop::<x25519_dalek::StaticSecret>();
+    wiped_on_drop::<Zeroizing<p256::NonZeroScalar>>();
+    wiped_on_drop::<Zeroizing<p384::NonZeroScalar>>();
+    wiped_on_drop::<Zeroizing<p521::NonZeroScalar>>();
+    wiped_on_drop::<p256::ecdh::SharedSecret>();
+    wiped_on_drop::<p384::ecdh::SharedSecret>();
+    wiped_on_drop::<p521::ecdh::SharedSecret>();
+    wiped_on_drop::<ml_kem::DecapsulationKey768>();
+    wiped_on_drop::<ml_kem::DecapsulationKey1024>();
     wiped_on_drop::<ed25519_dalek::SigningKey>();
+    wiped_on_drop::<aes::Aes128Enc>();
+    wiped_on_drop::<aes::Aes192Enc>();
+    wiped_on_drop::<p256::SecretKey>();
+    wiped_on_drop::<p384::SecretKey>();
+    wiped_on_drop::<p521::SecretKey>();
+    wiped_on_drop::<p521::ecdsa::SigningKey>();
+    wiped_on_drop::<Zeroizing<crypto_bigint::BoxedUint>>();
     wiped_on_drop::<aes::Aes256Enc>();
 
     let mut secret = Secret::new([77; 32]);

@@ -2,7 +2,9 @@
 //!
 //! Nothing here is skipped: what is missing makes it fail, and `tests/run` installs it.
 
+mod axes;
 mod matrix;
 mod openssh;
+mod peers;
 mod streams;
 mod weblog;

@@ -8,12 +8,14 @@ use std::process::Command;
 const KEX: [&str; 2] = ["curve25519-sha256", "curve25519-sha256@libssh.org"];
 
 /// Ciphers with the MACs that they can have; an AEAD has none.
-const PROTECTION: [(&str, &str); 5] = [
+const PROTECTION: [(&str, &str); 7] = [
     ("chacha20-poly1305@openssh.com", ""),
     ("aes256-gcm@openssh.com", ""),
     ("aes128-gcm@openssh.com", ""),
     ("aes256-ctr", "hmac-sha2-256-etm@openssh.com"),
     ("aes256-ctr", "hmac-sha2-256"),
+    ("aes192-ctr", "hmac-sha2-512-etm@openssh.com"),
+    ("aes128-ctr", "hmac-sha2-512"),
 ];
 
 /// The options that leave just one choice, by the names that both clients know.

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,7 +14,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// No run of a program here takes longer.
-pub const DEADLINE: Duration = Duration::from_secs(90);
+pub fn deadline() -> Duration {
+    Duration::from_secs(if is_long() { 900 } else { 90 })
+}
+
+/// Whether `tests/run long` asks for the sizes that need time.
+pub fn is_long() -> bool {
+    std::env::var_os("STROMBUS_LONG").is_some()
+}
 
 /// An OpenSSH that the tests run against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +61,21 @@ pub fn ours(name: &str) -> Command {
             Command::new(beside.join("examples").join(example))
         }
     }
+}
+
+/// What `-Q` of a program lists.
+pub fn names(program: &mut Command, query: &str) -> Vec<String> {
+    let output = run(program.args(["-Q", query]), b"");
+    assert!(output.status.success(), "-Q {query}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// What ours list of a generation's names too, in our order.
+pub fn known_to(generation: Generation, query: &str) -> Vec<String> {
+    let theirs = names(&mut Command::new(generation.program("ssh")), query);
+    let mut known = names(&mut ours("ssh"), query);
+    known.retain(|name| theirs.contains(name));
+    known
 }
 
 /// Keys, known hosts and other files of one test.
@@ -129,7 +152,7 @@ impl Running {
     /// Waits for a line on standard error that holds `text`; nothing if the process ends first.
     pub fn wait_for(&self, text: &str) -> Option<String> {
         loop {
-            match self.lines.recv_timeout(DEADLINE) {
+            match self.lines.recv_timeout(deadline()) {
                 Ok(line) if line.contains(text) => return Some(line),
                 Ok(_) => {}
                 Err(_) => return None,
@@ -164,7 +187,7 @@ pub fn wait(child: &mut Child) -> ExitStatus {
     let pid = rustix::process::Pid::from_child(child);
     let (done, over) = channel::<()>();
     let watchdog = thread::spawn(move || {
-        if over.recv_timeout(DEADLINE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if over.recv_timeout(deadline()) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             let _ended = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     });
@@ -201,7 +224,7 @@ pub fn run(command: &mut Command, input: &[u8]) -> Output {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -246,11 +269,19 @@ pub fn sshd(generation: Generation, files: &Files, lines: &[&str]) -> Server {
 
 /// `examples/sshd` with further options.
 pub fn our_sshd(files: &Files, options: &[&str]) -> Server {
+    our_sshd_with(files, &[files.text("host_key")], options)
+}
+
+/// The same with other host keys.
+pub fn our_sshd_with(files: &Files, host_keys: &[String], options: &[impl AsRef<str>]) -> Server {
     let mut command = ours("sshd");
-    command.args(["-D", "-e", "-p", "0", "-h", &files.text("host_key"), "-o"]);
+    command.args(["-D", "-e", "-p", "0", "-o"]);
     command.arg(format!("AuthorizedKeysFile={}", files.text("authorized_keys")));
+    for host_key in host_keys {
+        command.args(["-h", host_key]);
+    }
     for option in options {
-        command.args(["-o", option]);
+        command.args(["-o", option.as_ref()]);
     }
     let running = Running::start(&mut command);
     let line = running.wait_for("Server listening").unwrap_or_else(|| panic!("{}", running.log()));
@@ -330,7 +361,8 @@ pub struct Account {
 impl Account {
     /// Needs root, as in CI.
     pub fn create() -> Self {
-        let name = format!("strombus{}", std::process::id());
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("strombus{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let password = format!("pw-{name}");
         let made =
             Command::new("useradd").args(["-M", "-d", "/tmp", "-s", "/bin/sh", &name]).output().unwrap();
@@ -366,7 +398,6 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn start(program: &Command) -> Self {
-        use std::sync::atomic::{AtomicUsize, Ordering};
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let socket = format!("strombus-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''"));
@@ -398,7 +429,7 @@ impl Terminal {
     /// The screen, once it shows `text`. tmux tells of no change, so it is asked again and again.
     pub fn wait_for(&self, text: &str) -> String {
         let (_never, tick) = channel::<()>();
-        for _ in 0..(DEADLINE.as_millis() / 50) {
+        for _ in 0..(deadline().as_millis() / 50) {
             let screen =
                 String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-J"]).stdout).into_owned();
             if screen.contains(text) {

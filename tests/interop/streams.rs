@@ -1,12 +1,15 @@
 //! Bulk in both directions at once, half-close, and peers that read nothing.
 
-use super::openssh::{Files, Generation, Server, our_ssh, our_sshd, resident, run, ssh, sshd, user};
+use super::openssh::{
+    Files, Generation, Server, is_long, known_to, names, our_ssh, our_sshd, ours, resident, run, ssh, sshd,
+    user,
+};
 use std::io::Read;
 use std::process::{Command, Stdio};
 
 /// Bytes each way: a check of the whole takes 256 MiB, which `tests/run long` asks for.
 fn bulk() -> usize {
-    if std::env::var_os("STROMBUS_LONG").is_some() { 256 << 20 } else { 24 << 20 }
+    if is_long() { 256 << 20 } else { 24 << 20 }
 }
 
 /// Bytes that no stream repeats.
@@ -27,28 +30,42 @@ struct Case {
     name: String,
     files: Files,
     server: Server,
+    /// Whose ssh it is, if not ours.
     generation: Option<Generation>,
+    /// Whose sshd it is, if not ours.
+    theirs: Option<Generation>,
 }
 
 impl Case {
     fn all() -> Vec<Self> {
+        Self::with(&[], &[])
+    }
+
+    /// The servers renew keys each MiB, and take every method.
+    fn renewing() -> Vec<Self> {
+        Self::with(&["RekeyLimit 1M"], &["RekeyLimit=1M"])
+    }
+
+    fn with(lines: &[&str], options: &[&str]) -> Vec<Self> {
         let mut cases = Vec::new();
+        let every_method = |names: Vec<String>| names.join(",");
         for generation in Generation::ALL {
+            let known = every_method(known_to(generation, "kex"));
             let files = Files::new();
-            let server = sshd(generation, &files, &[]);
-            cases.push(Self { name: format!("ours to {generation:?}"), files, server, generation: None });
+            let methods = format!("KexAlgorithms {known}");
+            let server = sshd(generation, &files, &[lines, &[&methods]].concat());
+            let (name, theirs) = (format!("ours to {generation:?}"), Some(generation));
+            cases.push(Self { name, files, server, generation: None, theirs });
             let files = Files::new();
-            let server = our_sshd(&files, &[]);
-            cases.push(Self {
-                name: format!("{generation:?} to ours"),
-                files,
-                server,
-                generation: Some(generation),
-            });
+            let methods = format!("KexAlgorithms={known}");
+            let server = our_sshd(&files, &[options, &[&methods]].concat());
+            let name = format!("{generation:?} to ours");
+            cases.push(Self { name, files, server, generation: Some(generation), theirs: None });
         }
         let files = Files::new();
-        let server = our_sshd(&files, &[]);
-        cases.push(Self { name: "ours to ours".to_owned(), files, server, generation: None });
+        let methods = format!("KexAlgorithms={}", every_method(names(&mut ours("ssh"), "kex")));
+        let server = our_sshd(&files, &[options, &[&methods]].concat());
+        cases.push(Self { name: "ours to ours".to_owned(), files, server, generation: None, theirs: None });
         cases
     }
 
@@ -79,23 +96,58 @@ fn bulk_both_ways_at_once_arrives_whole() {
     }
 }
 
+impl Case {
+    /// The same with options in front, which ssh takes before those behind.
+    fn command_with(&self, options: &[&str], remote: &str) -> Command {
+        let plain = self.command(remote);
+        let mut command = Command::new(plain.get_program());
+        for option in options {
+            command.args(["-o", option]);
+        }
+        command.args(plain.get_args()).env_remove("SSH_AUTH_SOCK");
+        command
+    }
+
+    /// The methods that both sides have.
+    fn methods(&self) -> Vec<String> {
+        match (self.theirs, self.generation) {
+            (Some(generation), _) | (None, Some(generation)) => known_to(generation, "kex"),
+            (None, None) => names(&mut ours("ssh"), "kex"),
+        }
+    }
+
+    fn assert_whole(&self, command: &mut Command, sent: &[u8], what: &str) {
+        let output = run(command, sent);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{} {what}: {told}", self.name);
+        assert_eq!(output.stdout.len(), sent.len(), "{} {what}", self.name);
+        assert!(output.stdout == sent, "{} {what}: other bytes came back", self.name);
+    }
+}
+
 #[test]
-fn t12_bulk_arrives_whole_while_both_sides_renew_their_keys() {
-    let sent = noise(bulk() / 4);
+fn t12_t36_bulk_arrives_whole_while_both_sides_renew_their_keys_by_every_method() {
+    let sent = noise(if is_long() { 64 << 20 } else { 3 << 20 });
+    for case in Case::renewing() {
+        let methods = case.methods();
+        for kex in &methods {
+            let options = ["RekeyLimit=1M", &format!("KexAlgorithms={kex}")];
+            case.assert_whole(&mut case.command_with(&options, "cat"), &sent, kex);
+        }
+        println!("figure: {}: keys renewed each MiB by {} methods", case.name, methods.len());
+    }
+}
+
+#[test]
+fn a_gibibyte_each_way_arrives_whole_across_the_limit_of_its_keys() {
+    let sent = noise(if is_long() { 1 << 30 } else { 1 << 20 });
     for case in Case::all() {
-        let mut command = case.command("cat");
-        let mut arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        arguments.splice(0..0, ["-o".into(), "RekeyLimit=1M".into()]);
-        command = Command::new(command.get_program());
-        let output = run(command.args(arguments).env_remove("SSH_AUTH_SOCK"), &sent);
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{}: {}",
-            case.name,
-            String::from_utf8_lossy(&output.stderr)
-        );
-        assert!(output.stdout == sent, "{}: other bytes came back", case.name);
+        for kex in ["curve25519-sha256", "mlkem768x25519-sha256"] {
+            if case.methods().iter().any(|known| known == kex) {
+                let option = format!("KexAlgorithms={kex}");
+                case.assert_whole(&mut case.command_with(&[&option], "cat"), &sent, kex);
+            }
+        }
     }
 }
 

@@ -7,16 +7,37 @@ mod aes_ctr;
 mod aes_gcm;
 mod aes_gcm_ssh;
 mod chacha20_poly1305_openssh;
+mod ecdsa;
 mod ed25519;
-mod hmac_sha256;
+mod finite_field;
+mod hmac;
 mod kex_hash;
+mod ml_kem;
+mod mlkem768x25519;
+mod nist_ecdh;
 mod reader;
-mod sha2;
+mod rsa;
+mod sha;
 mod ssh_kdf;
+mod sshsig;
+mod userauth_signature;
 mod wire;
 mod x25519;
 
 use strombus::crypto::Rng;
+use strombus::wire::Writer;
+
+/// Fields one after the other.
+fn fields(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&mut Writer::new(&mut bytes));
+    bytes
+}
+
+/// Fields as strings, one after the other.
+fn strings(values: &[&[u8]]) -> Vec<u8> {
+    fields(|w| values.iter().for_each(|value| w.string(value)))
+}
 
 /// Gives out the bytes of a vector where the code asks for randomness.
 struct Given<'a>(&'a [u8]);

@@ -3,12 +3,18 @@
 //! [`PublicKey::verify`] is the one place that decides whether an algorithm, a key and a signature belong together. It
 //! does not know whether a key is trusted, nor what the signed bytes mean.
 
+pub mod ecdsa;
 pub mod ed25519;
+pub mod rsa;
+pub mod sk;
 
 use core::fmt;
 
 use base64ct::{Base64Unpadded, Encoding};
 
+use self::ecdsa::Curve;
+use self::rsa::Scheme;
+use self::sk::SkFlags;
 use super::hash::Hash;
 use super::{Rng, Secret};
 use crate::wire::{DecodeError, Reader, Writer};
@@ -18,17 +24,39 @@ use crate::wire::{DecodeError, Reader, Writer};
 pub enum SignatureAlgorithm {
     /// ssh-ed25519 (RFC 8709).
     Ed25519,
+    /// ecdsa-sha2-nistp256, -nistp384 and -nistp521 (RFC 5656).
+    Ecdsa(Curve),
+    /// sk-ssh-ed25519@openssh.com (OpenSSH's PROTOCOL.u2f).
+    SkEd25519,
+    /// sk-ecdsa-sha2-nistp256@openssh.com (the same).
+    SkEcdsa,
+    /// rsa-sha2-512 and rsa-sha2-256 (RFC 8332), and ssh-rsa.
+    Rsa(Scheme),
 }
 
 impl SignatureAlgorithm {
     /// Every algorithm there is.
-    pub const ALL: &[Self] = &[Self::Ed25519];
+    pub const ALL: &[Self] = &[
+        Self::Ed25519,
+        Self::Ecdsa(Curve::Nistp256),
+        Self::Ecdsa(Curve::Nistp384),
+        Self::Ecdsa(Curve::Nistp521),
+        Self::SkEd25519,
+        Self::SkEcdsa,
+        Self::Rsa(Scheme::Sha512),
+        Self::Rsa(Scheme::Sha256),
+        Self::Rsa(Scheme::Sha1),
+    ];
 
     /// The name in negotiations, in requests and in signature blobs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ed25519 => ed25519::NAME,
+            Self::Ecdsa(curve) => curve.algorithm_name(),
+            Self::SkEd25519 => sk::ED25519_NAME,
+            Self::SkEcdsa => sk::ECDSA_NAME,
+            Self::Rsa(scheme) => scheme.name(),
         }
     }
 
@@ -42,7 +70,8 @@ impl SignatureAlgorithm {
     #[must_use]
     pub const fn key_type(self) -> &'static str {
         match self {
-            Self::Ed25519 => ed25519::NAME,
+            Self::Rsa(_) => rsa::KEY_TYPE,
+            other => other.name(),
         }
     }
 }
@@ -52,18 +81,39 @@ impl SignatureAlgorithm {
 pub enum PublicKey {
     /// ssh-ed25519.
     Ed25519(ed25519::PublicKey),
+    /// ecdsa-sha2-nistp256, -nistp384 or -nistp521.
+    Ecdsa(ecdsa::PublicKey),
+    /// ssh-rsa.
+    Rsa(rsa::PublicKey),
+    /// sk-ssh-ed25519@openssh.com or sk-ecdsa-sha2-nistp256@openssh.com.
+    Sk(sk::PublicKey),
 }
 
 impl PublicKey {
     /// Reads a public key blob, to its last byte.
     pub fn from_blob(blob: &[u8]) -> Result<Self, KeyError> {
         let mut r = Reader::new(blob);
-        let key = match r.string()? {
-            name if name == ed25519::NAME.as_bytes() => Self::Ed25519(ed25519::PublicKey::decode(&mut r)?),
+        let name = r.string()?;
+        let curve = Curve::ALL.iter().find(|curve| curve.algorithm_name().as_bytes() == name);
+        let key = match (core::str::from_utf8(name), curve) {
+            (Ok(ed25519::NAME), _) => Self::Ed25519(ed25519::PublicKey::decode(&mut r)?),
+            (_, Some(curve)) => Self::Ecdsa(ecdsa::PublicKey::decode(*curve, &mut r)?),
+            (Ok(rsa::KEY_TYPE), _) => Self::Rsa(rsa::PublicKey::decode(&mut r)?),
+            (Ok(sk::ED25519_NAME), _) => Self::Sk(sk::PublicKey::decode_ed25519(&mut r)?),
+            (Ok(sk::ECDSA_NAME), _) => Self::Sk(sk::PublicKey::decode_ecdsa(&mut r)?),
             _ => return Err(KeyError::UnknownType),
         };
         r.finish()?;
         Ok(key)
+    }
+
+    /// Reads the blob of a key for `algorithm`. Of a key of another type no more than the name is looked at: a peer must
+    /// not choose what is computed.
+    pub fn for_algorithm(algorithm: SignatureAlgorithm, blob: &[u8]) -> Result<Self, KeyError> {
+        if Reader::new(blob).string()? != algorithm.key_type().as_bytes() {
+            return Err(KeyError::OtherType);
+        }
+        Self::from_blob(blob)
     }
 
     /// The public key blob.
@@ -74,6 +124,9 @@ impl PublicKey {
         w.string(self.key_type().as_bytes());
         match self {
             Self::Ed25519(key) => w.string(key.as_bytes()),
+            Self::Ecdsa(key) => key.encode(&mut w),
+            Self::Rsa(key) => key.encode(&mut w),
+            Self::Sk(key) => key.encode(&mut w),
         }
         blob
     }
@@ -83,6 +136,9 @@ impl PublicKey {
     pub const fn key_type(&self) -> &'static str {
         match self {
             Self::Ed25519(_) => ed25519::NAME,
+            Self::Ecdsa(key) => key.curve().algorithm_name(),
+            Self::Rsa(_) => rsa::KEY_TYPE,
+            Self::Sk(key) => key.key_type(),
         }
     }
 
@@ -102,11 +158,21 @@ impl PublicKey {
             return Err(BadSignature);
         }
         let signature = r.string()?;
+        let sk = if let Self::Sk(_) = self { Some(SkFlags::decode(&mut r)?) } else { None };
         r.finish()?;
-        match (self, algorithm) {
-            (Self::Ed25519(key), SignatureAlgorithm::Ed25519) => key.verify(message, signature)?,
+        match (self, algorithm, sk) {
+            (Self::Ed25519(key), SignatureAlgorithm::Ed25519, None) => key.verify(message, signature)?,
+            // The types are equal, and each curve has its own.
+            (Self::Ecdsa(key), SignatureAlgorithm::Ecdsa(_), None) => key.verify(message, signature)?,
+            (Self::Rsa(key), SignatureAlgorithm::Rsa(scheme), None) => {
+                key.verify(scheme, message, signature)?;
+            }
+            (Self::Sk(key), SignatureAlgorithm::SkEd25519 | SignatureAlgorithm::SkEcdsa, Some(flags)) => {
+                key.verify(message, signature, flags)?;
+            }
+            _ => return Err(BadSignature),
         }
-        Ok(SignatureVerified(()))
+        Ok(SignatureVerified { sk })
     }
 
     /// `SHA256:` and the digest of the blob in base64 without padding, as OpenSSH prints it.
@@ -121,6 +187,10 @@ impl PublicKey {
 pub enum PrivateKey {
     /// ssh-ed25519.
     Ed25519(ed25519::PrivateKey),
+    /// ecdsa-sha2-nistp256, -nistp384 or -nistp521.
+    Ecdsa(ecdsa::PrivateKey),
+    /// ssh-rsa.
+    Rsa(rsa::PrivateKey),
 }
 
 impl PrivateKey {
@@ -130,11 +200,25 @@ impl PrivateKey {
         Self::Ed25519(ed25519::PrivateKey::from_seed(seed))
     }
 
-    /// A fresh key of the kind that serves `algorithm`.
-    pub fn generate(algorithm: SignatureAlgorithm, rng: &mut dyn Rng) -> Self {
-        match algorithm {
-            SignatureAlgorithm::Ed25519 => Self::ed25519_from_seed(&Secret::random(rng)),
-        }
+    /// The ECDSA key of a private scalar d, big-endian. [`KeyError::NotAKey`] if it is not of 1 to n - 1.
+    pub fn ecdsa_from_scalar(curve: Curve, d: &[u8]) -> Result<Self, KeyError> {
+        ecdsa::PrivateKey::from_scalar(curve, d).map(Self::Ecdsa)
+    }
+
+    /// The RSA key of these numbers. [`KeyError::UnsupportedSize`] before anything is computed with them;
+    /// [`KeyError::Inconsistent`] if they do not belong together.
+    pub fn rsa_from_components(components: &rsa::Components<'_>) -> Result<Self, KeyError> {
+        rsa::PrivateKey::from_components(components).map(Self::Rsa)
+    }
+
+    /// A fresh Ed25519 key.
+    pub fn generate_ed25519(rng: &mut dyn Rng) -> Self {
+        Self::ed25519_from_seed(&Secret::random(rng))
+    }
+
+    /// A fresh ECDSA key.
+    pub fn generate_ecdsa(curve: Curve, rng: &mut dyn Rng) -> Self {
+        Self::Ecdsa(ecdsa::PrivateKey::generate(curve, rng))
     }
 
     /// The public half.
@@ -142,47 +226,83 @@ impl PrivateKey {
     pub fn public_key(&self) -> PublicKey {
         match self {
             Self::Ed25519(key) => PublicKey::Ed25519(key.public_key()),
+            Self::Ecdsa(key) => PublicKey::Ecdsa(key.public_key().clone()),
+            Self::Rsa(key) => PublicKey::Rsa(key.public_key().clone()),
         }
     }
 
-    /// The algorithm it signs with first.
+    /// The algorithms that it signs with, the best first; never ssh-rsa, which stands on SHA-1.
     #[must_use]
-    pub const fn algorithm(&self) -> SignatureAlgorithm {
+    pub const fn algorithms(&self) -> &'static [SignatureAlgorithm] {
         match self {
-            Self::Ed25519(_) => SignatureAlgorithm::Ed25519,
+            Self::Ed25519(_) => &[SignatureAlgorithm::Ed25519],
+            Self::Ecdsa(key) => match key.curve() {
+                Curve::Nistp256 => &[SignatureAlgorithm::Ecdsa(Curve::Nistp256)],
+                Curve::Nistp384 => &[SignatureAlgorithm::Ecdsa(Curve::Nistp384)],
+                Curve::Nistp521 => &[SignatureAlgorithm::Ecdsa(Curve::Nistp521)],
+            },
+            Self::Rsa(_) => {
+                &[SignatureAlgorithm::Rsa(Scheme::Sha512), SignatureAlgorithm::Rsa(Scheme::Sha256)]
+            }
         }
     }
 
-    /// Whether it serves `algorithm`.
+    /// Whether it signs with `algorithm`.
     #[must_use]
     pub fn can_sign(&self, algorithm: SignatureAlgorithm) -> bool {
-        self.public_key().key_type() == algorithm.key_type()
+        self.algorithms().contains(&algorithm)
     }
 
-    /// The signature blob of `message`. [`CannotSign`] if `algorithm` is for keys of another type.
+    /// The signature blob of `message`. [`CannotSign::WrongAlgorithm`] if `algorithm` is none of
+    /// [`algorithms`](Self::algorithms).
     pub fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, CannotSign> {
+        if !self.can_sign(algorithm) {
+            return Err(CannotSign::WrongAlgorithm);
+        }
+        let mut signature = Vec::new();
+        match (self, algorithm) {
+            (Self::Ed25519(key), SignatureAlgorithm::Ed25519) => signature.extend(key.sign(message)),
+            (Self::Ecdsa(key), SignatureAlgorithm::Ecdsa(_)) => {
+                key.sign(message, &mut Writer::new(&mut signature))?;
+            }
+            (Self::Rsa(key), SignatureAlgorithm::Rsa(scheme)) => {
+                signature.extend_from_slice(&key.sign(scheme, message)?);
+            }
+            _ => return Err(CannotSign::WrongAlgorithm),
+        }
         let mut blob = Vec::new();
         let mut w = Writer::new(&mut blob);
         w.string(algorithm.name().as_bytes());
-        match (self, algorithm) {
-            (Self::Ed25519(key), SignatureAlgorithm::Ed25519) => w.string(&key.sign(message)),
-        }
+        w.string(&signature);
         Ok(blob)
     }
 }
 
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ed25519(_) => f.write_str("PrivateKey::Ed25519(..)"),
-        }
+        f.write_str(match self {
+            Self::Ed25519(_) => "PrivateKey::Ed25519(..)",
+            Self::Ecdsa(_) => "PrivateKey::Ecdsa(..)",
+            Self::Rsa(_) => "PrivateKey::Rsa(..)",
+        })
     }
 }
 
 /// Proof that a signature was checked and holds. Only [`PublicKey::verify`] makes one.
 #[derive(Debug)]
 #[must_use]
-pub struct SignatureVerified(());
+pub struct SignatureVerified {
+    sk: Option<SkFlags>,
+}
+
+impl SignatureVerified {
+    /// What the token says, if a token signed; `None` for keys in files. Whoever lets a user in by it demands at least that
+    /// the [user was present](SkFlags::user_present).
+    #[must_use]
+    pub const fn sk(&self) -> Option<SkFlags> {
+        self.sk
+    }
+}
 
 /// A signature does not hold, or is not what its place asks for. There is no detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,13 +322,21 @@ impl fmt::Display for BadSignature {
 
 impl core::error::Error for BadSignature {}
 
-/// A private key does not serve the algorithm.
+/// Why a private key gives no signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CannotSign;
+pub enum CannotSign {
+    /// The key does not serve the algorithm.
+    WrongAlgorithm,
+    /// The computation failed or went wrong; what it gave was kept back.
+    Failed,
+}
 
 impl fmt::Display for CannotSign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the key does not serve this signature algorithm")
+        f.write_str(match self {
+            Self::WrongAlgorithm => "the key does not serve this signature algorithm",
+            Self::Failed => "the signature went wrong",
+        })
     }
 }
 
@@ -221,8 +349,14 @@ pub enum KeyError {
     Malformed(DecodeError),
     /// The blob is of a type that is not known.
     UnknownType,
+    /// The blob is of another type than the algorithm is used with.
+    OtherType,
+    /// The key is of a size that is not taken: see [`rsa`].
+    UnsupportedSize,
     /// The fields are no key of their type: wrong length, or not a point of the curve in its one encoding.
     NotAKey,
+    /// The parts of a private key do not belong together.
+    Inconsistent,
 }
 
 impl From<DecodeError> for KeyError {
@@ -236,7 +370,13 @@ impl fmt::Display for KeyError {
         match self {
             Self::Malformed(error) => write!(f, "malformed key: {error}"),
             Self::UnknownType => f.write_str("key of an unknown type"),
+            Self::OtherType => f.write_str("key of another type than the signature algorithm's"),
+            Self::UnsupportedSize => {
+                let (min, max) = (rsa::MODULUS_BITS_MIN, rsa::MODULUS_BITS_MAX);
+                write!(f, "RSA keys have {min} to {max} bits here, and an exponent of at most 32")
+            }
             Self::NotAKey => f.write_str("not a key of its type"),
+            Self::Inconsistent => f.write_str("the parts of the private key do not belong together"),
         }
     }
 }

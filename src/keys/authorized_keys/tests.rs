@@ -1,9 +1,13 @@
 use super::*;
+use crate::crypto::sign::KeyError;
 use crate::keys::public_key;
 
 const ED25519: &str = include_str!("../../../vectors/keys/ed25519.pub");
 const OTHER: &str = include_str!("../../../vectors/keys/ed25519-no-comment.pub");
 const RSA: &str = include_str!("../../../vectors/keys/rsa-2048.pub");
+const SMALL_RSA: &str = include_str!("../../../vectors/keys/rsa-1024.pub");
+/// A type that is not implemented.
+const UNKNOWN: &str = "ssh-unknown AAAAC3NzaC11bmtub3du x\n";
 
 fn key() -> PublicKey {
     public_key::parse(ED25519.as_bytes()).unwrap().key
@@ -34,8 +38,19 @@ fn keys_authorise_by_their_line() {
 }
 
 #[test]
+fn keys_of_every_type_authorise_and_none_another() {
+    let lines = public_key::tests::EVERY_TYPE;
+    let file: String = lines.concat();
+    for (line, number) in lines.iter().zip(1..) {
+        let key = public_key::parse(line.as_bytes()).unwrap().key;
+        assert_eq!(lookup(file.as_bytes(), &key).unwrap().line, number);
+        assert_eq!(lookup(file.replace(line, "").as_bytes(), &key), None);
+    }
+}
+
+#[test]
 fn a_bad_line_does_not_hide_the_next() {
-    let file = format!("garbage\n{RSA}command=\"x\" {OTHER}{ED25519}");
+    let file = format!("garbage\n{UNKNOWN}command=\"x\" {OTHER}{ED25519}");
     let lines: Vec<_> = entries(file.as_bytes()).map(|entry| entry.is_ok()).collect();
     assert_eq!(lines, [false, false, false, true]);
     assert_eq!(lookup(file.as_bytes(), &key()).unwrap().line, 4);
@@ -73,7 +88,8 @@ fn broken_options_are_refused() {
 
 #[test]
 fn unknown_types_and_damaged_keys_are_refused() {
-    assert_eq!(refusal(RSA), Refusal::Key(KeyLineError::UnknownType("ssh-rsa".to_owned())));
+    assert_eq!(refusal(UNKNOWN), Refusal::Key(KeyLineError::UnknownType("ssh-unknown".to_owned())));
+    assert_eq!(refusal(SMALL_RSA), Refusal::Key(KeyLineError::BadKey(KeyError::UnsupportedSize)));
     assert_eq!(refusal("ssh-ed25519 AAAAnotbase64!!"), Refusal::Key(KeyLineError::NotBase64));
     assert_eq!(refusal("ssh-ed25519"), Refusal::Key(KeyLineError::Missing));
     assert_eq!(refusal(&ED25519.replace("ssh-ed25519", "ssh-rsa")), Refusal::Key(KeyLineError::TypeMismatch));

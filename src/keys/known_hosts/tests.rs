@@ -9,7 +9,7 @@ const HASHES: &str = include_str!("../../../vectors/known-hosts-hash.txt");
 /// The key of most lines of [`KNOWN_HOSTS`].
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILTIHQCANLsS6XIIIB48vFhNwkx1DQ19bTPZUY8IMZA/";
 const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXM3jR8XIoiAVBpl49hZ1q937fOC1HAtHfeC4JmAI+8";
-/// Two of types that need not be implemented.
+/// One of another type, and one of a type that is not implemented.
 const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBF+uMQdbjpTbyCsdGKX7hGf0AJ+D/hJKWiiDGClcXRl21JGXO2C87Ep5GkiLQ6ulKxBY62VKsu9iPJm5Dh7xCH8=";
 const UNKNOWN: &str = "ssh-unknown AAAAC3NzaC11bmtub3du";
 
@@ -194,6 +194,39 @@ fn t85_each_odd_line_has_its_verdict() {
     ] {
         assert_eq!(judge(&contents), expected, "{contents}");
     }
+}
+
+#[test]
+fn keys_of_every_type_are_known_or_changed_or_of_another_type() {
+    let lines = public_key::tests::EVERY_TYPE.map(|line| format!("h.example {line}"));
+    for line in &lines {
+        let shown = key(line.strip_prefix("h.example ").unwrap());
+        for known in &lines {
+            let files = [File { name: "f", contents: known.as_bytes() }];
+            let same_type = known.split(' ').nth(1) == Some(shown.key_type());
+            let expected = if line == known {
+                "known"
+            } else if same_type {
+                "changed"
+            } else {
+                "other type"
+            };
+            let verdict = word(lookup(&files, &host("h.example"), &shown));
+            assert_eq!(verdict, (expected, 1), "{known} {line}");
+        }
+    }
+}
+
+/// A key of a size that nobody is let in with still says that the host is known, and can be revoked.
+#[test]
+fn t86_a_key_of_a_size_that_is_not_taken_is_compared_all_the_same() {
+    let small = include_str!("../../../vectors/keys/rsa-1024.pub");
+    let rsa = key(include_str!("../../../vectors/keys/rsa-2048.pub"));
+    let contents = format!("h.example {small}");
+    let files = [File { name: "f", contents: contents.as_bytes() }];
+    assert_eq!(word(lookup(&files, &host("h.example"), &rsa)), ("changed", 1));
+    assert_eq!(judge(&contents), ("other type", 1));
+    assert_eq!(judge(&format!("@revoked * {small}h.example {KEY}")), ("known", 2));
 }
 
 #[test]

@@ -2,13 +2,23 @@ use super::*;
 use crate::keys::public_key;
 
 macro_rules! vector {
-    ($name:literal) => {
+    ($name:expr) => {
         include_bytes!(concat!("../../../vectors/keys/", $name))
     };
 }
 
 const ED25519: &[u8] = vector!("ed25519");
-const NO_COMMENT: &[u8] = vector!("ed25519-no-comment");
+
+macro_rules! pairs {
+    ($($name:literal)*) => { [$((vector!($name).as_slice(), vector!(concat!($name, ".pub")).as_slice())),*] };
+}
+
+/// Files without a passphrase, of every type and size, each with its public half.
+const EVERY_TYPE: [(&[u8], &[u8]); 12] = pairs![
+    "ed25519" "ed25519-no-comment" "ca-user" "ca-host"
+    "ecdsa-256" "ecdsa-384" "ecdsa-521" "ca-ecdsa"
+    "rsa-2048" "rsa-3072" "rsa-4096" "ca-rsa"
+];
 
 /// Bytes that count upwards.
 struct Counting(u8);
@@ -28,19 +38,20 @@ fn error(file: &[u8]) -> PrivateKeyError {
 
 #[test]
 fn keys_of_ssh_keygen_are_read_with_their_public_half() {
-    for (file, public) in [
-        (ED25519, vector!("ed25519.pub").as_slice()),
-        (NO_COMMENT, vector!("ed25519-no-comment.pub").as_slice()),
-    ] {
+    for (file, public) in EVERY_TYPE {
         let (private, public) = (parse(file).unwrap(), public_key::parse(public).unwrap());
         assert_eq!(private.key.public_key(), public.key);
         assert_eq!(private.comment, public.comment);
+        for algorithm in private.key.algorithms() {
+            let signature = private.key.sign(*algorithm, b"m").unwrap();
+            assert!(public.key.verify(*algorithm, b"m", &signature).is_ok());
+        }
     }
 }
 
 #[test]
 fn a_written_file_is_what_ssh_keygen_writes() {
-    for file in [ED25519, NO_COMMENT] {
+    for (file, _) in EVERY_TYPE {
         let read = parse(file).unwrap();
         // Only the check number is random: give the writer the one that ssh-keygen drew.
         let body = unarmour(file).unwrap();
@@ -74,8 +85,16 @@ fn every_padding_is_written_and_read() {
 fn files_with_a_passphrase_and_other_types_have_their_own_errors() {
     assert_eq!(error(vector!("ed25519.aes256-ctr")), PrivateKeyError::Encrypted);
     assert_eq!(error(vector!("ed25519.aes256-gcm@openssh.com")), PrivateKeyError::Encrypted);
-    assert_eq!(error(vector!("rsa-2048")), PrivateKeyError::UnknownType("ssh-rsa".to_owned()));
-    assert_eq!(error(vector!("ecdsa-256")), PrivateKeyError::UnknownType("ecdsa-sha2-nistp256".to_owned()));
+    assert_eq!(error(vector!("rsa-1024")), PrivateKeyError::UnsupportedSize);
+    for file in [
+        vector!("sk-ed25519-1").as_slice(),
+        vector!("sk-ed25519-2"),
+        vector!("sk-ecdsa-1"),
+        vector!("sk-ecdsa-2"),
+    ] {
+        assert_eq!(error(file), PrivateKeyError::InToken);
+    }
+    assert!(PrivateKeyError::InToken.to_string().contains("only an agent can sign"));
 }
 
 #[test]
@@ -190,7 +209,7 @@ impl Fields {
     }
 }
 
-const ED25519_NAME: &[u8] = super::ED25519;
+const ED25519_NAME: &[u8] = ed25519::NAME.as_bytes();
 
 fn spoilt(spoil: impl FnOnce(&mut Fields)) -> Result<PrivateKeyFile, PrivateKeyError> {
     let mut fields = Fields::good();
@@ -245,6 +264,34 @@ fn t89_short_and_long_ed25519_fields_are_refused() {
             assert_eq!(refused.unwrap_err(), Malformed::KeyFields.into(), "{length} {pair}");
         }
     }
+}
+
+/// The fields of an ECDSA key, each off by itself.
+#[test]
+fn t89_ecdsa_fields_that_differ_are_refused() {
+    let key = PrivateKey::ecdsa_from_scalar(Curve::Nistp256, &[7; 32]).unwrap();
+    let other = PrivateKey::ecdsa_from_scalar(Curve::Nistp256, &[8; 32]).unwrap();
+    let (PublicKey::Ecdsa(q), PublicKey::Ecdsa(other_q)) = (key.public_key(), other.public_key()) else {
+        panic!()
+    };
+    let read = |curve: &[u8], q: &[u8], d: &[u8]| {
+        let mut fields = Vec::new();
+        let mut writer = Writer::new(&mut fields);
+        writer.string(curve);
+        writer.string(q);
+        writer.string(d);
+        parse_private_fields(b"ecdsa-sha2-nistp256", &mut Reader::new(&fields)).map(|key| key.public_key())
+    };
+    let (q, other_q) = (q.as_bytes(), other_q.as_bytes());
+    assert_eq!(read(b"nistp256", q, &[7; 32]), Ok(key.public_key()));
+    assert_eq!(read(b"nistp384", q, &[7; 32]), Err(Malformed::KeyFields.into()));
+    assert_eq!(read(b"nistp256", other_q, &[7; 32]), Err(Malformed::PublicKey.into()));
+    assert_eq!(read(b"nistp256", &q[1..], &[7; 32]), Err(Malformed::PublicKey.into()));
+    assert_eq!(read(b"nistp256", q, &[7; 33]), Err(Malformed::KeyFields.into()));
+    assert_eq!(read(b"nistp256", q, &[7; 31]), Err(Malformed::PublicKey.into()));
+    assert_eq!(read(b"nistp256", q, b""), Err(Malformed::Fields(DecodeError::NotPositive).into()));
+    assert_eq!(read(b"nistp256", q, &[0x80; 32]), Err(Malformed::Fields(DecodeError::NotPositive).into()));
+    assert_eq!(read(b"nistp256", q, &[&[0], &[0xff; 32][..]].concat()), Err(Malformed::KeyFields.into()));
 }
 
 #[test]
@@ -310,6 +357,27 @@ fn t89_t40_no_cut_or_changed_byte_panics_or_gives_another_key() {
             changed[at] ^= change;
             if let Ok(read) = parse(&changed) {
                 assert_eq!(read.key.public_key(), public);
+            }
+        }
+    }
+}
+
+/// The other types have their own fields: none of them may be off.
+#[test]
+fn t89_t40_no_cut_or_changed_byte_of_other_types_panics_or_gives_another_key() {
+    for file in [vector!("ecdsa-256").as_slice(), vector!("ecdsa-521"), vector!("rsa-2048")] {
+        let public = parse(file).unwrap().key.public_key();
+        let body = unarmour(file).unwrap();
+        for cut in 0..body.len() {
+            assert!(parse(armour(&body[..cut]).as_bytes()).is_err(), "{cut}");
+        }
+        for at in 0..body.len() {
+            for change in [0x01, 0x80] {
+                let mut changed = body.clone();
+                changed[at] ^= change;
+                if let Ok(read) = parse(armour(&changed).as_bytes()) {
+                    assert_eq!(read.key.public_key(), public, "{at}");
+                }
             }
         }
     }

@@ -3,8 +3,20 @@ use crate::crypto::sign::KeyError;
 
 const ED25519: &[u8] = include_bytes!("../../../vectors/keys/ed25519.pub");
 const NO_COMMENT: &[u8] = include_bytes!("../../../vectors/keys/ed25519-no-comment.pub");
-const RSA: &[u8] = include_bytes!("../../../vectors/keys/rsa-2048.pub");
+const SMALL_RSA: &[u8] = include_bytes!("../../../vectors/keys/rsa-1024.pub");
 const FINGERPRINTS: &str = include_str!("../../../vectors/keys/fingerprints.txt");
+
+macro_rules! lines {
+    ($($name:literal)*) => { [$(include_str!(concat!("../../../vectors/keys/", $name, ".pub"))),*] };
+}
+
+/// A line of every type and size, as ssh-keygen writes them.
+pub(in crate::keys) const EVERY_TYPE: [&str; 15] = lines![
+    "ed25519" "ca-user" "ca-host"
+    "ecdsa-256" "ecdsa-384" "ecdsa-521" "ca-ecdsa"
+    "rsa-2048" "rsa-3072" "rsa-4096" "ca-rsa"
+    "sk-ed25519-1" "sk-ed25519-2" "sk-ecdsa-1" "sk-ecdsa-2"
+];
 
 /// The base64 of the key of `ed25519.pub`.
 const BASE64: &str = "AAAAC3NzaC1lZDI1NTE5AAAAILTIHQCANLsS6XIIIB48vFhNwkx1DQ19bTPZUY8IMZA/";
@@ -14,6 +26,11 @@ fn a_line_is_read_and_written_alike() {
     let line = parse(ED25519).unwrap();
     assert_eq!(line.comment, "ed25519@vectors");
     assert_eq!(write(&line.key, &line.comment).unwrap().as_bytes(), ED25519);
+    for text in EVERY_TYPE {
+        let line = parse(text.as_bytes()).unwrap();
+        assert_eq!(write(&line.key, &line.comment).unwrap(), text);
+        assert!(text.starts_with(&format!("{} ", line.key.key_type())));
+    }
     let bare = parse(NO_COMMENT).unwrap();
     assert_eq!(bare.comment, "");
     assert_eq!(write(&bare.key, "").unwrap(), core::str::from_utf8(NO_COMMENT).unwrap().replace(" \n", "\n"));
@@ -22,7 +39,7 @@ fn a_line_is_read_and_written_alike() {
 #[test]
 fn fingerprints_are_those_of_ssh_keygen() {
     let mut seen = 0;
-    for block in FINGERPRINTS.split("\n\n").filter(|block| block.contains("TYPE = ssh-ed25519\n")) {
+    for block in FINGERPRINTS.split("\n\n").filter(|block| block.contains("\nTYPE = ")) {
         let value = |key: &str| {
             let line = block.lines().find(|line| line.split(" = ").next() == Some(key)).unwrap();
             line.split_once(" = ").unwrap().1
@@ -30,10 +47,17 @@ fn fingerprints_are_those_of_ssh_keygen() {
         let hex = value("BLOB").as_bytes();
         let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16).unwrap()).unwrap();
         let blob: Vec<u8> = hex.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect();
-        assert_eq!(PublicKey::from_blob(&blob).unwrap().fingerprint(), value("SHA256"));
         seen += 1;
+        let key = PublicKey::from_blob(&blob);
+        if value("BITS") == "1024" {
+            assert_eq!(key, Err(KeyError::UnsupportedSize));
+            continue;
+        }
+        let key = key.unwrap();
+        assert_eq!((key.fingerprint().as_str(), key.key_type()), (value("SHA256"), value("TYPE")));
+        assert_eq!(key.blob(), blob);
     }
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 17);
 }
 
 #[test]
@@ -52,8 +76,13 @@ fn odd_lines_are_refused_by_their_fault() {
     // string "ssh-ed25519" and 31 bytes.
     let short = BASE64.replace("AAAAIL", "AAAAHL");
     assert!(matches!(error(&format!("ssh-ed25519 {short}")), KeyLineError::BadKey(_)));
-    assert_eq!(parse(RSA).unwrap_err(), KeyLineError::UnknownType("ssh-rsa".to_owned()));
-    assert_eq!(PublicKey::from_blob(b"\0\0\0\x07ssh-rsa").unwrap_err(), KeyError::UnknownType);
+    assert_eq!(
+        error("ssh-unknown AAAAC3NzaC11bmtub3du"),
+        KeyLineError::UnknownType("ssh-unknown".to_owned())
+    );
+    assert_eq!(parse(SMALL_RSA).unwrap_err(), KeyLineError::BadKey(KeyError::UnsupportedSize));
+    let text = parse(SMALL_RSA).unwrap_err().to_string();
+    assert!(text.starts_with("RSA keys have 2048 to 8192 bits"), "{text}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! meet it.
 
 mod channels;
+mod compression;
 mod transport;
 mod userauth;
 

@@ -4,11 +4,12 @@ use super::{
     asking, assert_told, both, clear, feed, first_bytes, keyed, payload, refused_by_both, refused_by_client,
     refused_by_server, running,
 };
-use crate::tests::pair::{Pair, Settings, all_output, host_key};
-use crate::transport::algorithms::{CIPHER, MAC, pick};
+use crate::crypto::{Cipher, Mac};
+use crate::tests::pair::{End, Pair, Settings, TestSide, all_output, host_key, protections};
+use crate::transport::algorithms::{Algorithm, KEX, pick};
 use crate::transport::*;
 use crate::wire::message::*;
-use crate::wire::{Decode, MALFORMED, NameList};
+use crate::wire::{Decode, DisconnectReason, MALFORMED, NameList, Writer};
 
 #[test]
 fn t01_only_a_server_may_talk_before_its_identification_and_only_so_much() {
@@ -63,55 +64,51 @@ fn t06_t07_a_packet_out_of_shape_is_refused_in_clear() {
     assert_eq!(identified(&packet(11)), both(EMPTY_PAYLOAD));
 }
 
-fn with_cipher(cipher: &str, mac: &str) -> Settings {
-    let mut settings = Settings::default();
-    settings.client.algorithms.cipher = pick(&CIPHER, cipher).unwrap();
-    settings.client.algorithms.mac = pick(&MAC, mac).unwrap();
-    settings
-}
-
 #[test]
 fn t08_a_packet_changed_anywhere_is_refused_and_nothing_of_it_is_seen() {
-    for row in &CIPHER {
-        for mac in &MAC {
-            for at in 0..60 {
-                let mut pair = Pair::authenticated(with_cipher(row.name, mac.name));
-                let (here, _) = pair.open();
-                pair.client.conn.channel(here).unwrap().write(b"a secret for the server");
-                let mut bytes = pair.client.conn.output().to_vec();
-                let Some(byte) = bytes.get_mut(at) else { break };
-                *byte ^= 0x10;
-                let seen = pair.server.seen.len();
-                feed(&mut pair.server, &bytes);
-                // A length that became larger waits for bytes that never come; the others fail at once.
-                feed(&mut pair.server, &vec![0; 2 * PACKET_LENGTH_MAX]);
-                let error = pair.server.error.clone();
-                let length = at < 4 && error == Some(PACKET_LENGTH.into());
-                assert!(
-                    length || error == Some(MAC_ERROR.into()),
-                    "{} {} {at}: {error:?}",
-                    row.name,
-                    mac.name
-                );
-                assert_eq!(pair.server.seen.len(), seen, "nothing is told of it");
-            }
+    for (cipher, mac) in protections() {
+        for at in 0..60 {
+            let mut pair = Pair::authenticated(Settings::protected(cipher.name, mac.name));
+            let (here, _) = pair.open();
+            pair.client.conn.channel(here).unwrap().write(b"a secret for the server");
+            let mut bytes = pair.client.conn.output().to_vec();
+            let Some(byte) = bytes.get_mut(at) else { break };
+            *byte ^= 0x10;
+            let seen = pair.server.seen.len();
+            feed(&mut pair.server, &bytes);
+            // A length that became larger waits for bytes that never come; the others fail at once.
+            feed(&mut pair.server, &vec![0; 2 * PACKET_LENGTH_MAX]);
+            let error = pair.server.error.clone();
+            let length = at < 4 && error == Some(PACKET_LENGTH.into());
+            assert!(
+                length || error == Some(MAC_ERROR.into()),
+                "{} {} {at}: {error:?}",
+                cipher.name,
+                mac.name
+            );
+            assert_eq!(pair.server.seen.len(), seen, "nothing is told of it");
         }
     }
 }
 
 #[test]
-fn t09_with_a_plain_mac_the_place_of_a_wrong_length_does_not_show() {
-    let mut pair = Pair::authenticated(with_cipher("aes256-ctr", "hmac-sha2-256"));
-    let (here, _) = pair.open();
-    pair.client.conn.channel(here).unwrap().write(b"data");
-    let mut bytes = pair.client.conn.output().to_vec();
-    bytes[0] ^= 0xff;
-    feed(&mut pair.server, &bytes);
-    assert_eq!(pair.server.error, None);
-    feed(&mut pair.server, &vec![0; PACKET_LENGTH_MAX - bytes.len() - 1]);
-    assert_eq!(pair.server.error, None, "one byte before the largest packet would have ended");
-    feed(&mut pair.server, &[0]);
-    assert_eq!(pair.server.error, Some(MAC_ERROR.into()));
+fn t09_t124_with_a_plain_mac_the_place_of_a_wrong_length_does_not_show() {
+    let plain = |(cipher, mac): &(Algorithm<Cipher>, Algorithm<Mac>)| {
+        !cipher.algorithm.is_aead() && !mac.name.contains("etm")
+    };
+    for (cipher, mac) in protections().filter(plain) {
+        let mut pair = Pair::authenticated(Settings::protected(cipher.name, mac.name));
+        let (here, _) = pair.open();
+        pair.client.conn.channel(here).unwrap().write(b"data");
+        let mut bytes = pair.client.conn.output().to_vec();
+        bytes[0] ^= 0xff;
+        feed(&mut pair.server, &bytes);
+        assert_eq!(pair.server.error, None);
+        feed(&mut pair.server, &vec![0; PACKET_LENGTH_MAX - bytes.len() - 1]);
+        assert_eq!(pair.server.error, None, "one byte before the largest packet would have ended");
+        feed(&mut pair.server, &[0]);
+        assert_eq!(pair.server.error, Some(MAC_ERROR.into()), "{} {}", cipher.name, mac.name);
+    }
 }
 
 #[test]
@@ -148,6 +145,39 @@ fn t19_a_second_kexinit_ends_the_connection() {
     let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
     feed(&mut pair.server, &[&output[..], &output[line..]].concat());
     assert_eq!(pair.server.error, Some(UNEXPECTED_MESSAGE.into()));
+}
+
+#[test]
+fn t19_a_list_as_long_as_a_packet_finds_nothing_in_common_and_next_to_nothing_is_kept() {
+    let names = b"a,".repeat(130_000);
+    let list = NameList::from_bytes(&names[..names.len() - 1]).unwrap();
+    let empty = NameList::from_bytes(b"").unwrap();
+    let kexinit = payload(&KexInit {
+        cookie: &[0; 16],
+        kex_algorithms: list,
+        server_host_key_algorithms: empty,
+        encryption_algorithms_client_to_server: empty,
+        encryption_algorithms_server_to_client: empty,
+        mac_algorithms_client_to_server: empty,
+        mac_algorithms_server_to_client: empty,
+        compression_algorithms_client_to_server: empty,
+        compression_algorithms_server_to_client: empty,
+        languages_client_to_server: empty,
+        languages_server_to_client: empty,
+        first_kex_packet_follows: false,
+    });
+    let mut pair = running();
+    pair.client.conn.send_payload(&kexinit);
+    pair.drive();
+    let Some(Error::Incompatible(lists)) = &pair.server.error else { panic!("{:?}", pair.server.error) };
+    assert_eq!(lists.slot, algorithms::Slot::KexAlgorithms);
+    assert!(lists.remote.len() <= TEXT_MAX && lists.not_offered.is_empty());
+    let Some(Error::Disconnected { reason, .. }) = pair.client.error else { panic!() };
+    assert_eq!(reason, DisconnectReason::KEY_EXCHANGE_FAILED);
+
+    let mut pair = Pair::new(Settings::default());
+    feed(&mut pair.server, &[&b"SSH-2.0-long\r\n"[..], &clear(&kexinit)].concat());
+    assert_eq!(pair.server.error, Some(PACKET_LENGTH.into()), "a stranger's packets are shorter");
 }
 
 #[test]
@@ -210,7 +240,7 @@ fn t21_a_public_value_that_makes_a_known_secret_is_refused() {
 fn t24_t25_the_host_key_must_have_signed_just_this_exchange() {
     let key = host_key();
     let blob = key.public_key().blob();
-    let of_other = key.sign(key.algorithm(), b"another exchange").unwrap();
+    let of_other = key.sign(key.algorithms()[0], b"another exchange").unwrap();
     let mut renamed = of_other.clone();
     renamed[4] = b'x';
     for (k_s, signature) in [
@@ -236,11 +266,11 @@ fn t24_t25_the_host_key_must_have_signed_just_this_exchange() {
 #[test]
 fn t13_a_key_does_not_serve_for_ever() {
     let mut pair = running();
-    pair.server.conn.age_keys(u64::from(u32::MAX));
+    pair.server.conn.age_keys(u64::from(u32::MAX), 0);
     refused_by_server(pair, &[payload(&Ignore { data: b"" })], KEY_EXHAUSTED);
     let mut pair = running();
     let before = pair.client.conn.exchanges();
-    pair.client.conn.age_keys(crate::transport::REKEY_PACKETS);
+    pair.client.conn.age_keys(crate::transport::REKEY_PACKETS, 0);
     pair.server.conn.send_payload(&payload(&Ignore { data: b"" }));
     pair.drive();
     assert_eq!(pair.client.conn.exchanges(), before + 1);
@@ -292,10 +322,66 @@ fn t37_extension_information_is_bounded_and_has_its_place() {
     refused(&[0; 8], u32::MAX, MALFORMED);
     refused(&[0; 8], 0, MALFORMED);
     refused(&vec![0; 8 * (EXTENSIONS_MAX + 1)], EXTENSIONS_MAX as u32 + 1, TOO_MANY_EXTENSIONS);
+    let mut twice = Vec::new();
+    for list in [&b"ssh-ed25519"[..], b"rsa-sha2-512"] {
+        let mut w = Writer::new(&mut twice);
+        w.string(b"server-sig-algs");
+        w.string(list);
+    }
+    refused(&twice, 2, EXTENSION_TWICE);
     let none = payload(&ExtInfo { nr_extensions: 0, pairs: b"" });
     refused_by_server(keyed(), std::slice::from_ref(&none), UNEXPECTED_MESSAGE);
+    refused_by_both(running, std::slice::from_ref(&none), UNEXPECTED_MESSAGE);
+    // From a server once more, directly before it says that the login is complete.
+    let success = payload(&UserauthSuccess {});
     refused_by_client(asking(), &[none.clone(), none.clone()], UNEXPECTED_MESSAGE);
-    refused_by_both(running, &[none], UNEXPECTED_MESSAGE);
+    let banner = payload(&UserauthBanner { message: b"", language_tag: b"" });
+    refused_by_client(asking(), &[none.clone(), banner], UNEXPECTED_MESSAGE);
+    refused_by_client(asking(), &[none.clone(), vec![255], success.clone()], UNEXPECTED_MESSAGE);
+    let mut pair = asking();
+    pair.server.conn.send_payload(&none);
+    pair.server.conn.send_payload(&[1, 0, 0, 0, 11]);
+    pair.drive();
+    assert!(matches!(pair.client.error, Some(Error::Disconnected { .. })), "{:?}", pair.client.error);
+    let mut pair = asking();
+    pair.server.conn.send_payload(&none);
+    pair.server.conn.send_payload(&success);
+    pair.drive();
+    assert_eq!((&pair.client.error, pair.client.conn.is_authenticated()), (&None, true));
+    assert_eq!(pair.client.conn.server_sig_algs(), None, "what came last holds");
+}
+
+#[test]
+fn t106_a_ping_is_answered_after_the_login_and_never_held() {
+    let ping = payload(&Ping { data: b"PING!" });
+    let mut pair = keyed();
+    pair.client.conn.send_payload(&ping);
+    pair.drive();
+    assert_eq!((&pair.server.error, pair.client.conn.pending_output()), (&None, 0));
+    refused_by_server(keyed(), &vec![ping.clone(); CHATTER_MAX as usize + 1], TOO_MUCH_CHATTER);
+
+    let mut pair = running();
+    pair.client.conn.send_payload(&ping);
+    let bytes = all_output(&mut pair.client.conn);
+    feed(&mut pair.server, &bytes);
+    assert_eq!(all_output(&mut pair.server.conn).len(), bytes.len(), "as long as what it answers");
+    let mut pair = running();
+    pair.server.conn.send_payload(&ping);
+    pair.drive();
+    assert_eq!((&pair.client.error, &pair.server.error), (&None, &None), "a client answers too");
+    // While our own exchange bars it there is no answer, and nothing is kept for later.
+    pair.server.conn.start_kex();
+    for _ in 0..100_000 {
+        pair.client.conn.send_payload(&ping);
+    }
+    let bytes = all_output(&mut pair.client.conn);
+    feed(&mut pair.server, &bytes);
+    assert_eq!(pair.server.error, None);
+    pair.drive();
+    assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
+    let mut pair = running();
+    pair.client.conn.start_kex();
+    refused_by_server(pair, &[ping], UNEXPECTED_MESSAGE);
 }
 
 #[test]
@@ -338,9 +424,9 @@ fn t82_what_a_peer_says_at_the_end_is_kept_short_and_replaced_where_it_is_no_tex
     assert!(matches!(pair.server.error, Some(Error::Disconnected { .. })), "some peers leave the rest out");
 }
 
-/// Our KEXINIT with something changed, as a client that speaks first would send it; and the rest of its output.
-fn with_kexinit(pair: &mut Pair, change: impl FnOnce(&mut KexInit<'_>)) -> Vec<u8> {
-    let output = pair.client.conn.output().to_vec();
+/// The first bytes of a side, its KEXINIT with something changed.
+pub(super) fn with_kexinit<S: TestSide>(end: &mut End<S>, change: impl FnOnce(&mut KexInit<'_>)) -> Vec<u8> {
+    let output = end.conn.output().to_vec();
     let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
     let padding = usize::from(output[line + 4]);
     let own = &output[line + 5..output.len() - padding];
@@ -367,16 +453,26 @@ fn t16_a_peer_that_wants_no_cipher_or_mac_finds_nothing_in_common() {
     ];
     for (change, slot) in changes {
         let mut pair = Pair::new(Settings::default());
-        let bytes = with_kexinit(&mut pair, |message| change(message, none));
+        let bytes = with_kexinit(&mut pair.client, |message| change(message, none));
         feed(&mut pair.server, &bytes);
         let Some(Error::Incompatible(lists)) = &pair.server.error else { panic!("{:?}", pair.server.error) };
         assert_eq!((lists.slot, lists.remote.as_str()), (slot, "none"));
         let mut told = all_output(&mut pair.server.conn);
         told.drain(..told.windows(5).rposition(|w| w == [1, 0, 0, 0, 3]).expect("DISCONNECT with reason 3"));
     }
+    // A cipher that needs a MAC has none without one.
+    let counter = NameList::from_bytes(b"aes256-ctr").unwrap();
+    let mut pair = Pair::new(Settings::default());
+    let bytes = with_kexinit(&mut pair.client, |k| {
+        k.encryption_algorithms_client_to_server = counter;
+        k.mac_algorithms_client_to_server = none;
+    });
+    feed(&mut pair.server, &bytes);
+    let Some(Error::Incompatible(lists)) = &pair.server.error else { panic!("{:?}", pair.server.error) };
+    assert_eq!(lists.slot, algorithms::Slot::MacAlgorithmsClientToServer);
     // An AEAD needs no MAC, whatever the lists say.
     let mut pair = Pair::new(Settings::default());
-    let bytes = with_kexinit(&mut pair, |k| k.mac_algorithms_client_to_server = none);
+    let bytes = with_kexinit(&mut pair.client, |k| k.mac_algorithms_client_to_server = none);
     feed(&mut pair.server, &bytes);
     assert_eq!(pair.server.error, None);
 }
@@ -389,7 +485,7 @@ fn t30_exactly_one_packet_follows_a_wrong_guess_and_none_a_right_one() {
     ] {
         let mut pair = Pair::new(Settings::default());
         let methods = NameList::from_bytes(method).unwrap();
-        let mut bytes = with_kexinit(&mut pair, |message| {
+        let mut bytes = with_kexinit(&mut pair.client, |message| {
             message.kex_algorithms = methods;
             message.first_kex_packet_follows = true;
         });
@@ -410,4 +506,60 @@ fn t30_exactly_one_packet_follows_a_wrong_guess_and_none_a_right_one() {
         feed(&mut pair.server, &clear(&payload(&Ignore { data: b"" })));
         assert_eq!(pair.server.error, Some(UNEXPECTED_MESSAGE.into()), "no second packet is passed over");
     }
+}
+
+/// Both sides offer group exchange and nothing else.
+fn group_exchange() -> Pair {
+    let mut settings = Settings::default();
+    for side in [&mut settings.client, &mut settings.server] {
+        side.algorithms.kex = pick(KEX, "diffie-hellman-group-exchange-sha256").unwrap();
+    }
+    Pair::new(settings)
+}
+
+#[test]
+fn t29_a_group_or_a_request_for_one_of_the_wrong_size_is_refused() {
+    for (min, n, max) in
+        [(8192, 4096, 2048), (2048, 1024, 8192), (1024, 1024, 1024), (0, 0, 0), (16384, 16384, 16384)]
+    {
+        let mut pair = group_exchange();
+        let output = pair.client.conn.output().to_vec();
+        let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
+        let length = 4 + u32::from_be_bytes(output[line..line + 4].try_into().unwrap()) as usize;
+        let request = clear(&payload(&KexDhGexRequest { min, n, max }));
+        feed(&mut pair.server, &[&output[..line + length], &request].concat());
+        assert_eq!(pair.server.error, Some(BAD_GROUP_REQUEST.into()), "{min} {n} {max}");
+    }
+    let group_14 = crate::crypto::kex::Group::by_size(2048, 2048, 2048).unwrap();
+    let mut even = group_14.p();
+    *even.last_mut().unwrap() &= 0xfe;
+    for (p, g) in
+        [(&even[..], &[2][..]), (&group_14.p()[..129], &[2]), (&group_14.p(), &[1]), (&[], &[]), (&[5], &[2])]
+    {
+        let mut pair = group_exchange();
+        let output = pair.server.conn.output().to_vec();
+        feed(&mut pair.client, &[&output[..], &clear(&payload(&KexDhGexGroup { p, g }))].concat());
+        assert_eq!(pair.client.error, Some(BAD_GROUP.into()));
+    }
+}
+
+#[test]
+fn t24_the_messages_of_a_group_exchange_come_in_their_order_only() {
+    let init = payload(&KexDhGexInit { e: &[2] });
+    let request = payload(&KexDhGexRequest { min: 2048, n: 2048, max: 8192 });
+    let one_step = payload(&KexEcdhInit { q_c: &[2] });
+    for early in [&[init][..], &[one_step], &[request.clone(), request]] {
+        let mut pair = group_exchange();
+        let output = pair.client.conn.output().to_vec();
+        let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
+        let length = 4 + u32::from_be_bytes(output[line..line + 4].try_into().unwrap()) as usize;
+        let early: Vec<u8> = early.iter().flat_map(|payload| clear(payload)).collect();
+        feed(&mut pair.server, &[&output[..line + length], &early].concat());
+        assert_eq!(pair.server.error, Some(UNEXPECTED_MESSAGE.into()));
+    }
+    let mut pair = group_exchange();
+    let output = pair.server.conn.output().to_vec();
+    let reply = clear(&payload(&KexDhGexReply { k_s: b"", f: &[2], signature: b"" }));
+    feed(&mut pair.client, &[&output[..], &reply].concat());
+    assert_eq!(pair.client.error, Some(UNEXPECTED_MESSAGE.into()), "no group, no reply");
 }

@@ -1,7 +1,8 @@
 //! The login.
 
 use super::{asking, keyed, payload, refused_by_client, refused_by_server, running};
-use crate::tests::pair::{Pair, Seen, Settings, user_key};
+use crate::crypto::Hash;
+use crate::tests::pair::{Pair, Seen, Settings, host_key, user_key};
 use crate::transport::UNEXPECTED_MESSAGE;
 use crate::userauth::*;
 use crate::wire::message::*;
@@ -13,7 +14,8 @@ fn t41_before_the_login_the_server_acts_on_nothing_but_the_login() {
         let mut pair = keyed();
         pair.client.conn.send_payload(&[number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         pair.drive();
-        let refused = matches!(number, 0 | 1 | 5..=7 | 20 | 21 | 30 | 31 | 50..=53 | 60 | 61 | 80..=127);
+        let refused =
+            matches!(number, 0 | 1 | 5..=7 | 20 | 21 | 30..=34 | 50..=53 | 60 | 61 | 80..=127 | 193);
         assert_eq!(pair.server.error.is_some(), refused, "{number}: {:?}", pair.server.error);
         let known_here = matches!(number, 1 | 50);
         assert!(!refused || known_here || pair.server.error == Some(UNEXPECTED_MESSAGE.into()), "{number}");
@@ -89,12 +91,84 @@ fn an_unknown_service_is_refused() {
 
 /// A question whether a key would do, with the key or with what is given as one.
 fn query(blob: &[u8]) -> Vec<u8> {
+    query_by("ssh-ed25519", blob)
+}
+
+fn query_by(algorithm: &str, blob: &[u8]) -> Vec<u8> {
     let mut fields = Vec::new();
     let mut w = Writer::new(&mut fields);
     w.boolean(false);
-    w.string(b"ssh-ed25519");
+    w.string(algorithm.as_bytes());
     w.string(blob);
     request(b"ann", b"ssh-connection", b"publickey", &fields)
+}
+
+fn rsa_blob(bits: usize) -> Vec<u8> {
+    let mut blob = Vec::new();
+    let mut w = Writer::new(&mut blob);
+    w.string(b"ssh-rsa");
+    w.mpint(&[1, 0, 1]);
+    w.mpint(&vec![0xff; bits / 8]);
+    blob
+}
+
+#[test]
+fn t54_t26_keys_of_other_sizes_types_and_names_are_failures() {
+    for (algorithm, blob, good) in [
+        ("rsa-sha2-512", rsa_blob(2048), true),
+        ("rsa-sha2-256", rsa_blob(8192), true),
+        ("ssh-rsa", rsa_blob(2048), false),
+        ("rsa-sha2-512", rsa_blob(1024), false),
+        ("rsa-sha2-512", rsa_blob(65536), false),
+        ("ssh-ed25519", rsa_blob(2048), false),
+        ("rsa-sha2-512", user_key().public_key().blob(), false),
+        ("rsa-sha2-512-cert-v01@openssh.com", rsa_blob(2048), false),
+    ] {
+        let mut pair = keyed();
+        pair.client.conn.send_payload(&query_by(algorithm, &blob));
+        pair.drive();
+        let asked: &[Seen] = &[Seen::Query(b"ann".to_vec())];
+        assert_eq!(pair.server.seen, if good { asked } else { &[] }, "{algorithm}");
+        assert_eq!(pair.server.error, None);
+    }
+}
+
+/// The signature of a token that nobody touched holds, and lets nobody in.
+#[test]
+fn t56_a_token_must_have_been_touched() {
+    let (name, key) = ("sk-ssh-ed25519@openssh.com", user_key());
+    let mut blob = Vec::new();
+    let mut w = Writer::new(&mut blob);
+    w.string(name.as_bytes());
+    w.bytes(&key.public_key().blob()[4 + "ssh-ed25519".len()..]);
+    w.string(b"ssh:");
+    for (flags, good) in [(0, false), (1, true), (4, false), (5, true), (0xfe, false)] {
+        let mut pair = keyed();
+        let mut fields = Vec::new();
+        let mut w = Writer::new(&mut fields);
+        w.boolean(true);
+        w.string(name.as_bytes());
+        w.string(&blob);
+        let mut data = Vec::new();
+        let mut w = Writer::new(&mut data);
+        w.string(pair.client.conn.session_id());
+        w.bytes(&request(b"ann", b"ssh-connection", b"publickey", &fields));
+        let state = [flags, 0, 0, 0, 9];
+        let signed =
+            [Hash::Sha256.digest(b"ssh:").as_bytes(), &state, Hash::Sha256.digest(&data).as_bytes()].concat();
+        let plain = key.sign(key.algorithms()[0], &signed).unwrap();
+        let mut w = Writer::new(&mut fields);
+        w.nested(|w| {
+            w.string(name.as_bytes());
+            w.bytes(&plain[4 + "ssh-ed25519".len()..]);
+            w.bytes(&state);
+        });
+        pair.client.conn.send_payload(&request(b"ann", b"ssh-connection", b"publickey", &fields));
+        pair.drive();
+        let asked: &[Seen] = &[Seen::Publickey(b"ann".to_vec())];
+        assert_eq!(pair.server.seen, if good { asked } else { &[] }, "{flags:#x}");
+        assert_eq!(pair.server.error, None);
+    }
 }
 
 #[test]
@@ -135,7 +209,7 @@ fn t53_t44_a_signature_is_good_for_this_session_user_and_key_only() {
         w.string(b"ssh-ed25519");
         w.string(&blob);
         if signed {
-            w.string(&key.sign(key.algorithm(), over).unwrap());
+            w.string(&key.sign(key.algorithms()[0], over).unwrap());
         }
         fields
     };
@@ -171,6 +245,36 @@ fn t53_t44_a_signature_is_good_for_this_session_user_and_key_only() {
     let mut trailing = fields(true, &over(&session_id, b"ann", b"ssh-connection"));
     trailing.push(0);
     refused_by_server(keyed(), &[request(b"ann", b"ssh-connection", b"publickey", &trailing)], MALFORMED);
+}
+
+#[test]
+fn t53_t62_a_hostbound_signature_names_the_host_key_that_was_shown() {
+    let (key, blob) = (user_key(), user_key().public_key().blob());
+    let shown = host_key().public_key().blob();
+    for (what, k_s, method, good) in [
+        ("right", &shown, &b"publickey-hostbound-v00@openssh.com"[..], true),
+        ("another host", &blob, b"publickey-hostbound-v00@openssh.com", false),
+        ("signed as the other method", &shown, b"publickey", false),
+    ] {
+        let mut pair = keyed();
+        let mut fields = Vec::new();
+        let mut w = Writer::new(&mut fields);
+        w.boolean(true);
+        w.string(b"ssh-ed25519");
+        w.string(&blob);
+        w.string(k_s);
+        let mut data = Vec::new();
+        let mut w = Writer::new(&mut data);
+        w.string(pair.client.conn.session_id());
+        w.bytes(&request(b"ann", b"ssh-connection", method, &fields));
+        Writer::new(&mut fields).string(&key.sign(key.algorithms()[0], &data).unwrap());
+        let hostbound = b"publickey-hostbound-v00@openssh.com";
+        pair.client.conn.send_payload(&request(b"ann", b"ssh-connection", hostbound, &fields));
+        pair.drive();
+        let asked: &[Seen] = &[Seen::Publickey(b"ann".to_vec())];
+        assert_eq!(pair.server.seen, if good { asked } else { &[] }, "{what}");
+        assert_eq!(pair.server.error, None, "{what}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //!          │                                                                                       ▼
 //! Idle ─ start ─▶ SentInit ─ peer's KEXINIT ───────────────────────────────────────────────▶ Exchange
 //!   ▲                                                                                              │
+//!   │                                                                     a method of two steps ◀──┤ again
 //!   │                                client, first exchange: AwaitVerdict ◀─ reply, signature holds │
 //!   │                                                             │ accepted                        │
 //!   └─ peer's NEWKEYS ── NewKeys ◀── our NEWKEYS goes out ◀───────┴─────────────── half is done ◀───┘
@@ -19,9 +20,9 @@ mod server;
 
 pub(super) use exchange_hash::{Agreement, ExchangeHash};
 
-use super::algorithms::{self, Direction, Negotiated, negotiate};
+use super::algorithms::{self, Compression, Direction, Negotiated, negotiate};
 use super::error::Error;
-use super::extension::EXT_INFO_C;
+use super::extension::{EXT_INFO_C, EXT_INFO_S};
 use super::side::KexSide;
 use super::{Link, UNEXPECTED_MESSAGE, identification};
 use crate::crypto::{OpeningKey, SealingKey, kdf};
@@ -41,6 +42,10 @@ const KEX_GUESS_2: &str = "kexguess2@matt.ucc.asn.au";
 pub const KEXINIT_NOT_FIRST: Fault = Fault::protocol("strict key exchange: KEXINIT was not the first packet");
 /// A public value of the exchange is wrong.
 pub const BAD_PUBLIC_VALUE: Fault = Fault::key_exchange("the public value of the exchange is wrong");
+/// The group that a server gives is not one to exchange keys in.
+pub const BAD_GROUP: Fault = Fault::key_exchange("the group of the exchange is not safe");
+/// There is no group of the sizes that a client asks for.
+pub const BAD_GROUP_REQUEST: Fault = Fault::key_exchange("no group is of the size that was asked for");
 /// The exchange is not signed by the key it shows, with the algorithm agreed upon.
 pub const BAD_HOST_SIGNATURE: Fault = Fault::key_exchange("the signature of the host key is wrong");
 /// A later exchange shows another host key than the first.
@@ -58,8 +63,8 @@ pub(super) enum Kex<S: KexSide> {
     Exchange(Box<Exchange<S>>),
     /// The reply's signature holds; the application judges the host key.
     AwaitVerdict(Box<(Agreement, Negotiated)>),
-    /// Our NEWKEYS is out, the peer's is not in; then this key opens.
-    NewKeys(OpeningKey),
+    /// Our NEWKEYS is out, the peer's is not in; then this key opens, and this method expands.
+    NewKeys(OpeningKey, Compression),
 }
 
 /// What both KEXINITs settled.
@@ -70,7 +75,9 @@ pub(super) struct Exchange<S: KexSide> {
 }
 
 /// Where an exchange stands after a message of its method.
-pub enum KexNext<E> {
+pub enum KexNext<S: KexSide, E> {
+    /// The method has another message.
+    More(S::Exchange, ExchangeHash),
     /// The first exchange: the application is asked.
     AwaitVerdict(Agreement, E),
     /// Our half is done.
@@ -105,6 +112,9 @@ impl<S: KexSide> Kex<S> {
             (Self::Exchange(exchange), number::KEX_METHOD_FIRST..=number::KEX_METHOD_LAST) => {
                 let Exchange { negotiated, hash, own } = *exchange;
                 match S::exchange(own, &negotiated, hash, payload, link)? {
+                    KexNext::More(own, hash) => {
+                        Ok((Self::Exchange(Box::new(Exchange { negotiated, hash, own })), None))
+                    }
                     KexNext::AwaitVerdict(agreement, event) => {
                         Ok((Self::AwaitVerdict(Box::new((agreement, negotiated))), Some(event)))
                     }
@@ -113,9 +123,9 @@ impl<S: KexSide> Kex<S> {
                     }
                 }
             }
-            (Self::NewKeys(key), NewKeys::NUMBER) => {
+            (Self::NewKeys(key, compression), NewKeys::NUMBER) => {
                 NewKeys::from_payload(payload)?;
-                link.recv.set_key(key, link.strict);
+                link.recv.set_key(key, compression, link.strict);
                 link.keyed_at = link.now;
                 link.exchanges = link.exchanges.saturating_add(1);
                 (link.keyed, link.kex_started, link.peer_in_kex) = (true, None, false);
@@ -146,11 +156,12 @@ impl<S: KexSide> Kex<S> {
             Sender::Client => (client, server),
             Sender::Server => (server, client),
         };
-        let (local, remote) = (local.sealing().ok_or(Error::Failed)?, remote.opening().ok_or(Error::Failed)?);
+        let (sealing, opening) =
+            (local.sealing().ok_or(Error::Failed)?, remote.opening().ok_or(Error::Failed)?);
         link.send.message(&NewKeys {});
-        link.send.set_key(local, link.strict);
+        link.send.set_key(sealing, local.direction.compression.algorithm, link.strict);
         link.negotiated = Some(*negotiated);
-        Ok(Self::NewKeys(remote))
+        Ok(Self::NewKeys(opening, remote.direction.compression.algorithm))
     }
 
     /// Between our KEXINIT and our NEWKEYS only the exchange may be sent (RFC 4253 §7.1).
@@ -159,17 +170,31 @@ impl<S: KexSide> Kex<S> {
     }
 }
 
+/// A door for tests.
+#[cfg(test)]
+impl<S: KexSide> Kex<S> {
+    pub(super) const fn state(&self) -> &'static str {
+        match self {
+            Self::Idle => "Idle",
+            Self::SentInit(_) => "SentInit",
+            Self::Exchange(_) => "Exchange",
+            Self::AwaitVerdict(_) => "AwaitVerdict",
+            Self::NewKeys(..) => "NewKeys",
+        }
+    }
+}
+
 impl<S: KexSide> Exchange<S> {
     fn begin(own: &[u8], payload: &[u8], link: &mut Link<S>) -> Result<Self, Error> {
         let peer = KexInit::from_payload(payload)?;
         let first = !link.keyed;
-        let (peer_marker, i_c, i_s) = match S::ROLE {
-            Sender::Client => (STRICT_SERVER, own, payload),
-            Sender::Server => (STRICT_CLIENT, payload, own),
+        let (peer_marker, peer_wants_ext_info, i_c, i_s) = match S::ROLE {
+            Sender::Client => (STRICT_SERVER, EXT_INFO_S, own, payload),
+            Sender::Server => (STRICT_CLIENT, EXT_INFO_C, payload, own),
         };
         if first {
             link.strict = peer.kex_algorithms.contains(peer_marker);
-            link.wants_ext_info = S::ROLE == Sender::Server && peer.kex_algorithms.contains(EXT_INFO_C);
+            link.wants_ext_info = peer.kex_algorithms.contains(peer_wants_ext_info);
             if link.strict && link.recv.last_sequence_number() != 0 {
                 return Err(KEXINIT_NOT_FIRST.into());
             }
@@ -203,7 +228,7 @@ fn kexinit<S: KexSide>(link: &mut Link<S>) -> Vec<u8> {
     let markers: &[&str] = match (link.keyed, S::ROLE) {
         (true, _) => &[],
         (false, Sender::Client) => &[EXT_INFO_C, STRICT_CLIENT],
-        (false, Sender::Server) => &[STRICT_SERVER],
+        (false, Sender::Server) => &[EXT_INFO_S, STRICT_SERVER],
     };
     let join = |names: Vec<&str>| names.join(",");
     let kex = join(algorithms::names(&algorithms.kex).chain(markers.iter().copied()).collect());

@@ -1,22 +1,33 @@
 //! The server's half of an exchange: it answers and signs.
 
-use super::{BAD_PUBLIC_VALUE, ExchangeHash, KexNext};
+use super::exchange_hash::ChosenGroup;
+use super::{BAD_GROUP_REQUEST, BAD_PUBLIC_VALUE, ExchangeHash, KexNext};
+use crate::crypto::kex::{Group, KeyExchange, SharedSecret};
 use crate::crypto::sign::PrivateKey;
-use crate::transport::algorithms::{Algorithms, Negotiated};
+use crate::transport::algorithms::{Algorithms, Negotiated, Offered};
 use crate::transport::error::Error;
 use crate::transport::side::{KexSide, Server, ServerConfig, TransportConfig};
 use crate::transport::{Link, UNEXPECTED_MESSAGE};
-use crate::wire::message::{KexEcdhInit, KexEcdhReply};
+use crate::wire::message::{
+    KexDhGexGroup, KexDhGexInit, KexDhGexReply, KexDhGexRequest, KexEcdhInit, KexEcdhReply,
+};
 use crate::wire::number::Sender;
 use crate::wire::{Decode, Encode};
 use core::convert::Infallible;
 use std::sync::Arc;
 
+/// What a server waits with.
+pub struct ServerExchange {
+    /// The host key that will sign; none only if the configuration has no key at all.
+    host_key: Option<Arc<PrivateKey>>,
+    /// KEX_DH_GEX_GROUP is out.
+    chosen: Option<Box<ChosenGroup>>,
+}
+
 impl KexSide for Server {
     const ROLE: Sender = Sender::Server;
     type Config = ServerConfig;
-    /// The host key that will sign; none only if the configuration has no key at all.
-    type Exchange = Option<Arc<PrivateKey>>;
+    type Exchange = ServerExchange;
     type KexEvent<'b> = Infallible;
 
     fn transport_config(config: &ServerConfig) -> &TransportConfig {
@@ -25,35 +36,68 @@ impl KexSide for Server {
 
     fn algorithms(config: &ServerConfig) -> Algorithms {
         let mut algorithms = config.transport.algorithms.clone();
-        algorithms.host_key.retain(|row| config.host_keys.iter().any(|key| key.can_sign(row.algorithm)));
+        algorithms.host_key.retain(|row| {
+            row.offered != Offered::Legacy && config.host_keys.iter().any(|key| key.can_sign(row.algorithm))
+        });
         algorithms
     }
 
-    fn begin(link: &mut Link<Self>, negotiated: &Negotiated) -> Self::Exchange {
-        link.config.host_keys.iter().find(|key| key.can_sign(negotiated.host_key.algorithm)).cloned()
+    fn begin(link: &mut Link<Self>, negotiated: &Negotiated) -> ServerExchange {
+        let algorithm = negotiated.host_key.algorithm;
+        let host_key = link.config.host_keys.iter().find(|key| key.can_sign(algorithm)).cloned();
+        ServerExchange { host_key, chosen: None }
     }
 
     fn exchange(
-        own: Self::Exchange,
+        own: ServerExchange,
         negotiated: &Negotiated,
         hash: ExchangeHash,
         payload: &[u8],
         link: &mut Link<Self>,
-    ) -> Result<KexNext<Infallible>, Error> {
-        if payload.first() != Some(&KexEcdhInit::NUMBER) {
-            return Err(UNEXPECTED_MESSAGE.into());
+    ) -> Result<KexNext<Self, Infallible>, Error> {
+        let ServerExchange { host_key, chosen } = own;
+        match (negotiated.kex.algorithm, chosen, payload.first().copied().unwrap_or_default()) {
+            (KeyExchange::OneStep(method), None, KexEcdhInit::NUMBER) => {
+                let KexEcdhInit { q_c } = KexEcdhInit::from_payload(payload)?;
+                let answer = method.respond(q_c, link.send.rng()).map_err(|_| BAD_PUBLIC_VALUE)?;
+                reply(host_key, None, q_c, answer, negotiated, hash, link)
+            }
+            (KeyExchange::GroupExchange(_), None, KexDhGexRequest::NUMBER) => {
+                let request = KexDhGexRequest::from_payload(payload)?;
+                let group = Group::by_size(request.min, request.n, request.max).ok_or(BAD_GROUP_REQUEST)?;
+                link.send.message(&KexDhGexGroup { p: &group.p(), g: &group.g() });
+                let chosen = Some(Box::new(ChosenGroup { request, group }));
+                Ok(KexNext::More(ServerExchange { host_key, chosen }, hash))
+            }
+            (_, Some(chosen), KexDhGexInit::NUMBER) => {
+                let KexDhGexInit { e } = KexDhGexInit::from_payload(payload)?;
+                let answer = chosen.group.respond(e, link.send.rng()).map_err(|_| BAD_PUBLIC_VALUE)?;
+                reply(host_key, Some(&chosen), e, answer, negotiated, hash, link)
+            }
+            _ => Err(UNEXPECTED_MESSAGE.into()),
         }
-        let init = KexEcdhInit::from_payload(payload)?;
-        let host_key = own.ok_or(Error::Failed)?;
-        let (q_s, k) =
-            negotiated.kex.algorithm.respond(init.q_c, link.send.rng()).map_err(|_| BAD_PUBLIC_VALUE)?;
-        let k_s = host_key.public_key().blob();
-        let agreement = hash.finish(&k_s, init.q_c, &q_s, k);
-        let signature = host_key
-            .sign(negotiated.host_key.algorithm, agreement.h.as_bytes())
-            .map_err(|_| Error::Failed)?;
-        link.send.message(&KexEcdhReply { k_s: &k_s, q_s: &q_s, signature: &signature });
-        link.k_s.get_or_insert_with(|| k_s.into());
-        Ok(KexNext::SendNewKeys(agreement))
     }
+}
+
+/// H, its signature, and the reply with both.
+fn reply(
+    host_key: Option<Arc<PrivateKey>>,
+    chosen: Option<&ChosenGroup>,
+    q_c: &[u8],
+    (q_s, k): (Vec<u8>, SharedSecret),
+    negotiated: &Negotiated,
+    hash: ExchangeHash,
+    link: &mut Link<Server>,
+) -> Result<KexNext<Server, Infallible>, Error> {
+    let host_key = host_key.ok_or(Error::Failed)?;
+    let k_s = host_key.public_key().blob();
+    let agreement = hash.finish(&k_s, chosen, q_c, &q_s, k);
+    let signature =
+        host_key.sign(negotiated.host_key.algorithm, agreement.h.as_bytes()).map_err(|_| Error::Failed)?;
+    match chosen {
+        None => link.send.message(&KexEcdhReply { k_s: &k_s, q_s: &q_s, signature: &signature }),
+        Some(_) => link.send.message(&KexDhGexReply { k_s: &k_s, f: &q_s, signature: &signature }),
+    }
+    link.k_s.get_or_insert_with(|| k_s.into());
+    Ok(KexNext::SendNewKeys(agreement))
 }

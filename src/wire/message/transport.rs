@@ -20,10 +20,23 @@ messages! {
     EXT_INFO ExtInfo<'a> { nr_extensions: uint32, pairs: remainder }
     /// RFC 4253 §7.3.
     NEWKEYS NewKeys {}
-    /// RFC 5656 §4 and RFC 8731 §3.
+    /// RFC 5656 §4 and RFC 8731 §3; of RFC 4253 §8 too, whose e is an `mpint`: a string of its bytes.
     KEX_ECDH_INIT KexEcdhInit<'a> { q_c: string }
     /// RFC 5656 §4 and RFC 8731 §3.
     KEX_ECDH_REPLY KexEcdhReply<'a> { k_s: string, q_s: string, signature: string }
+    /// RFC 4419 §3: the sizes of the modulus in bits that the client takes and prefers.
+    KEX_DH_GEX_REQUEST KexDhGexRequest { min: uint32, n: uint32, max: uint32 }
+    /// RFC 4419 §3: both are `mpint`, here as the strings that these are. Its number is that of KEX_ECDH_REPLY; the method
+    /// under way tells which it is.
+    KEX_ECDH_REPLY KexDhGexGroup<'a> { p: string, g: string }
+    /// RFC 4419 §3: an `mpint`, here as the string that it is.
+    KEX_DH_GEX_INIT KexDhGexInit<'a> { e: string }
+    /// RFC 4419 §3: f is an `mpint`, here as the string that it is.
+    KEX_DH_GEX_REPLY KexDhGexReply<'a> { k_s: string, f: string, signature: string }
+    /// OpenSSH PROTOCOL §1.9.
+    PING Ping<'a> { data: string }
+    /// OpenSSH PROTOCOL §1.9.
+    PONG Pong<'a> { data: string }
 }
 
 impl<'a> Disconnect<'a> {

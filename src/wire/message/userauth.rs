@@ -34,15 +34,26 @@ pub struct PublickeyFields<'a> {
 impl<'a> PublickeyFields<'a> {
     /// Reads the fields after the method's name.
     pub fn decode(fields: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::with(fields, |_| Ok(())).map(|(fields, ())| fields)
+    }
+
+    /// Reads the fields of `publickey-hostbound-v00@openssh.com` (OpenSSH PROTOCOL §3.1): the same, and the server's host
+    /// key in front of the signature.
+    pub fn decode_hostbound(fields: &'a [u8]) -> Result<(Self, &'a [u8]), DecodeError> {
+        Self::with(fields, Reader::string)
+    }
+
+    fn with<T>(
+        fields: &'a [u8],
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
+    ) -> Result<(Self, T), DecodeError> {
         let mut r = Reader::new(fields);
         let signed = r.boolean()?;
-        let message = Self {
-            public_key_algorithm_name: r.string()?,
-            public_key_blob: r.string()?,
-            signature: if signed { Some(r.string()?) } else { None },
-        };
+        let (public_key_algorithm_name, public_key_blob) = (r.string()?, r.string()?);
+        let more = read(&mut r)?;
+        let signature = if signed { Some(r.string()?) } else { None };
         r.finish()?;
-        Ok(message)
+        Ok((Self { public_key_algorithm_name, public_key_blob, signature }, more))
     }
 }
 

@@ -1,24 +1,26 @@
-//! Host patterns: `*` for any run of characters, `?` for one; lists of them with `!` in front for "not".
+//! Patterns of OpenSSH's files and options: `*` for any run of bytes, `?` for one; lists of them with `!` in front for "not".
 //!
 //! The matcher goes back only to the last `*`, never further, so its work is at most the product of both lengths where a
 //! recursive one needs exponential time. It does not know what the names mean.
 
-/// Whether `name`, in lower case, matches a comma-separated list: one of the patterns does and no negated one does.
-/// Letters of the patterns match without regard to their case.
-pub(super) fn list_matches(list: &[u8], name: &[u8]) -> bool {
+/// Whether two bytes are the same: [`u8::eq`], or [`u8::eq_ignore_ascii_case`] where case does not matter.
+type Same = fn(&u8, &u8) -> bool;
+
+/// Whether `name` matches a comma-separated list: one of the patterns does and no negated one does.
+pub(crate) fn list_matches(list: &[u8], name: &[u8], same: Same) -> bool {
     let mut found = false;
     for pattern in list.split(|byte| *byte == b',') {
         match pattern {
-            [b'!', negated @ ..] if matches(negated, name, &mut 0) => return false,
+            [b'!', negated @ ..] if matches(negated, name, same, &mut 0) => return false,
             [b'!', ..] => {}
-            _ => found |= matches(pattern, name, &mut 0),
+            _ => found |= matches(pattern, name, same, &mut 0),
         }
     }
     found
 }
 
 /// Whether one pattern matches the whole name; `steps` counts the turns taken.
-fn matches(mut pattern: &[u8], mut name: &[u8], steps: &mut usize) -> bool {
+fn matches(mut pattern: &[u8], mut name: &[u8], same: Same, steps: &mut usize) -> bool {
     // What follows the last `*`, and the part of the name that it was last tried at.
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
@@ -31,7 +33,7 @@ fn matches(mut pattern: &[u8], mut name: &[u8], steps: &mut usize) -> bool {
             }
             // A later try would leave even less of the name.
             ([_, ..], []) => return false,
-            ([p, pattern_rest @ ..], [n, name_rest @ ..]) if *p == b'?' || p.eq_ignore_ascii_case(n) => {
+            ([p, pattern_rest @ ..], [n, name_rest @ ..]) if *p == b'?' || same(p, n) => {
                 (pattern, name) = (pattern_rest, name_rest);
             }
             _ => {
@@ -48,7 +50,7 @@ mod tests {
     use super::*;
 
     fn one(pattern: &str, name: &str) -> bool {
-        matches(pattern.as_bytes(), name.as_bytes(), &mut 0)
+        matches(pattern.as_bytes(), name.as_bytes(), u8::eq_ignore_ascii_case, &mut 0)
     }
 
     #[test]
@@ -89,6 +91,12 @@ mod tests {
     }
 
     #[test]
+    fn case_matters_where_the_caller_says_so() {
+        assert!(list_matches(b"A*", b"ab", u8::eq_ignore_ascii_case));
+        assert!(!list_matches(b"A*", b"ab", u8::eq));
+    }
+
+    #[test]
     fn a_list_needs_a_match_and_no_negated_match() {
         for (list, name, expected) in [
             ("a,b", "b", true),
@@ -103,7 +111,11 @@ mod tests {
             ("a,!*", "a", false),
             ("!!a", "a", false),
         ] {
-            assert_eq!(list_matches(list.as_bytes(), name.as_bytes()), expected, "{list} {name}");
+            assert_eq!(
+                list_matches(list.as_bytes(), name.as_bytes(), u8::eq_ignore_ascii_case),
+                expected,
+                "{list} {name}"
+            );
         }
     }
 
@@ -112,18 +124,18 @@ mod tests {
         let name = "a".repeat(1024);
         let many_stars = "*a".repeat(511) + "*b";
         let mut steps = 0;
-        assert!(!matches(many_stars.as_bytes(), name.as_bytes(), &mut steps));
+        assert!(!matches(many_stars.as_bytes(), name.as_bytes(), u8::eq, &mut steps));
         assert!(steps <= many_stars.len() + 2 * name.len(), "{steps}");
 
         // Where the name runs out, no later try is made.
         let longer = format!("*{name}b");
         let mut steps = 0;
-        assert!(!matches(longer.as_bytes(), name.as_bytes(), &mut steps));
+        assert!(!matches(longer.as_bytes(), name.as_bytes(), u8::eq, &mut steps));
         assert!(steps <= name.len() + 2, "{steps}");
 
         let worst = format!("*{}b", "a".repeat(512));
         let mut steps = 0;
-        assert!(!matches(worst.as_bytes(), name.as_bytes(), &mut steps));
+        assert!(!matches(worst.as_bytes(), name.as_bytes(), u8::eq, &mut steps));
         assert!(steps <= (worst.len() + 1) * (name.len() + 1), "{steps}");
     }
 }

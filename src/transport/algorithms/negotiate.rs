@@ -1,93 +1,15 @@
-//! The static tables of algorithms, and their negotiation (RFC 4253 §7.1).
+//! Negotiation (RFC 4253 §7.1): of each list the first of the client's names that the server has too.
 //!
-//! A further algorithm is one line here and one file in `crypto`. Tables know names and which cipher needs no MAC; what an
-//! algorithm does, they don't.
+//! Of the peer's lists no more than [`NAMES_MAX`](crate::wire::NAMES_MAX) names are looked at, and the lists of this side
+//! are short: work and memory are bounded, whatever the peer sends.
 
-use crate::crypto::kex::Method;
+use super::{Algorithm, Algorithms, CIPHER, COMPRESSION, Compression, KEX, MAC, Offered, SIGNATURE, names};
+use crate::crypto::kex::KeyExchange;
 use crate::crypto::sign::SignatureAlgorithm;
 use crate::crypto::{Cipher, Mac};
 use crate::wire::message::KexInit;
 use crate::wire::{NameList, number::Sender};
 use core::fmt;
-
-/// A row of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Algorithm<T> {
-    /// As in SSH_MSG_KEXINIT.
-    pub name: &'static str,
-    /// What it names.
-    pub algorithm: T,
-}
-
-/// Key exchange methods, in the order of preference.
-pub static KEX: [Algorithm<Method>; 2] = [
-    Algorithm { name: "curve25519-sha256", algorithm: Method::Curve25519 },
-    Algorithm { name: "curve25519-sha256@libssh.org", algorithm: Method::Curve25519 },
-];
-
-/// Signature algorithms of host keys and users' keys, in the order of preference.
-pub static SIGNATURE: [Algorithm<SignatureAlgorithm>; 1] =
-    [Algorithm { name: "ssh-ed25519", algorithm: SignatureAlgorithm::Ed25519 }];
-
-/// Ciphers, in the order of preference.
-pub static CIPHER: [Algorithm<Cipher>; 4] = [
-    Algorithm { name: "aes128-gcm@openssh.com", algorithm: Cipher::Aes128Gcm },
-    Algorithm { name: "aes256-gcm@openssh.com", algorithm: Cipher::Aes256Gcm },
-    Algorithm { name: "chacha20-poly1305@openssh.com", algorithm: Cipher::ChaCha20Poly1305 },
-    Algorithm { name: "aes256-ctr", algorithm: Cipher::Aes256Ctr },
-];
-
-/// MACs, in the order of preference.
-pub static MAC: [Algorithm<Mac>; 2] = [
-    Algorithm { name: "hmac-sha2-256-etm@openssh.com", algorithm: Mac::HmacSha256Etm },
-    Algorithm { name: "hmac-sha2-256", algorithm: Mac::HmacSha256 },
-];
-
-/// Compression methods.
-pub static COMPRESSION: [Algorithm<Compression>; 1] =
-    [Algorithm { name: "none", algorithm: Compression::None }];
-
-/// A compression method (RFC 4253 §6.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Payloads go as they are.
-    None,
-}
-
-/// What a side offers, each list in its order of preference.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Algorithms {
-    /// Key exchange methods.
-    pub kex: Vec<Algorithm<Method>>,
-    /// Signature algorithms of the host key.
-    pub host_key: Vec<Algorithm<SignatureAlgorithm>>,
-    /// Ciphers, for both directions.
-    pub cipher: Vec<Algorithm<Cipher>>,
-    /// MACs, for both directions.
-    pub mac: Vec<Algorithm<Mac>>,
-    /// Compression methods, for both directions.
-    pub compression: Vec<Algorithm<Compression>>,
-}
-
-impl Default for Algorithms {
-    fn default() -> Self {
-        Self {
-            kex: KEX.to_vec(),
-            host_key: SIGNATURE.to_vec(),
-            cipher: CIPHER.to_vec(),
-            mac: MAC.to_vec(),
-            compression: COMPRESSION.to_vec(),
-        }
-    }
-}
-
-/// The rows of `table` that a list of names picks, in the list's order; the error is the first name that no row has.
-pub fn pick<T: Copy>(table: &[Algorithm<T>], names: &str) -> Result<Vec<Algorithm<T>>, String> {
-    names
-        .split(',')
-        .map(|name| table.iter().find(|row| row.name == name).copied().ok_or_else(|| name.to_owned()))
-        .collect()
-}
 
 /// Which of the lists of SSH_MSG_KEXINIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +48,18 @@ pub struct Incompatible {
     pub local: String,
     /// What the peer offers, joined by commas; at most 1024 bytes of it, printable US-ASCII.
     pub remote: String,
+    /// What the peer offers and this side knows but does not offer, in this side's order of preference. Empty for the host
+    /// keys of a server, which would need a key and not a name.
+    pub not_offered: Vec<NotOffered>,
+}
+
+/// A name that is known and was not offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotOffered {
+    /// As in SSH_MSG_KEXINIT.
+    pub name: &'static str,
+    /// Who offers it unasked.
+    pub offered: Offered,
 }
 
 impl fmt::Display for Incompatible {
@@ -149,7 +83,7 @@ pub struct Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     /// The key exchange method.
-    pub kex: Algorithm<Method>,
+    pub kex: Algorithm<KeyExchange>,
     /// The signature algorithm of the host key.
     pub host_key: Algorithm<SignatureAlgorithm>,
     /// From the client to the server.
@@ -159,26 +93,31 @@ pub struct Negotiated {
 }
 
 /// Of each list the first of the client's names that the server has too; each direction apart (RFC 4253 §7.1).
-pub(super) fn negotiate(
+pub(in crate::transport) fn negotiate(
     local: &Algorithms,
     remote: &KexInit<'_>,
     role: Sender,
 ) -> Result<Negotiated, Box<Incompatible>> {
     let direction = |ciphers, macs, compressions, slots: [Slot; 3]| {
         let [cipher_slot, mac_slot, compression_slot] = slots;
-        let cipher = common(&local.cipher, ciphers, role, cipher_slot)?;
+        let cipher = common(&local.cipher, CIPHER, ciphers, role, cipher_slot)?;
         let mac = if cipher.algorithm.is_aead() {
             None // whatever the lists say, as OpenSSH
         } else {
-            Some(common(&local.mac, macs, role, mac_slot)?)
+            Some(common(&local.mac, MAC, macs, role, mac_slot)?)
         };
-        let compression = common(&local.compression, compressions, role, compression_slot)?;
+        let compression = common(&local.compression, COMPRESSION, compressions, role, compression_slot)?;
         Ok::<_, Box<Incompatible>>(Direction { cipher, mac, compression })
     };
+    let host_keys = match role {
+        Sender::Client => SIGNATURE,
+        Sender::Server => &[],
+    };
     Ok(Negotiated {
-        kex: common(&local.kex, remote.kex_algorithms, role, Slot::KexAlgorithms)?,
+        kex: common(&local.kex, KEX, remote.kex_algorithms, role, Slot::KexAlgorithms)?,
         host_key: common(
             &local.host_key,
+            host_keys,
             remote.server_host_key_algorithms,
             role,
             Slot::ServerHostKeyAlgorithms,
@@ -206,9 +145,9 @@ pub(super) fn negotiate(
     })
 }
 
-/// The lists of this side are short, so the work is linear in the peer's.
 fn common<T: Copy>(
     local: &[Algorithm<T>],
+    known: &[Algorithm<T>],
     remote: NameList<'_>,
     role: Sender,
     slot: Slot,
@@ -218,12 +157,64 @@ fn common<T: Copy>(
         Sender::Server => remote.iter().find_map(|name| local.iter().find(|row| row.name == name)),
     };
     found.copied().ok_or_else(|| {
-        let local = names(local).collect::<Vec<_>>().join(",");
-        Box::new(Incompatible { slot, local, remote: super::error::text_of_peer(remote.as_str().as_bytes()) })
+        // None of this side's is among them: whatever both know is not offered here.
+        let not_offered = known.iter().filter(|row| remote.contains(row.name));
+        Box::new(Incompatible {
+            slot,
+            local: names(local).collect::<Vec<_>>().join(","),
+            remote: crate::transport::text_of_peer(remote.as_str().as_bytes()),
+            not_offered: not_offered.map(|row| NotOffered { name: row.name, offered: row.offered }).collect(),
+        })
     })
 }
 
-/// The names of a list's rows.
-pub fn names<T>(rows: &[Algorithm<T>]) -> impl Iterator<Item = &'static str> + '_ {
-    rows.iter().map(|row| row.name)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn row(name: &'static str, offered: Offered) -> Algorithm<()> {
+        Algorithm { name, algorithm: (), offered }
+    }
+
+    const KNOWN: [Algorithm<()>; 4] = [
+        row("a", Offered::ByBoth),
+        row("b", Offered::ByBoth),
+        row("c", Offered::ByName),
+        row("d", Offered::Legacy),
+    ];
+
+    fn compare(
+        local: &[Algorithm<()>],
+        remote: &str,
+        role: Sender,
+    ) -> Result<&'static str, Box<Incompatible>> {
+        let remote = NameList::from_bytes(remote.as_bytes()).unwrap();
+        common(local, &KNOWN, remote, role, Slot::KexAlgorithms).map(|row| row.name)
+    }
+
+    #[test]
+    fn the_first_of_the_clients_names_that_both_have_is_taken() {
+        assert_eq!(compare(&KNOWN, "x,d,b,a", Sender::Client), Ok("a"));
+        assert_eq!(compare(&KNOWN, "x,d,b,a", Sender::Server), Ok("d"));
+    }
+
+    #[test]
+    fn what_the_peer_offers_and_is_known_here_is_told() {
+        let told = compare(&KNOWN[..2], "d,x,c,ext-info-c", Sender::Server).unwrap_err();
+        assert_eq!((&*told.local, &*told.remote), ("a,b", "d,x,c,ext-info-c"));
+        let not_offered: Vec<_> = told.not_offered.iter().map(|known| (known.name, known.offered)).collect();
+        assert_eq!(not_offered, [("c", Offered::ByName), ("d", Offered::Legacy)]);
+        assert!(compare(&KNOWN[..2], "x,y", Sender::Client).unwrap_err().not_offered.is_empty());
+    }
+
+    #[test]
+    fn t19_a_list_without_end_is_looked_at_only_at_its_beginning() {
+        let beginning = "x,".repeat(crate::wire::NAMES_MAX - 1);
+        let end = ",x".repeat(130_000);
+        for role in [Sender::Client, Sender::Server] {
+            assert_eq!(compare(&KNOWN, &format!("{beginning}a,b{end}"), role), Ok("a"), "the last looked at");
+            let told = compare(&KNOWN, &format!("{beginning}x,a{end}"), role).unwrap_err();
+            assert!(told.not_offered.is_empty() && told.remote.len() <= crate::transport::TEXT_MAX);
+        }
+    }
 }

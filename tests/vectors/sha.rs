@@ -3,6 +3,11 @@ use strombus::crypto::Hash;
 use crate::reader::{Tally, Verdict, judge};
 
 #[test]
+fn sha1() {
+    digests("sha1.txt", 23, Hash::Sha1);
+}
+
+#[test]
 fn sha256() {
     digests("sha256.txt", 23, Hash::Sha256);
 }
