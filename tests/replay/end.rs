@@ -319,8 +319,10 @@ impl<S: Side> End<S> {
     pub fn assert_complete(&self) {
         let Settings { rounds, peer, .. } = &self.app.settings;
         assert!(self.is_over && self.app.unsent.is_empty());
-        let data: Vec<u8> = (0..*rounds).flat_map(round).collect();
-        assert_eq!(hex(&self.app.received), hex(&data), "with {peer}");
+        if *rounds > 0 {
+            let data: Vec<u8> = (0..*rounds).flat_map(round).collect();
+            assert_eq!(hex(&self.app.received), hex(&data), "with {peer}");
+        }
         if <S as KexSide>::ROLE == Sender::Client {
             assert_eq!(self.app.exit_status, Some(0));
         }

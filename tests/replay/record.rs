@@ -1,4 +1,4 @@
-//! How the recordings come to be: our side over a socket with blocking reads, real processes of OpenSSH at its other end.
+//! How the recordings come to be: our side over a socket with blocking reads, real processes at its other end.
 
 use super::end::{End, HOST_KEY, ROUND_LEN, Side, USER_KEY, round};
 use super::openssh::{self, Files, Generation, Running, run};
@@ -34,7 +34,7 @@ pub fn record_all() -> Vec<Recording> {
     further("rekey-local", Settings { rekey: Rekey::Local, ..plain.clone() });
     further("rekey-remote", Settings { rekey: Rekey::Remote, rounds: 24, ..plain.clone() });
     let (cipher, mac) = ("aes256-ctr".to_owned(), "hmac-sha2-512-etm@openssh.com".to_owned());
-    further("aes256-ctr", Settings { cipher, mac, ..plain });
+    further("aes256-ctr", Settings { cipher, mac, ..plain.clone() });
 
     let mut recordings = Vec::new();
     for (name, settings) in cases {
@@ -45,6 +45,15 @@ pub fn record_all() -> Vec<Recording> {
             recordings.push(record(format!("{name}-{of}"), settings));
         }
     }
+    let (cipher, mac, seed) =
+        ("aes256-ctr".to_owned(), "hmac-sha2-256".to_owned(), 1 + recordings.len() as u64);
+    let settings = Settings { role: Sender::Server, seed, cipher, mac, rounds: 0, ..plain };
+    let (peer, turns) = with_curl(&settings);
+    recordings.push(Recording {
+        name: "not-strict-server".to_owned(),
+        settings: Settings { peer, ..settings },
+        turns,
+    });
     recordings
 }
 
@@ -129,6 +138,20 @@ fn with_ssh(generation: Generation, settings: &Settings) -> (String, Vec<Turn>) 
     let recorded = converse::<Server>(settings, stream);
     user.join().unwrap_or_else(|_| panic!("{}", ssh.log()));
     assert!(ssh.wait().success(), "{}", ssh.log());
+    recorded
+}
+
+/// Ours as the server of curl, which does not know strict key exchange; it asks for a file, does not like what comes back,
+/// and says good-bye.
+fn with_curl(settings: &Settings) -> (String, Vec<Turn>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (files, port) = (files(), listener.local_addr().unwrap().port());
+    let mut curl = Command::new("curl");
+    curl.args(["-sSk", "--key", &files.text("user_key"), "--pubkey", &files.text("user_key.pub")]);
+    curl.arg(format!("scp://{}@127.0.0.1:{port}/file", settings.user_name));
+    let user = thread::spawn(move || run(&mut curl, b""));
+    let recorded = converse::<Server>(settings, listener.accept().unwrap().0);
+    user.join().unwrap();
     recorded
 }
 
