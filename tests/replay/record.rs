@@ -41,19 +41,13 @@ pub fn record_all() -> Vec<Recording> {
         for (role, of) in [(Sender::Client, "client"), (Sender::Server, "server")] {
             let seed = recordings.len() as u64 + 1;
             let settings = Settings { role, seed, ..settings.clone() };
-            println!("{name} {of}");
-            recordings.push(record(format!("{name}-{of}"), settings));
+            recordings.push(record(format!("{name}-{of}"), settings, with_openssh));
         }
     }
-    let (cipher, mac, seed) =
-        ("aes256-ctr".to_owned(), "hmac-sha2-256".to_owned(), 1 + recordings.len() as u64);
+    let (cipher, mac) = ("aes256-ctr".to_owned(), "hmac-sha2-256".to_owned());
+    let seed = recordings.len() as u64 + 1;
     let settings = Settings { role: Sender::Server, seed, cipher, mac, rounds: 0, ..plain };
-    let (peer, turns) = with_curl(&settings);
-    recordings.push(Recording {
-        name: "not-strict-server".to_owned(),
-        settings: Settings { peer, ..settings },
-        turns,
-    });
+    recordings.push(record("not-strict-server".to_owned(), settings, with_curl));
     recordings
 }
 
@@ -66,14 +60,19 @@ fn generation(kex: &str) -> Option<Generation> {
     Generation::ALL.into_iter().rev().find(has)
 }
 
-fn record(name: String, mut settings: Settings) -> Recording {
-    let (peer, turns) = match (generation(&settings.kex), settings.role) {
-        (Some(generation), Sender::Client) => with_sshd(generation, &settings),
-        (Some(generation), Sender::Server) => with_ssh(generation, &settings),
-        (None, _) => with_ours(&settings),
-    };
-    settings.peer = peer;
-    Recording { name, settings, turns }
+fn record(name: String, settings: Settings, with: impl Fn(&Settings) -> (String, Vec<Turn>)) -> Recording {
+    println!("{name}");
+    let (peer, turns) = with(&settings);
+    Recording { name, settings: Settings { peer, ..settings }, turns }
+}
+
+/// OpenSSH if any has the method, else ours.
+fn with_openssh(settings: &Settings) -> (String, Vec<Turn>) {
+    match (generation(&settings.kex), settings.role) {
+        (Some(generation), Sender::Client) => with_sshd(generation, settings),
+        (Some(generation), Sender::Server) => with_ssh(generation, settings),
+        (None, _) => with_ours(settings),
+    }
 }
 
 /// Keys that are always the same ones.
