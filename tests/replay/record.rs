@@ -178,7 +178,7 @@ fn with_ours(settings: &Settings) -> (String, Vec<Turn>) {
 
 /// Our side until it has nothing more to say or to hear: who it talked to, and what was said.
 fn converse<S: Side>(settings: &Settings, mut stream: TcpStream) -> (String, Vec<Turn>) {
-    stream.set_read_timeout(Some(openssh::DEADLINE)).unwrap();
+    stream.set_read_timeout(Some(openssh::deadline())).unwrap();
     let mut end = End::<S>::new(settings);
     let mut turns = vec![end.take(&[], usize::MAX)];
     let mut bytes = [0; 32 * 1024];
