@@ -320,4 +320,10 @@ impl<S: UserauthSide> Connection<S> {
     pub fn exchanges(&self) -> u32 {
         self.transport.exchanges_done()
     }
+
+    /// What the KEXINITs of an exchange under way settled.
+    #[cfg(fuzzing)]
+    pub fn agreed(&self) -> Option<&Negotiated> {
+        self.transport.agreed()
+    }
 }

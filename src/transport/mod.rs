@@ -582,6 +582,11 @@ impl<S: KexSide> Transport<S> {
     pub(crate) const fn exchanges_done(&self) -> u32 {
         self.link.exchanges
     }
+
+    #[cfg(fuzzing)]
+    pub(crate) fn agreed(&self) -> Option<&Negotiated> {
+        self.kex.as_ref()?.agreed()
+    }
 }
 
 const fn peer_of(role: Sender) -> Sender {
