@@ -3,13 +3,17 @@
 
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Step};
 use strombus::crypto::Rng;
-use strombus::crypto::sign::PrivateKey;
-use strombus::transport::{Client, RecvBuf, Server, ServerConfig, Ticket};
+use strombus::crypto::sign::{PrivateKey, ecdsa::Curve};
+use strombus::transport::algorithms::{KEX, pick};
+use strombus::transport::{
+    Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig,
+};
 use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent, ServerUserauthConfig, UserauthSide};
+use strombus::wire::{Encode, message::NewKeys};
 
 /// The same bytes for the same seed.
 pub struct SeededRng(u64, u64);
@@ -24,8 +28,73 @@ impl Rng for SeededRng {
     }
 }
 
-fn key(seed: u64) -> Arc<PrivateKey> {
-    Arc::new(PrivateKey::generate_ed25519(&mut SeededRng(seed, 0)))
+/// A server's keys, the fastest first.
+static HOST_KEYS: LazyLock<Vec<Arc<PrivateKey>>> = LazyLock::new(|| {
+    let rng = &mut SeededRng(1, 0);
+    let mut keys = vec![PrivateKey::generate_ed25519(rng)];
+    keys.extend(Curve::ALL.iter().map(|curve| PrivateKey::generate_ecdsa(*curve, rng)));
+    keys.into_iter().map(Arc::new).collect()
+});
+
+/// The default with the fastest exchange, for targets that are of something else.
+pub fn quick() -> TransportConfig {
+    let mut transport = TransportConfig::server();
+    transport.algorithms.kex = pick(KEX, "curve25519-sha256").expect("a name of the table");
+    transport
+}
+
+/// What the input chooses, byte by byte; zeros behind its end.
+pub struct Choices<'a>(pub &'a [u8]);
+
+impl<'a> Choices<'a> {
+    pub fn byte(&mut self) -> u8 {
+        self.bytes(1).first().copied().unwrap_or_default()
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        usize::from(self.byte()) % n
+    }
+
+    pub fn one_of<'t, T>(&mut self, of: &'t [T]) -> &'t T {
+        &of[self.below(of.len())]
+    }
+
+    /// As many as there are, but no more than `n`.
+    pub fn bytes(&mut self, n: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(n.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+}
+
+/// A packet before there are keys.
+pub fn clear(payload: &[u8]) -> Vec<u8> {
+    let padding = 4 + (8 - (5 + payload.len() + 4) % 8) % 8;
+    let packet_length = u32::try_from(1 + payload.len() + padding).expect("short");
+    [&packet_length.to_be_bytes(), &[padding as u8][..], payload, &vec![0; padding]].concat()
+}
+
+/// The payloads of packets up to NEWKEYS, behind an identification line if there is one.
+pub fn payloads(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    if bytes.starts_with(b"SSH-") {
+        bytes = bytes.split_at(bytes.iter().position(|b| *b == b'\n').expect("a line") + 1).1;
+    }
+    let mut payloads = Vec::new();
+    while payloads.last().is_none_or(|last: &Vec<u8>| *last != [NewKeys::NUMBER])
+        && let Some(([a, b, c, d, padding], rest)) = bytes.split_first_chunk()
+    {
+        let (packet, rest) = rest.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize - 1);
+        payloads.push(packet[..packet.len() - usize::from(*padding)].to_vec());
+        bytes = rest;
+    }
+    payloads
+}
+
+/// All that a side has to send.
+pub fn all_output<S: UserauthSide>(conn: &mut Connection<S>) -> Vec<u8> {
+    let mut pipe = VecDeque::new();
+    ship(conn, &mut pipe, usize::MAX);
+    pipe.into()
 }
 
 /// One side, its input, and what it was told.
@@ -34,7 +103,7 @@ pub struct End<S: UserauthSide> {
     pub input: RecvBuf,
     pub tickets: VecDeque<Ticket>,
     pub seen: Seen,
-    pub failed: bool,
+    pub error: Option<Error>,
 }
 
 /// What happened to its channel.
@@ -74,21 +143,37 @@ impl Side for Server {
     }
 }
 
+impl End<Client> {
+    pub fn client(transport: TransportConfig, limits: ChannelLimits, now: Instant) -> Self {
+        let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
+        let config = Arc::new(ClientConfig { transport });
+        Self::new(Connection::new(config, ann, limits, Box::new(SeededRng(2, 0)), now))
+    }
+}
+
+impl End<Server> {
+    pub fn server(transport: TransportConfig, limits: ChannelLimits, now: Instant) -> Self {
+        let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
+        let config = Arc::new(ServerConfig { transport, host_keys: HOST_KEYS.clone() });
+        Self::new(Connection::new(config, userauth, limits, Box::new(SeededRng(3, 0)), now))
+    }
+}
+
 impl<S: Side> End<S> {
     fn new(conn: Connection<S>) -> Self {
-        Self { conn, input: RecvBuf::new(), tickets: VecDeque::new(), seen: Seen::default(), failed: false }
+        Self { conn, input: RecvBuf::new(), tickets: VecDeque::new(), seen: Seen::default(), error: None }
     }
 
     /// Takes what is in the buffer.
     pub fn pull(&mut self, now: Instant) -> bool {
         let mut moved = false;
-        while !self.failed && self.conn.pending_output() < 512 * 1024 {
+        while self.error.is_none() && self.conn.pending_output() < 512 * 1024 {
             match self.conn.handle_input(&mut self.input, now) {
                 Ok(Step::NeedInput | Step::NeedVerdict) => break,
                 Ok(Step::Progress) => {}
                 Ok(Step::Event(Event::Channel(id, event))) => self.seen.take(id, &event),
                 Ok(Step::Event(event)) => self.tickets.extend(S::ticket(event)),
-                Err(_) => self.failed = true,
+                Err(error) => self.error = Some(error),
             }
             moved = true;
         }
@@ -97,7 +182,7 @@ impl<S: Side> End<S> {
 
     /// Puts bytes into the buffer and takes them.
     pub fn feed(&mut self, mut bytes: &[u8], now: Instant) {
-        while !bytes.is_empty() && !self.failed {
+        while !bytes.is_empty() && self.error.is_none() {
             let space = self.input.space();
             let n = space.len().min(bytes.len());
             if n == 0 {
@@ -138,15 +223,15 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// Both sides offer what they offer by default.
     pub fn new(limits: ChannelLimits) -> Self {
+        Self::with(TransportConfig::client(), TransportConfig::server(), limits)
+    }
+
+    pub fn with(client: TransportConfig, server: TransportConfig, limits: ChannelLimits) -> Self {
         let now = Instant::now();
-        let server = ServerConfig::new(vec![key(1)]);
-        let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
-        let ann = ClientUserauthConfig { user_name: "ann".to_owned() };
-        let client = Connection::new(Arc::default(), ann, limits, Box::new(SeededRng(2, 0)), now);
-        let server = Connection::new(Arc::new(server), userauth, limits, Box::new(SeededRng(3, 0)), now);
-        let (up, down) = (VecDeque::new(), VecDeque::new());
-        Self { client: End::new(client), server: End::new(server), up, down, now }
+        let (client, server) = (End::client(client, limits, now), End::server(server, limits, now));
+        Self { client, server, up: VecDeque::new(), down: VecDeque::new(), now }
     }
 
     /// Moves everything until nothing moves.
@@ -161,12 +246,13 @@ impl Pair {
 
     /// And back.
     pub fn down(&mut self, width: usize) -> bool {
-        ship(&mut self.server.conn, &mut self.down, width) | receive(&mut self.client, &mut self.down, self.now)
+        ship(&mut self.server.conn, &mut self.down, width)
+            | receive(&mut self.client, &mut self.down, self.now)
     }
 
     /// Until the client is asked for a credential.
-    pub fn keyed(limits: ChannelLimits) -> Self {
-        let mut pair = Self::new(limits);
+    pub fn keyed(transport: TransportConfig, limits: ChannelLimits) -> Self {
+        let mut pair = Self::with(transport.clone(), transport, limits);
         pair.drive();
         let ticket = pair.client.tickets.pop_front().expect("asked about the host key");
         pair.client.conn.accept_host_key(ticket).expect("it is the open question");
@@ -175,8 +261,8 @@ impl Pair {
     }
 
     /// Until a session is open.
-    pub fn running(limits: ChannelLimits) -> Self {
-        let mut pair = Self::keyed(limits);
+    pub fn running(transport: TransportConfig, limits: ChannelLimits) -> Self {
+        let mut pair = Self::keyed(transport, limits);
         let ticket = pair.client.tickets.pop_front().expect("asked for a credential");
         pair.client.conn.request_password(ticket, b"x").expect("it is the open question");
         pair.drive();

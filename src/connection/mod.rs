@@ -330,4 +330,10 @@ impl<S: UserauthSide> Connection<S> {
         };
         format!("{} | {service}", self.transport.state())
     }
+
+    /// What the KEXINITs of an exchange under way settled.
+    #[cfg(fuzzing)]
+    pub fn agreed(&self) -> Option<&Negotiated> {
+        self.transport.agreed()
+    }
 }

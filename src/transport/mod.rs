@@ -603,6 +603,11 @@ impl<S: KexSide> Transport<S> {
         ]
         .concat()
     }
+
+    #[cfg(fuzzing)]
+    pub(crate) fn agreed(&self) -> Option<&Negotiated> {
+        self.kex.as_ref()?.agreed()
+    }
 }
 
 const fn peer_of(role: Sender) -> Sender {

@@ -184,6 +184,14 @@ impl<S: KexSide> Kex<S> {
     }
 }
 
+/// A door for fuzz targets: what the KEXINITs of an exchange under way settled.
+#[cfg(fuzzing)]
+impl<S: KexSide> Kex<S> {
+    pub(super) const fn agreed(&self) -> Option<&Negotiated> {
+        if let Self::Exchange(exchange) = self { Some(&exchange.negotiated) } else { None }
+    }
+}
+
 impl<S: KexSide> Exchange<S> {
     fn begin(own: &[u8], payload: &[u8], link: &mut Link<S>) -> Result<Self, Error> {
         let peer = KexInit::from_payload(payload)?;
