@@ -1,4 +1,5 @@
 //! Two connections in memory, and time taken by turns.
+#![allow(dead_code, reason = "each bench uses a part of it")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,6 +56,10 @@ impl Pair {
                 Step::Event(Event::Channel(id, ChannelEvent::OpenRequest)) => {
                     self.server.accept_channel(id).expect("offered");
                 }
+                Step::Event(Event::Channel(id, ChannelEvent::Data { data })) => {
+                    let mut channel = self.server.channel(id).expect("open");
+                    channel.adjust_window(data.len()).expect("so much was received");
+                }
                 _ => {}
             }
         }
@@ -80,6 +85,18 @@ impl Pair {
 pub fn server() -> Arc<ServerConfig> {
     let host_key = PrivateKey::generate_ed25519(&mut SystemRng);
     Arc::new(ServerConfig::new(vec![Arc::new(host_key)]))
+}
+
+/// Whether a line is wanted: all are, or those that have a word of the command line in their name.
+pub fn is_wanted(name: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
+    words.peek().is_none() || words.any(|word| name.contains(&word))
+}
+
+pub fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
 }
 
 /// The least time of each of two works, taken by turns: what others do to the machine meets both.
