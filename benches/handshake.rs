@@ -78,7 +78,7 @@ fn signature(file: &str) -> Work {
         _ => {
             let [n, e, d, q_inv, p, q] = [0, 1, 2, 3, 4, 5].map(|at| without_sign(&numbers[at]).to_vec());
             let reduced = |prime: &[u8]| {
-                let one_less = BoxedUint::from_be_slice_vartime(prime).wrapping_sub(&BoxedUint::one());
+                let one_less = BoxedUint::from_be_slice_vartime(prime).wrapping_sub(BoxedUint::one());
                 let rest = BoxedUint::from_be_slice_vartime(&d).rem(&NonZero::new(one_less).unwrap());
                 without_sign(&rest.to_be_bytes()).to_vec()
             };

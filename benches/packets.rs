@@ -26,12 +26,14 @@ const PAYLOAD: usize = 32 * 1024;
 const PACKETS: usize = 7;
 const ROUNDS: usize = 3000;
 
+type InPlace = dyn FnMut(&mut [u8]);
+
 /// The primitive of a packet, in place: sealed, and opened again.
 enum Bare {
     Gcm(Box<LessSafeKey>),
     ChaCha(Box<(chacha::SealingKey, chacha::OpeningKey)>),
     /// The work is the same in both directions: a MAC and a key stream.
-    Ctr(Box<dyn FnMut(&mut [u8])>),
+    Ctr(Box<InPlace>),
 }
 
 impl Bare {
@@ -96,16 +98,18 @@ impl Bare {
     }
 }
 
+type Authenticate = fn(&[u8]);
+
 /// The faster HMAC of two crates.
 struct Hmac {
     etm: bool,
-    authenticate: fn(&[u8]),
+    authenticate: Authenticate,
     by: &'static str,
 }
 
 impl Hmac {
     fn fastest(mac: &str) -> Self {
-        let (hmac, ring): (fn(&[u8]), fn(&[u8])) = if mac.contains("sha2-512") {
+        let (hmac, ring): (Authenticate, Authenticate) = if mac.contains("sha2-512") {
             (of_hmac::<hmac::Hmac<Sha512>>, |packet| of_ring(ring::hmac::HMAC_SHA512, packet))
         } else if mac.contains("sha2-256") {
             (of_hmac::<hmac::Hmac<Sha256>>, |packet| of_ring(ring::hmac::HMAC_SHA256, packet))
