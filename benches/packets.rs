@@ -26,14 +26,14 @@ const PAYLOAD: usize = 32 * 1024;
 const PACKETS: usize = 7;
 const ROUNDS: usize = 3000;
 
-type Work = Box<dyn FnMut(&mut [u8])>;
+type InPlace = dyn FnMut(&mut [u8]);
 
 /// The primitive of a packet, in place: sealed, and opened again.
 enum Bare {
     Gcm(Box<LessSafeKey>),
     ChaCha(Box<(chacha::SealingKey, chacha::OpeningKey)>),
     /// The work is the same in both directions: a MAC and a key stream.
-    Ctr(Work),
+    Ctr(Box<InPlace>),
 }
 
 impl Bare {
