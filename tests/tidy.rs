@@ -250,6 +250,18 @@ fn unsafe_code_is_forbidden_everywhere_but_in_the_counting_allocator() {
 }
 
 #[test]
+fn t113_what_a_peer_is_told_at_the_end_is_a_constant() {
+    let of_fault = |s: &Source| s.path == "src/wire/fault.rs" && s.code.contains("description: &'static str");
+    let of_call = |s: &Source| {
+        s.path == "src/connection/mod.rs"
+            && s.code
+                .contains("pub fn disconnect(&mut self, reason: DisconnectReason, description: &'static str)")
+    };
+    let all = sources(&["src"]);
+    assert!(all.iter().any(of_fault) && all.iter().any(of_call));
+}
+
+#[test]
 fn every_fault_has_a_hostile_test() {
     let all = sources(&["src", "tests"]);
     let tests: String = all

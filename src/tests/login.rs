@@ -223,3 +223,25 @@ fn a_banner_is_told_before_the_first_answer() {
     let pair = Pair::keyed(settings);
     assert_eq!(pair.client.seen[1], Seen::Banner(b"hello\n".to_vec()));
 }
+
+#[test]
+fn t52_t93_an_application_that_gives_no_verdict_lets_nobody_in() {
+    let mut pair = Pair::new(Settings::default());
+    pair.drive();
+    assert_eq!((pair.client.tickets.len(), pair.client.seen.len()), (1, 1), "asked about the host key");
+    assert!(
+        pair.server.seen.is_empty() && pair.client.conn.pending_output() == 0,
+        "nothing goes on by itself"
+    );
+    let mut pair = Pair::keyed(Settings::default());
+    let ticket = pair.client.ticket();
+    pair.client.conn.request_password(ticket, b"right").unwrap();
+    pair.drive();
+    assert_eq!((pair.server.tickets.len(), pair.server.seen.len()), (1, 1), "asked about the password");
+    assert!(!pair.server.conn.is_authenticated() && !pair.client.conn.is_authenticated());
+    let mut pair = Pair::authenticated(Settings::default());
+    pair.client.conn.open_session().unwrap();
+    pair.drive();
+    assert_eq!(pair.server.seen.last(), Some(&Seen::OpenRequest));
+    assert!(!pair.client.seen.contains(&Seen::Opened), "a channel is opened by its application only");
+}

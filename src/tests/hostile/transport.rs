@@ -385,7 +385,7 @@ fn t106_a_ping_is_answered_after_the_login_and_never_held() {
 }
 
 #[test]
-fn t40_no_message_cut_or_bent_makes_either_side_panic() {
+fn t40_t117_no_message_cut_or_bent_makes_either_side_panic() {
     let long = vec![0xff; 40];
     for stage in [keyed, running, || Pair::new(Settings::default())] {
         for number in 0..=255_u8 {
