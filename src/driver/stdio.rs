@@ -154,23 +154,27 @@ fn write(shared: &Shared, waker: &Waker, descriptor: BorrowedFd<'_>) {
     let mut broken = false;
     loop {
         let mut state = shared.lock();
-        state.busy = false;
-        state.written += taken.len();
-        shared.changed.notify_all();
         while state.bytes.is_empty() {
             if state.ended {
                 return;
             }
             state = shared.wait(state);
         }
-        taken.clear();
         core::mem::swap(&mut taken, &mut state.bytes);
         state.busy = true;
         drop(state);
-        if !broken && let Err(error) = write_all(descriptor, &taken) {
+        let result = if broken { Ok(()) } else { write_all(descriptor, &taken) };
+        let mut state = shared.lock();
+        state.busy = false;
+        state.written += taken.len();
+        if let Err(error) = result {
             broken = true;
-            shared.lock().error = Some(error);
+            state.error = Some(error);
         }
+        drop(state);
+        taken.clear();
+        shared.changed.notify_all();
+        // Only now: whoever is woken must find what was written, for nothing may ever wake him again.
         let _ended = waker.wake();
     }
 }
@@ -184,4 +188,36 @@ fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Events, Poll, Token};
+    use std::io::Read;
+
+    /// Each wake-up is the only one: the sender has no credit for more until this is told.
+    #[test]
+    fn whoever_is_woken_finds_what_was_written() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        let output = Output(Arc::new(Shared::default()));
+        let theirs = Arc::clone(&output.0);
+        let thread = thread::spawn(move || write(&theirs, &waker, writer.as_fd()));
+        let mut events = Events::with_capacity(1);
+        for byte in 0..5000_u32 {
+            output.push(&[byte as u8]);
+            while events.is_empty() {
+                poll.poll(&mut events, None).unwrap();
+            }
+            events.clear();
+            assert_eq!(output.take_written().0, 1, "{byte}");
+        }
+        output.finish();
+        thread.join().unwrap();
+        let mut written = Vec::new();
+        reader.read_to_end(&mut written).unwrap();
+        assert!(written.iter().copied().eq((0..5000_u32).map(|byte| byte as u8)));
+    }
 }
