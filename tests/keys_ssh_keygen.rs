@@ -29,7 +29,7 @@ fn ssh_keygen_reads_the_key_file_we_write() {
     let directory = tempfile::tempdir().unwrap();
     let ed25519 = || PrivateKey::generate_ed25519(&mut SystemRng);
     let ecdsa = |curve| PrivateKey::generate_ecdsa(curve, &mut SystemRng);
-    let rsa = private_key::parse(include_bytes!("../vectors/keys/rsa-2048")).unwrap().key;
+    let rsa = private_key::parse(include_bytes!("../vectors/keys/rsa-2048")).unwrap().plain().unwrap().key;
     for (key, comment) in [
         (ed25519(), ""),
         (ed25519(), "ann@example.com"),
@@ -64,7 +64,7 @@ fn the_key_file_of_ssh_keygen_is_read() {
         let path = directory.path().join(format!("key{}", comment.len()));
         let name = path.to_str().unwrap();
         ssh_keygen(&["-q", "-t", key_type, "-b", bits, "-N", "", "-C", comment, "-f", name]);
-        let private = private_key::parse(&fs::read(&path).unwrap()).unwrap();
+        let private = private_key::parse(&fs::read(&path).unwrap()).unwrap().plain().unwrap();
         let public = public_key::parse(&fs::read(path.with_extension("pub")).unwrap()).unwrap();
         assert_eq!(private.key.public_key(), public.key);
         assert_eq!((private.comment.as_str(), public.comment.as_str()), (comment, comment));

@@ -32,7 +32,7 @@ fn t38_debug_of_secrets_says_nothing() {
     let mut state = Hash::Sha512.start();
     state.update(&[77; 32]);
     assert_says_nothing(&state);
-    let rsa = private_key::parse(include_bytes!("../../vectors/keys/rsa-2048")).unwrap().key;
+    let rsa = private_key::parse(include_bytes!("../../vectors/keys/rsa-2048")).unwrap().plain().unwrap().key;
     let ecdsa = [Curve::Nistp256, Curve::Nistp384, Curve::Nistp521];
     let ecdsa = ecdsa.map(|curve| PrivateKey::generate_ecdsa(curve, &mut rng));
     for key in ecdsa.into_iter().chain([PrivateKey::generate_ed25519(&mut rng), rsa]) {
