@@ -20,7 +20,8 @@ fn read(name: &str) -> Vec<u8> {
 
 /// The files that begin as private keys do.
 fn private_files() -> BTreeMap<String, Vec<u8>> {
-    let names = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names =
+        fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let files = names.map(|name| (name.clone(), read(&name)));
     let begins = |file: &[u8]| {
         file.starts_with(b"PuTTY-") || file.windows(12).take(128).any(|window| window == b"PRIVATE KEY-")
@@ -182,7 +183,15 @@ fn t89_no_cut_of_a_file_of_any_format_panics_or_gives_a_key() {
 /// must agree with, and what CBC decrypts to nothing but its padding: these are not here.)
 #[test]
 fn t89_no_changed_byte_of_a_file_panics_or_gives_another_key() {
-    for name in ["ecdsa-256.PEM", "ecdsa-256.PKCS8", "ecdsa-256.PEM-encrypted", "ed25519.rounds-1", "ed25519.ppk2", "ed25519.ppk3-encrypted", "rsa-2048.ppk2"] {
+    for name in [
+        "ecdsa-256.PEM",
+        "ecdsa-256.PKCS8",
+        "ecdsa-256.PEM-encrypted",
+        "ed25519.rounds-1",
+        "ed25519.ppk2",
+        "ed25519.ppk3-encrypted",
+        "rsa-2048.ppk2",
+    ] {
         let file = read(name);
         let public = public_half(name);
         for at in 0..file.len() {
@@ -217,7 +226,10 @@ fn damaged_pem_headers_are_named() {
     ] {
         assert_eq!(error(from, to), headers, "{from} {to}");
     }
-    assert_eq!(error("AES-128-CBC", "DES-EDE3-CBC"), PrivateKeyError::UnknownCipher("DES-EDE3-CBC".to_owned()));
+    assert_eq!(
+        error("AES-128-CBC", "DES-EDE3-CBC"),
+        PrivateKeyError::UnknownCipher("DES-EDE3-CBC".to_owned())
+    );
     assert_eq!(error("4,ENCRYPTED", "4,MIC-ONLY"), Malformed::Base64.into());
     let windows = text.replace('\n', "\r\n");
     assert!(encrypted(windows.as_bytes()).decrypt(PASSPHRASE).is_ok());
