@@ -14,19 +14,19 @@ use zeroize::{Zeroize, Zeroizing};
 use super::Hash;
 
 /// The most rounds of bcrypt_pbkdf, as in Go: some 20 s. ssh-keygen takes 24, and 16 before OpenSSH 9.8.
-pub const BCRYPT_ROUNDS_MAX: u32 = bound(2048) as u32;
+pub const BCRYPT_ROUNDS_MAX: u32 = bound(2048);
 
 /// The most iterations of PBKDF2: some 5 s.
-pub const PBKDF2_ITERATIONS_MAX: u32 = bound(10_000_000) as u32;
+pub const PBKDF2_ITERATIONS_MAX: u32 = bound(10_000_000);
 
 /// The most memory of scrypt and Argon2, in KiB.
-pub const MEMORY_KIB_MAX: u64 = bound(256 * 1024);
+pub const MEMORY_KIB_MAX: u32 = bound(256 * 1024);
 
 /// The most memory times passes of Argon2, and times p of scrypt, in KiB: some 5 s.
-pub const WORK_KIB_MAX: u64 = bound(4 * 1024 * 1024);
+pub const WORK_KIB_MAX: u32 = bound(4 * 1024 * 1024);
 
 /// A fuzzer tries thousands of files a second.
-const fn bound(max: u64) -> u64 {
+const fn bound(max: u32) -> u32 {
     if cfg!(fuzzing) { max >> 10 } else { max }
 }
 
@@ -93,7 +93,7 @@ impl PassphraseKdf {
         passes: u32,
         parallelism: u32,
     ) -> Result<Self, KdfError> {
-        if u64::from(memory) > MEMORY_KIB_MAX || u64::from(memory) * u64::from(passes) > WORK_KIB_MAX {
+        if memory > MEMORY_KIB_MAX || u64::from(memory) * u64::from(passes) > WORK_KIB_MAX.into() {
             return Err(KdfError::TooCostly);
         }
         if parallelism > memory / 8 || salt.len() < argon2::MIN_SALT_LEN {

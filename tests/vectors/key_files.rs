@@ -47,7 +47,7 @@ fn public_half(name: &str) -> Option<PublicKey> {
 
 fn encrypted(file: &[u8]) -> Encrypted {
     match private_key::parse(file).unwrap() {
-        Parsed::Encrypted(encrypted) => encrypted,
+        Parsed::Encrypted(encrypted) => *encrypted,
         other => panic!("{other:?}"),
     }
 }

@@ -38,7 +38,7 @@ pub enum Parsed {
     /// A key without a passphrase.
     Key(PrivateKeyFile),
     /// A key with a passphrase.
-    Encrypted(Encrypted),
+    Encrypted(Box<Encrypted>),
     /// The handle of a key in a token, and its public half: only an agent can sign with it. Where the handle is encrypted it
     /// was not looked at.
     InToken(PublicKey),
@@ -75,7 +75,7 @@ pub struct Encrypted {
 enum Sealed {
     OpenSsh(openssh::Sealed),
     Pem(pem::Sealed),
-    Ppk(ppk::Sealed),
+    Ppk(Box<ppk::Sealed>),
 }
 
 impl Encrypted {

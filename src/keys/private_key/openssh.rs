@@ -91,7 +91,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Parsed, PrivateKeyError> {
     }
     let sealed = Sealed { cipher, kdf, public: public.into(), private: private.into(), tag: tag.into() };
     let sealed = super::Sealed::OpenSsh(sealed);
-    Ok(Parsed::Encrypted(Encrypted { public_key: Some(public_key), sealed }))
+    Ok(Parsed::Encrypted(Box::new(Encrypted { public_key: Some(public_key), sealed })))
 }
 
 fn cipher(name: &[u8]) -> Result<FileCipher, PrivateKeyError> {

@@ -71,7 +71,7 @@ pub(super) fn parse(text: &[u8], inside: Inside) -> Result<Parsed, PrivateKeyErr
     if !empty.is_empty() {
         return Err(Malformed::Headers.into());
     }
-    Sealed::new(PassphraseKdf::md5(*salt), cipher, iv, &armour::decode(base64)?, inside)
+    Sealed::parsed(PassphraseKdf::md5(*salt), cipher, iv, &armour::decode(base64)?, inside)
 }
 
 /// A line without its end, and what follows.
@@ -104,7 +104,7 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
-    pub(super) fn new(
+    pub(super) fn parsed(
         kdf: PassphraseKdf,
         cipher: FileCipher,
         iv: [u8; 16],
@@ -115,7 +115,7 @@ impl Sealed {
             return Err(Malformed::Padding.into());
         }
         let sealed = super::Sealed::Pem(Self { kdf, cipher, iv, bytes: bytes.to_vec(), inside });
-        Ok(Parsed::Encrypted(Encrypted { public_key: None, sealed }))
+        Ok(Parsed::Encrypted(Box::new(Encrypted { public_key: None, sealed })))
     }
 
     pub(super) fn open(&self, passphrase: &[u8]) -> Result<PrivateKeyFile, PrivateKeyError> {

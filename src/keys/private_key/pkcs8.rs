@@ -99,7 +99,7 @@ pub(super) fn parse_encrypted(bytes: &[u8]) -> Result<Parsed, PrivateKeyError> {
         SCRYPT => scrypt(parameters, cipher)?,
         oid => return Err(PrivateKeyError::UnknownKdf(der::oid_text(oid))),
     };
-    pem::Sealed::new(kdf, cipher, iv, encrypted, pem::Inside::Pkcs8)
+    pem::Sealed::parsed(kdf, cipher, iv, encrypted, pem::Inside::Pkcs8)
 }
 
 /// `PBKDF2-params`.
@@ -155,3 +155,6 @@ fn no_parameters(mut algorithm: Der<'_>) -> Result<(), Malformed> {
         Some(_) => Err(Malformed::Der),
     }
 }
+
+#[cfg(test)]
+mod tests;

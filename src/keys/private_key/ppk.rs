@@ -96,7 +96,8 @@ pub(super) fn parse(file: &[u8]) -> Result<Parsed, PrivateKeyError> {
     };
     if encrypted {
         let public_key = Some(sealed.public_key.clone());
-        return Ok(Parsed::Encrypted(Encrypted { public_key, sealed: super::Sealed::Ppk(sealed) }));
+        let sealed = super::Sealed::Ppk(Box::new(sealed));
+        return Ok(Parsed::Encrypted(Box::new(Encrypted { public_key, sealed })));
     }
     sealed.authenticate(&[], &sealed.private).map_err(|Wrong| Malformed::Mac)?;
     sealed.key(&sealed.private).map(Parsed::Key)
