@@ -84,6 +84,11 @@ fn t38_secrets_are_wiped_when_dropped() {
     wiped_on_drop::<p521::ecdsa::SigningKey>();
     wiped_on_drop::<Zeroizing<crypto_bigint::BoxedUint>>();
     wiped_on_drop::<aes::Aes256Enc>();
+    wiped_on_drop::<ctr::Ctr128BE<aes::Aes256>>();
+    wiped_on_drop::<cbc::Decryptor<aes::Aes256>>();
+    wiped_on_drop::<chacha20::ChaCha20>();
+    wiped_on_drop::<blowfish::Blowfish>();
+    wiped_on_drop::<md5::Md5>();
 
     let mut secret = Secret::new([77; 32]);
     secret.zeroize();

@@ -247,6 +247,28 @@ fn t89_what_is_said_of_the_encryption_is_judged_before_any_work() {
     }
 }
 
+/// Without the tag nothing would notice another comment.
+#[test]
+fn t89_a_changed_tag_or_ciphertext_of_an_aead_is_refused() {
+    for file in [
+        vector!("ed25519.aes128-gcm@openssh.com").as_slice(),
+        vector!("ed25519.aes256-gcm@openssh.com"),
+        vector!("ed25519.chacha20-poly1305@openssh.com"),
+    ] {
+        let body = unarmour(file).unwrap();
+        let comment = body.len() - 16 - 14;
+        for at in [comment, body.len() - 17, body.len() - 16, body.len() - 1] {
+            let mut changed = body.clone();
+            changed[at] ^= 1;
+            let Ok(Parsed::Encrypted(encrypted)) = parse_any(armour(&changed).as_bytes()) else {
+                panic!("{at}")
+            };
+            let error = encrypted.decrypt(b"correct horse battery staple").unwrap_err();
+            assert_eq!(error, PrivateKeyError::WrongPassphrase, "{at}");
+        }
+    }
+}
+
 #[test]
 fn line_ends_of_other_systems_are_read() {
     let text = core::str::from_utf8(ED25519).unwrap();
