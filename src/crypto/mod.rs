@@ -4,13 +4,15 @@
 //! into use, or that there is a peer: it is given keys and bytes, and says whether the bytes are authentic.
 //!
 //! What holds a secret is zeroed when dropped, has a redacted `Debug`, and is not `Clone`. The exceptions are what `ring`
-//! holds, round keys and private keys that sign, and RSA primes in `crypto-bigint`'s Montgomery form: these crates do not
-//! wipe them.
+//! holds, round keys and private keys that sign, RSA primes in `crypto-bigint`'s Montgomery form, and the memory that `scrypt`
+//! works in: these crates do not wipe them.
 
 mod cipher;
+pub(crate) mod file_cipher;
 pub mod hash;
 pub mod kdf;
 pub mod kex;
+pub mod passphrase;
 mod rng;
 mod seal;
 mod secret;

@@ -1,7 +1,7 @@
 //! Files of keys and hosts: read whole and bounded, written so that nobody else can read them.
 
 use crate::crypto::sign::PrivateKey;
-use crate::keys::private_key::{self, PRIVATE_KEY_FILE_MAX, PrivateKeyError};
+use crate::keys::private_key::{self, PRIVATE_KEY_FILE_MAX, Parsed, PrivateKeyError};
 use core::fmt;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::geteuid;
@@ -71,7 +71,7 @@ pub fn read_private_key(path: &Path) -> Result<PrivateKey, KeyFileError> {
         return Err(KeyFileError::Permissions(metadata.mode() & 0o7777));
     }
     let contents = read_all(file, PRIVATE_KEY_FILE_MAX).map_err(KeyFileError::Io)?;
-    private_key::parse(&contents).map(|file| file.key).map_err(KeyFileError::Key)
+    private_key::parse(&contents).and_then(Parsed::plain).map(|file| file.key).map_err(KeyFileError::Key)
 }
 
 /// Makes a file that must not exist, which only its owner may read, from the first moment.

@@ -46,7 +46,7 @@ fn t26_a_signature_algorithm_that_the_server_does_not_take_logs_nobody_in() {
 }
 
 fn key_of(file: &[u8]) -> Arc<PrivateKey> {
-    Arc::new(private_key::parse(file).unwrap().key)
+    Arc::new(private_key::parse(file).unwrap().plain().unwrap().key)
 }
 
 /// One key of each type that signs.

@@ -32,7 +32,7 @@ fn t38_debug_of_secrets_says_nothing() {
     let mut state = Hash::Sha512.start();
     state.update(&[77; 32]);
     assert_says_nothing(&state);
-    let rsa = private_key::parse(include_bytes!("../../vectors/keys/rsa-2048")).unwrap().key;
+    let rsa = private_key::parse(include_bytes!("../../vectors/keys/rsa-2048")).unwrap().plain().unwrap().key;
     let ecdsa = [Curve::Nistp256, Curve::Nistp384, Curve::Nistp521];
     let ecdsa = ecdsa.map(|curve| PrivateKey::generate_ecdsa(curve, &mut rng));
     for key in ecdsa.into_iter().chain([PrivateKey::generate_ed25519(&mut rng), rsa]) {
@@ -84,6 +84,11 @@ fn t38_secrets_are_wiped_when_dropped() {
     wiped_on_drop::<p521::ecdsa::SigningKey>();
     wiped_on_drop::<Zeroizing<crypto_bigint::BoxedUint>>();
     wiped_on_drop::<aes::Aes256Enc>();
+    wiped_on_drop::<ctr::Ctr128BE<aes::Aes256>>();
+    wiped_on_drop::<cbc::Decryptor<aes::Aes256>>();
+    wiped_on_drop::<chacha20::ChaCha20>();
+    wiped_on_drop::<blowfish::Blowfish>();
+    wiped_on_drop::<md5::Md5>();
 
     let mut secret = Secret::new([77; 32]);
     secret.zeroize();

@@ -57,7 +57,7 @@ fn key() -> PrivateKey {
 }
 
 fn rsa_key() -> PrivateKey {
-    private_key::parse(include_bytes!("../../vectors/keys/rsa-2048")).unwrap().key
+    private_key::parse(include_bytes!("../../vectors/keys/rsa-2048")).unwrap().plain().unwrap().key
 }
 
 /// A blob without the string at its beginning.

@@ -84,7 +84,7 @@ pub trait Side: UserauthSide {
 
 fn key(name: &str) -> Arc<PrivateKey> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/keys").join(name);
-    Arc::new(private_key::parse(&std::fs::read(path).unwrap()).unwrap().key)
+    Arc::new(private_key::parse(&std::fs::read(path).unwrap()).unwrap().plain().unwrap().key)
 }
 
 /// One algorithm of each kind, no matter what the defaults are one day; and time renews no keys.

@@ -6,12 +6,14 @@
 mod aes_ctr;
 mod aes_gcm;
 mod aes_gcm_ssh;
+mod bcrypt_pbkdf;
 mod chacha20_poly1305_openssh;
 mod ecdsa;
 mod ed25519;
 mod finite_field;
 mod hmac;
 mod kex_hash;
+mod key_files;
 mod ml_kem;
 mod mlkem768x25519;
 mod nist_ecdh;

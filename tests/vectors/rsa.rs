@@ -63,7 +63,7 @@ fn t115_rsa_sign() {
         assert_eq!(key.sign(algorithm, &message), Ok(expected.clone()), "{block}");
         assert!(key.public_key().verify(algorithm, &message, &expected).is_ok(), "{block}");
         let file = private_key::write(&key, "c", &mut SystemRng).unwrap();
-        let read = private_key::parse(file.as_bytes()).unwrap().key;
+        let read = private_key::parse(file.as_bytes()).unwrap().plain().unwrap().key;
         assert_eq!(read.sign(algorithm, &message), Ok(expected), "{block}");
         Verdict::Accepted
     });

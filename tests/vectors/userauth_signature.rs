@@ -14,7 +14,7 @@ use crate::strings;
 fn userauth_signature() {
     judge("userauth-signature.txt", Tally { valid: 9, ..Tally::default() }, |block| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(block.text("KEY_FILE"));
-        let key = private_key::parse(&std::fs::read(path).unwrap()).unwrap().key;
+        let key = private_key::parse(&std::fs::read(path).unwrap()).unwrap().plain().unwrap().key;
         let algorithm = SignatureAlgorithm::from_name(block.text("ALGORITHM")).unwrap();
         let (data, signature) = (block.hex("SIGNED_DATA"), block.hex("SIGNATURE"));
         assert!(key.public_key().verify(algorithm, &data, &signature).is_ok(), "{block}");

@@ -1,9 +1,10 @@
 use super::*;
+use crate::keys::private_key::{PRIVATE_KEY_FILE_MAX, parse as parse_any};
 use crate::keys::public_key;
 
 macro_rules! vector {
     ($name:expr) => {
-        include_bytes!(concat!("../../../vectors/keys/", $name))
+        include_bytes!(concat!("../../../../vectors/keys/", $name))
     };
 }
 
@@ -32,8 +33,20 @@ impl Rng for Counting {
     }
 }
 
+fn parse(file: &[u8]) -> Result<PrivateKeyFile, PrivateKeyError> {
+    parse_any(file).and_then(Parsed::plain)
+}
+
 fn error(file: &[u8]) -> PrivateKeyError {
     parse(file).unwrap_err()
+}
+
+fn unarmour(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, Malformed> {
+    armour::decode(armour::inside(file, LABEL)?)
+}
+
+fn armour(body: &[u8]) -> Zeroizing<String> {
+    armour::encode(LABEL_TEXT, body, ARMOUR_COLUMNS)
 }
 
 #[test]
@@ -82,40 +95,177 @@ fn every_padding_is_written_and_read() {
 }
 
 #[test]
-fn files_with_a_passphrase_and_other_types_have_their_own_errors() {
-    assert_eq!(error(vector!("ed25519.aes256-ctr")), PrivateKeyError::Encrypted);
-    assert_eq!(error(vector!("ed25519.aes256-gcm@openssh.com")), PrivateKeyError::Encrypted);
-    assert_eq!(error(vector!("rsa-1024")), PrivateKeyError::UnsupportedSize);
-    for file in [
-        vector!("sk-ed25519-1").as_slice(),
-        vector!("sk-ed25519-2"),
-        vector!("sk-ecdsa-1"),
-        vector!("sk-ecdsa-2"),
-    ] {
-        assert_eq!(error(file), PrivateKeyError::InToken);
+fn handles_are_read_and_only_an_agent_signs_with_them() {
+    for (file, public) in pairs!["sk-ed25519-1" "sk-ed25519-2" "sk-ecdsa-1" "sk-ecdsa-2"] {
+        let public = public_key::parse(public).unwrap().key;
+        assert!(matches!(parse_any(file), Ok(Parsed::InToken(key)) if key == public));
+        let body = unarmour(file).unwrap();
+        for at in 0..body.len() {
+            let mut changed = body.clone();
+            changed[at] ^= 1;
+            if let Ok(parsed) = parse_any(armour(&changed).as_bytes()) {
+                assert_eq!(parsed.public_key(), Some(public.clone()), "{at}");
+            }
+            assert!(parse_any(armour(&body[..at]).as_bytes()).is_err(), "{at}");
+        }
     }
+    assert_eq!(error(vector!("sk-ed25519-1")), PrivateKeyError::InToken);
     assert!(PrivateKeyError::InToken.to_string().contains("only an agent can sign"));
 }
 
+/// The public half is enough to ask an agent: nobody types the passphrase of a handle. It opens all the same.
 #[test]
-fn other_formats_are_named_with_the_way_to_convert_them() {
-    for (file, format) in [
-        (vector!("rsa-2048.PEM").as_slice(), ForeignFormat::Pkcs1),
-        (vector!("ecdsa-256.PEM"), ForeignFormat::Sec1),
-        (vector!("ecdsa-256.PEM-encrypted"), ForeignFormat::Sec1),
-        (vector!("ecdsa-256.PKCS8"), ForeignFormat::Pkcs8),
-        (vector!("ed25519-other.PKCS8"), ForeignFormat::Pkcs8),
-        (vector!("ecdsa-256.PKCS8-encrypted"), ForeignFormat::EncryptedPkcs8),
-        (b"PuTTY-User-Key-File-3: ssh-ed25519\r\n", ForeignFormat::Ppk),
-        (vector!("ed25519.pub"), ForeignFormat::PublicKey),
-        (vector!("ed25519.pub.RFC4716"), ForeignFormat::PublicKey),
+fn an_encrypted_handle_is_named_without_its_passphrase() {
+    for (file, public) in [
+        (vector!("sk-ed25519-1.encrypted").as_slice(), vector!("sk-ed25519-1.pub").as_slice()),
+        (vector!("sk-ecdsa-1.encrypted"), vector!("sk-ecdsa-1.pub")),
     ] {
-        assert_eq!(error(file), PrivateKeyError::Foreign(format));
+        let public = public_key::parse(public).unwrap().key;
+        assert!(matches!(parse_any(file), Ok(Parsed::InToken(key)) if key == public));
+        let body = unarmour(file).unwrap();
+        let mut reader = Reader::new(&body);
+        let mut string = |before| {
+            reader.bytes(before).unwrap();
+            reader.string().unwrap()
+        };
+        let (cipher_name, kdf_name, kdf_options) = (string(MAGIC.len()), string(0), string(0));
+        let (public_blob, private) = (string(4), string(0));
+        let sealed = Sealed {
+            cipher: cipher(cipher_name).unwrap(),
+            kdf: kdf(kdf_name, kdf_options).unwrap(),
+            public: public_blob.into(),
+            private: private.into(),
+            tag: [].into(),
+        };
+        assert_eq!(sealed.open(b"mekmitasdigoat").unwrap_err(), PrivateKeyError::InToken);
+        assert_eq!(sealed.open(b"mekmitasdigoa").unwrap_err(), PrivateKeyError::WrongPassphrase);
     }
-    let text = error(vector!("rsa-2048.PEM")).to_string();
-    assert!(text.contains("PKCS#1") && text.contains("`ssh-keygen -p -f FILE`"), "{text}");
-    for file in [b"".as_slice(), b"hello", b"-----BEGIN CERTIFICATE-----", &ED25519[1..]] {
-        assert_eq!(error(file), PrivateKeyError::NotAPrivateKey);
+}
+
+/// The writer's own check: what it encrypts is what it would write in clear, and nothing of it is in the file.
+#[test]
+fn t38_an_encrypted_file_is_written_and_opens_with_its_passphrase_only() {
+    for (file, _) in EVERY_TYPE {
+        let read = parse(file).unwrap();
+        let written = write_encrypted(&read.key, &read.comment, b"pass", 1, &mut Counting(0)).unwrap();
+        let Parsed::Encrypted(encrypted) = parse_any(written.as_bytes()).unwrap() else { panic!() };
+        assert_eq!(encrypted.public_key(), Some(&read.key.public_key()));
+        let opened = encrypted.decrypt(b"pass").unwrap();
+        assert_eq!((opened.key.public_key(), opened.comment), (read.key.public_key(), read.comment));
+        for wrong in [b"".as_slice(), b"Pass", b"pass\0", b"pas", &[b'p'; 1000]] {
+            assert_eq!(encrypted.decrypt(wrong).unwrap_err(), PrivateKeyError::WrongPassphrase);
+        }
+        assert_eq!(error(written.as_bytes()), PrivateKeyError::Encrypted);
+    }
+    let key = parse(ED25519).unwrap().key;
+    let write = |passphrase, rounds, comment| {
+        write_encrypted(&key, comment, passphrase, rounds, &mut Counting(0)).map(drop)
+    };
+    assert_eq!(write(b"", 1, ""), Err(WriteError::Kdf(KdfError::EmptyPassphrase)));
+    assert_eq!(write(b"p", 0, ""), Err(WriteError::Kdf(KdfError::BadParameters)));
+    assert_eq!(write(b"p", 1_000_000_000, ""), Err(WriteError::Kdf(KdfError::TooCostly)));
+    assert_eq!(write(b"p", 1, "a\nb"), Err(WriteError::Comment(BadComment)));
+    let written = write_encrypted(&key, "", b"p", 1, &mut Counting(0)).unwrap();
+    let body = unarmour(written.as_bytes()).unwrap();
+    let PrivateKey::Ed25519(inner) = &key else { panic!() };
+    assert!(!body.windows(8).any(|window| inner.seed().windows(8).any(|part| part == window)));
+}
+
+/// The fields in front of what is encrypted: (cipher, kdf, options, private section, tag).
+fn encrypted_file(
+    cipher: &[u8],
+    kdf: &[u8],
+    options: &[u8],
+    private: &[u8],
+    tag: &[u8],
+) -> Zeroizing<String> {
+    let mut body = Vec::new();
+    let mut writer = Writer::new(&mut body);
+    writer.bytes(MAGIC);
+    writer.string(cipher);
+    writer.string(kdf);
+    writer.string(options);
+    writer.uint32(1);
+    writer.string(&parse(ED25519).unwrap().key.public_key().blob());
+    writer.string(private);
+    writer.bytes(tag);
+    armour(&body)
+}
+
+fn options(salt: &[u8], rounds: u32) -> Vec<u8> {
+    let mut options = Vec::new();
+    let mut writer = Writer::new(&mut options);
+    writer.string(salt);
+    writer.uint32(rounds);
+    options
+}
+
+#[test]
+fn t89_what_is_said_of_the_encryption_is_judged_before_any_work() {
+    let refused = |cipher: &[u8], kdf: &[u8], options: &[u8], private: &[u8], tag: &[u8]| {
+        parse_any(encrypted_file(cipher, kdf, options, private, tag).as_bytes()).unwrap_err()
+    };
+    let good = options(&[1; 16], 1);
+    let private = [0; 128];
+    let file = encrypted_file(AES256_CTR, BCRYPT, &good, &private, &[]);
+    let Parsed::Encrypted(encrypted) = parse_any(file.as_bytes()).unwrap() else { panic!() };
+    assert_eq!(encrypted.decrypt(b"p").unwrap_err(), PrivateKeyError::WrongPassphrase);
+
+    let kdf_error = PrivateKeyError::from(Malformed::KeyDerivation);
+    for rounds in [1_000_000_000, u32::MAX, 2049] {
+        let costly = options(&[1; 16], rounds);
+        assert_eq!(refused(AES256_CTR, BCRYPT, &costly, &private, &[]), PrivateKeyError::TooCostly);
+    }
+    assert_eq!(refused(AES256_CTR, BCRYPT, &options(&[1; 16], 0), &private, &[]), kdf_error);
+    assert_eq!(refused(AES256_CTR, BCRYPT, &options(&[], 1), &private, &[]), kdf_error);
+    assert_eq!(refused(AES256_CTR, NONE, b"", &private, &[]), kdf_error);
+    assert_eq!(refused(AES256_CTR, BCRYPT, &[], &private, &[]), DecodeError::Truncated.into());
+    let longer = [&*good, &[0]].concat();
+    assert_eq!(refused(AES256_CTR, BCRYPT, &longer, &private, &[]), DecodeError::TrailingBytes.into());
+    let lying = [&[0xff; 4], &good[4..]].concat();
+    assert_eq!(refused(AES256_CTR, BCRYPT, &lying, &private, &[]), DecodeError::Truncated.into());
+
+    let unknown = PrivateKeyError::UnknownKdf("scrypt".to_owned());
+    assert_eq!(refused(AES256_CTR, b"scrypt", &good, &private, &[]), unknown);
+    for name in ["3des-cbc", "blowfish-cbc", "rijndael-cbc@lysator.liu.se", "AES256-CTR"] {
+        let error = refused(name.as_bytes(), BCRYPT, &good, &private, &[]);
+        assert_eq!(error, PrivateKeyError::UnknownCipher(name.to_owned()));
+        assert!(error.to_string().contains(name) && error.to_string().contains("ssh-keygen -p"), "{error}");
+    }
+    for name in [b"".as_slice(), b"\x1b[2J", b"aes256-ctr\0", &[b'a'; 65]] {
+        assert_eq!(refused(name, BCRYPT, &good, &private, &[]), Malformed::KeyFields.into());
+    }
+    for length in [0, 1, 8, 15, 17, 127] {
+        let private = vec![0; length];
+        assert_eq!(refused(AES256_CTR, BCRYPT, &good, &private, &[]), Malformed::Padding.into(), "{length}");
+    }
+    for (name, cipher) in CIPHERS {
+        for tag in [0, 1, 15, 16, 17] {
+            let file = encrypted_file(name, BCRYPT, &good, &private, &vec![0; tag]);
+            assert_eq!(parse_any(file.as_bytes()).is_ok(), tag == cipher.tag_len(), "{name:?} {tag}");
+        }
+    }
+}
+
+/// Without the tag nothing would notice another comment.
+#[test]
+fn t89_a_changed_tag_or_ciphertext_of_an_aead_is_refused() {
+    for file in [
+        vector!("ed25519.aes128-gcm@openssh.com").as_slice(),
+        vector!("ed25519.aes256-gcm@openssh.com"),
+        vector!("ed25519.chacha20-poly1305@openssh.com"),
+    ] {
+        let body = unarmour(file).unwrap();
+        let comment = body.len() - 16 - 14;
+        for at in [comment, body.len() - 17, body.len() - 16, body.len() - 1] {
+            let mut changed = body.clone();
+            changed[at] ^= 1;
+            let Ok(Parsed::Encrypted(encrypted)) = parse_any(armour(&changed).as_bytes()) else {
+                panic!("{at}")
+            };
+            let error = encrypted.decrypt(b"correct horse battery staple").unwrap_err();
+            assert_eq!(error, PrivateKeyError::WrongPassphrase, "{at}");
+        }
     }
 }
 
@@ -222,8 +372,8 @@ fn t89_each_check_of_the_format_is_made() {
     let refused = |spoil: fn(&mut Fields)| spoilt(spoil).unwrap_err();
     assert!(spoilt(|_| ()).is_ok());
     assert_eq!(refused(|f| f.magic[14] = b'2'), Malformed::Magic.into());
-    assert_eq!(refused(|f| f.cipher = b"aes256-ctr"), PrivateKeyError::Encrypted);
-    assert_eq!(refused(|f| f.cipher = b""), PrivateKeyError::Encrypted);
+    assert_eq!(refused(|f| f.cipher = b"aes256-ctr"), Malformed::KeyDerivation.into());
+    assert_eq!(refused(|f| f.cipher = b""), Malformed::KeyFields.into());
     assert_eq!(refused(|f| f.kdf = b"bcrypt"), Malformed::KeyDerivation.into());
     assert_eq!(refused(|f| f.kdf_options = b"x"), Malformed::KeyDerivation.into());
     for count in [0, 2, u32::MAX] {
@@ -280,7 +430,10 @@ fn t89_ecdsa_fields_that_differ_are_refused() {
         writer.string(curve);
         writer.string(q);
         writer.string(d);
-        parse_private_fields(b"ecdsa-sha2-nistp256", &mut Reader::new(&fields)).map(|key| key.public_key())
+        parse_private_fields(b"ecdsa-sha2-nistp256", &mut Reader::new(&fields)).map(|held| match held {
+            Held::Key(key) => key.public_key(),
+            Held::Handle(_) => panic!(),
+        })
     };
     let (q, other_q) = (q.as_bytes(), other_q.as_bytes());
     assert_eq!(read(b"nistp256", q, &[7; 32]), Ok(key.public_key()));
