@@ -1,7 +1,8 @@
 //! Files that hold keys, as formats: bytes in, values out, and back.
 //!
 //! [`private_key`] reads and writes openssh-key-v1 files, [`public_key`] the one-line form of a public key,
-//! [`authorized_keys`] says which users' keys a server takes, [`known_hosts`] which host keys a client knows. Their
+//! [`authorized_keys`] says which users' keys a server takes, [`known_hosts`] which host keys a client knows, [`ssh_config`]
+//! what a user wants of connections. Their
 //! texts are those of OpenSSH (PROTOCOL.key, sshd(8)); RFC 4253 §6.6 defines the key blobs inside.
 //!
 //! Every function takes the bytes of a whole file. This layer does not open, lock, create or check the mode of a file,
@@ -12,5 +13,6 @@ pub mod known_hosts;
 mod line;
 pub mod private_key;
 pub mod public_key;
+pub mod ssh_config;
 
 pub use line::{BadComment, COMMENT_MAX, KeyLineError, LINE_MAX};

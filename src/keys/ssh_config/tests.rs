@@ -1,0 +1,1 @@
+//! Hosts, blocks and hostile files.
