@@ -21,15 +21,17 @@ mod value;
 mod words;
 
 pub use choice::{
-    AddressFamily, CanonicalizeHostname, LogLevel, PubkeyAuthentication, RequestTty, SessionType, StrictHostKeyChecking,
-    YesNoAsk,
+    AddressFamily, CanonicalizeHostname, LogLevel, PubkeyAuthentication, RequestTty, SessionType,
+    StrictHostKeyChecking, YesNoAsk,
 };
 pub use config::Config;
 pub use forward::{DynamicForwards, End, Forward, Jump, LocalForwards, RemoteForwards};
-pub use tokens::{ALL, EXPANDED_MAX, Local, PROXY_COMMAND, Tokens, USER, Variable, is_valid_host, is_valid_user};
+pub use tokens::{
+    ALL, EXPANDED_MAX, Local, PROXY_COMMAND, Tokens, USER, Variable, is_valid_host, is_valid_user,
+};
 pub use value::{
-    AddKeysToAgent, AgentSocket, Command, ENTRIES_MAX, FILES_MAX, Files, ForwardAgent, Interval, Keystrokes, List,
-    ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout,
+    AddKeysToAgent, AgentSocket, Command, ENTRIES_MAX, FILES_MAX, Files, ForwardAgent, Interval, Keystrokes,
+    List, ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout,
 };
 
 use crate::wire::list_matches;
@@ -307,10 +309,13 @@ impl Reader<'_> {
         let Some((name, sets)) = find(keyword) else {
             let keyword = keyword.to_ascii_lowercase();
             let ignored = self.config.ignore_unknown.as_ref();
-            let is_ignored = |list: &String| {
-                list_matches(list.as_bytes(), keyword.as_bytes(), u8::eq_ignore_ascii_case)
+            let is_ignored =
+                |list: &String| list_matches(list.as_bytes(), keyword.as_bytes(), u8::eq_ignore_ascii_case);
+            return if ignored.is_some_and(is_ignored) {
+                Ok(())
+            } else {
+                Err(format!("{keyword}: unknown keyword"))
             };
-            return if ignored.is_some_and(is_ignored) { Ok(()) } else { Err(format!("{keyword}: unknown keyword")) };
         };
         let field = match sets {
             Sets::Field(field) => field,
@@ -341,7 +346,9 @@ impl Reader<'_> {
         }
         field(&mut self.config).set(&arguments).map_err(with_name)?;
         if matches!(place, Place::Option(_)) && name == "ProxyJump" {
-            let valid = |jump: &Jump| is_valid_host(&jump.host) && jump.user.as_ref().is_none_or(|user| is_valid_user(user));
+            let valid = |jump: &Jump| {
+                is_valid_host(&jump.host) && jump.user.as_ref().is_none_or(|user| is_valid_user(user))
+            };
             if !self.config.proxy_jump.0.iter().all(valid) {
                 return Err("a name has characters that are not allowed there".to_owned());
             }
@@ -358,7 +365,8 @@ impl Reader<'_> {
         let mut found = false;
         for pattern in patterns {
             // A comma is no separator here; no host's name has one.
-            let fits = |pattern: &str| !pattern.contains(',') && list_matches(pattern.as_bytes(), name, u8::eq);
+            let fits =
+                |pattern: &str| !pattern.contains(',') && list_matches(pattern.as_bytes(), name, u8::eq);
             match pattern.strip_prefix('!') {
                 Some(negated) if fits(negated) => return Ok(false),
                 Some(_) => {}
@@ -556,7 +564,9 @@ impl Expander<'_> {
 
     /// A user's name that is made of something must be one that could be typed.
     fn user(&self, tokens: &Tokens, user: &str) -> Result<String, Error> {
-        let expanded = tokens.expand_with(user, USER, &|name| self.outside.variable(name)).map_err(self.error("User"))?;
+        let expanded = tokens
+            .expand_with(user, USER, &|name| self.outside.variable(name))
+            .map_err(self.error("User"))?;
         if expanded == user || is_valid_user(&expanded) {
             return Ok(expanded);
         }
@@ -579,9 +589,10 @@ impl Expander<'_> {
                 *path = self.path(tokens, keyword, path)?;
             }
         }
-        for (keyword, socket) in
-            [("IdentityAgent", &mut config.identity_agent), ("ForwardAgent", &mut config.forward_agent.socket)]
-        {
+        for (keyword, socket) in [
+            ("IdentityAgent", &mut config.identity_agent),
+            ("ForwardAgent", &mut config.forward_agent.socket),
+        ] {
             if let Some(path) = &mut socket.0 {
                 *path = self.path(tokens, keyword, path)?;
             }
@@ -622,7 +633,9 @@ pub fn expand_path(tokens: &Tokens, outside: &dyn Outside, path: &str) -> Result
             format!("{}/{}", home.trim_end_matches('/').replace('%', "%%"), below.trim_start_matches('/'))
         }
     };
-    tokens.expand_with(&with_home, ALL, &|name| outside.variable(name)).map_err(|why| format!("{path}: {why}"))
+    tokens
+        .expand_with(&with_home, ALL, &|name| outside.variable(name))
+        .map_err(|why| format!("{path}: {why}"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The keywords: one table, with the field that each one sets.
 
 use super::choice::{
-    AddressFamily, CanonicalizeHostname, LogLevel, PubkeyAuthentication, RequestTty, SessionType, StrictHostKeyChecking,
-    YesNoAsk,
+    AddressFamily, CanonicalizeHostname, LogLevel, PubkeyAuthentication, RequestTty, SessionType,
+    StrictHostKeyChecking, YesNoAsk,
 };
 use super::forward::{DynamicForwards, LocalForwards, RemoteForwards};
 use super::value::{
@@ -202,7 +202,9 @@ impl Config {
         let mut lines = Vec::new();
         for (name, sets) in FIELDS {
             if let Sets::Field(field) = sets {
-                lines.extend(field(&mut config).show().into_iter().map(|value| (name.to_ascii_lowercase(), value)));
+                lines.extend(
+                    field(&mut config).show().into_iter().map(|value| (name.to_ascii_lowercase(), value)),
+                );
             }
         }
         lines
@@ -218,12 +220,21 @@ mod tests {
         let passed = PASSED_OVER.split_ascii_whitespace();
         let aliases = ALIASES.iter().map(|(alias, _)| *alias);
         let fields = FIELDS.iter().map(|(name, _)| *name);
-        let mut names: Vec<_> = fields.chain(READING.iter().copied()).chain(passed).chain(aliases).map(str::to_lowercase).collect();
+        let mut names: Vec<_> = fields
+            .chain(READING.iter().copied())
+            .chain(passed)
+            .chain(aliases)
+            .map(str::to_lowercase)
+            .collect();
         let count = names.len();
         names.sort();
         names.dedup();
         assert_eq!(names.len(), count);
         assert!(names.iter().all(|name| find(name).is_some()));
-        assert!(find("keepalive").unwrap().0 == "TCPKeepAlive" && find("Frobnicate").is_none() && find("").is_none());
+        assert!(
+            find("keepalive").unwrap().0 == "TCPKeepAlive"
+                && find("Frobnicate").is_none()
+                && find("").is_none()
+        );
     }
 }

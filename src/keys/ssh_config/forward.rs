@@ -169,8 +169,13 @@ impl fmt::Display for Jump {
         if let Some(user) = &self.user {
             write!(f, "{user}@")?;
         }
-        let is_address = self.host.contains(':') || self.host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        if is_address { write!(f, "[{}]", self.host)? } else { f.write_str(&self.host)? }
+        let is_address =
+            self.host.contains(':') || self.host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        if is_address {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }

@@ -18,7 +18,11 @@ pub fn is_valid_host(name: &str) -> bool {
 #[must_use]
 pub fn is_valid_user(name: &str) -> bool {
     let refused = |c: char| "'`\";&<>|(){}".contains(c) || c.is_control();
-    !name.is_empty() && !name.starts_with('-') && !name.contains(refused) && !name.contains(" -") && !name.ends_with('\\')
+    !name.is_empty()
+        && !name.starts_with('-')
+        && !name.contains(refused)
+        && !name.contains(" -")
+        && !name.ends_with('\\')
 }
 
 /// The machine and the user that the configuration is read for.
@@ -87,7 +91,8 @@ impl Tokens {
 
     /// The hash of `%l%h%p%r%j`.
     fn hash(&self) -> String {
-        let text = [&*self.local.host, &*self.host, &self.port.to_string(), &*self.user, &*self.jump_host].concat();
+        let text =
+            [&*self.local.host, &*self.host, &self.port.to_string(), &*self.user, &*self.jump_host].concat();
         Sha1::digest(text).iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -221,7 +226,20 @@ mod tests {
 
     #[test]
     fn t100_hosts_and_users_that_a_shell_would_read_are_refused() {
-        for name in ["-oProxyCommand=x", "a;b", "$(x)", "a\nb", "", "a b", "a\0", "`x`", "a|b", "a{b,c}", "a\\", "\u{85}"] {
+        for name in [
+            "-oProxyCommand=x",
+            "a;b",
+            "$(x)",
+            "a\nb",
+            "",
+            "a b",
+            "a\0",
+            "`x`",
+            "a|b",
+            "a{b,c}",
+            "a\\",
+            "\u{85}",
+        ] {
             assert!(!is_valid_host(name), "{name:?}");
             let mut tokens = tokens();
             name.clone_into(&mut tokens.host);
@@ -233,7 +251,9 @@ mod tests {
             name.clone_into(&mut tokens.user);
             assert!(tokens.expand_command("echo", ALL).is_err(), "{name:?}");
         }
-        for (host, user) in [("a.example", "ann"), ("::1", "DOMAIN\\ann"), ("10.0.0.1", "ann lee"), ("a_b%eth0", "a$b")] {
+        for (host, user) in
+            [("a.example", "ann"), ("::1", "DOMAIN\\ann"), ("10.0.0.1", "ann lee"), ("a_b%eth0", "a$b")]
+        {
             assert!(is_valid_host(host) && is_valid_user(user), "{host} {user}");
         }
     }

@@ -77,7 +77,10 @@ impl Field for bool {
 /// A number as OpenSSH's `int` holds it.
 fn number(word: &str) -> Result<u32, String> {
     let plain = word.bytes().all(|b| b.is_ascii_digit());
-    word.parse().ok().filter(|n| plain && *n <= i32::MAX as u32).ok_or_else(|| format!("{word}: not a number"))
+    word.parse()
+        .ok()
+        .filter(|n| plain && *n <= i32::MAX as u32)
+        .ok_or_else(|| format!("{word}: not a number"))
 }
 
 impl Field for u32 {
@@ -218,7 +221,12 @@ fn scaled(text: &str) -> Option<u64> {
     let digits = if unit.is_ascii_digit() { text } else { text.get(..text.len() - 1)? };
     let known = unit.is_ascii_digit() || unit == 'B' || shift > 0;
     let plain = digits.bytes().all(|b| b.is_ascii_digit());
-    digits.parse::<u64>().ok().filter(|_| known && plain)?.checked_mul(1 << shift).filter(|n| *n <= i64::MAX as u64)
+    digits
+        .parse::<u64>()
+        .ok()
+        .filter(|_| known && plain)?
+        .checked_mul(1 << shift)
+        .filter(|n| *n <= i64::MAX as u64)
 }
 
 impl Field for RekeyLimit {
@@ -325,8 +333,10 @@ impl Field for ProxyJump {
     fn set(&mut self, arguments: &Arguments<'_>) -> Result<(), String> {
         let text = arguments.rest.trim_start_matches([' ', '\t', '=']);
         let text = text.split('#').next().unwrap_or_default().trim_end();
-        let jump = |jump: &str| Jump::parse(jump).ok_or_else(|| format!("{jump}: write it as [USER@]HOST[:PORT]"));
-        self.0 = if is_none(text) { Vec::new() } else { text.split(',').map(jump).collect::<Result<_, _>>()? };
+        let jump =
+            |jump: &str| Jump::parse(jump).ok_or_else(|| format!("{jump}: write it as [USER@]HOST[:PORT]"));
+        self.0 =
+            if is_none(text) { Vec::new() } else { text.split(',').map(jump).collect::<Result<_, _>>()? };
         Ok(())
     }
 
@@ -407,7 +417,9 @@ impl Field for SendEnv {
                         pattern.contains(',') || !list_matches(pattern.as_bytes(), name.as_bytes(), u8::eq)
                     });
                 }
-                None if self.0.len() >= ENTRIES_MAX => return Err(format!("more than {ENTRIES_MAX} variables")),
+                None if self.0.len() >= ENTRIES_MAX => {
+                    return Err(format!("more than {ENTRIES_MAX} variables"));
+                }
                 None => self.0.push(word.clone()),
             }
         }
@@ -530,7 +542,17 @@ mod tests {
         assert_eq!(limit(&["1G", "1h"]), Some((1 << 30, 3600)));
         assert_eq!(limit(&["16"]), Some((16, 0)));
         assert_eq!(limit(&["default", "none"]), Some((0, 0)));
-        for bad in [&["15"][..], &["1x"], &["K"], &["+5K"], &["9999999T"], &["1G", "x"], &[], &["1G", "1", "1"], &["ö"]] {
+        for bad in [
+            &["15"][..],
+            &["1x"],
+            &["K"],
+            &["+5K"],
+            &["9999999T"],
+            &["1G", "x"],
+            &[],
+            &["1G", "1", "1"],
+            &["ö"],
+        ] {
             assert_eq!(limit(bad), None, "{bad:?}");
         }
     }

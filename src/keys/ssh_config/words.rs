@@ -73,7 +73,10 @@ mod tests {
         let some = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         assert_eq!(words("a  b\tc"), some(&["a", "b", "c"]));
         assert_eq!(words(r#""a b" 'c "d' e"f g"h"#), some(&["a b", "c \"d", "ef gh"]));
-        assert_eq!(words(r#"a\ b "a\ b" \" \' \\ \n "\"""#), some(&["a b", "a\\ b", "\"", "'", "\\", "\\n", "\""]));
+        assert_eq!(
+            words(r#"a\ b "a\ b" \" \' \\ \n "\"""#),
+            some(&["a b", "a\\ b", "\"", "'", "\\", "\\n", "\""])
+        );
         assert_eq!(words("a # b \""), some(&["a"]));
         assert_eq!(words("a#b ''"), some(&["a#b", ""]));
         assert_eq!(words("a \"b"), None);

@@ -1,0 +1,1 @@
+//! Files of the system, and what becomes of them.
