@@ -112,7 +112,7 @@ impl Arguments {
     /// The command that runs there: none for the user's shell.
     fn command(&self, options: &Options) -> Result<Option<Vec<u8>>, String> {
         let typed = Some(self.command.join(" ")).filter(|command| !command.is_empty());
-        let configured = options.config.remote_command.0.clone().filter(|command| command != "none");
+        let configured = options.config.remote_command.0.clone();
         if typed.is_some() && configured.is_some() {
             return Err("ssh: there is a command, and RemoteCommand is another".to_owned());
         }

@@ -394,7 +394,8 @@ impl Reader<'_> {
             let name = name.to_ascii_lowercase();
             count += 1;
             let holds = match name.as_str() {
-                "all" if count > 1 || !rest.is_empty() => {
+                // As ssh has it, one criterion may stand before it: `canonical all`.
+                "all" if count > 2 || !rest.is_empty() => {
                     return Err("Match: all stands alone".to_owned());
                 }
                 "all" => true,
@@ -513,8 +514,10 @@ impl Reader<'_> {
     fn finish(mut self) -> Result<Outcome, Error> {
         let host = self.host()?;
         let mut config = core::mem::take(&mut self.config);
-        if config.proxy_command.0.as_deref().is_some_and(|command| command.eq_ignore_ascii_case("none")) {
-            config.proxy_command.0 = None;
+        for command in [&mut config.proxy_command.0, &mut config.remote_command.0] {
+            if command.as_deref().is_some_and(|command| command.eq_ignore_ascii_case("none")) {
+                *command = None;
+            }
         }
         if let Some(alias) = &mut config.host_key_alias {
             alias.make_ascii_lowercase();
