@@ -307,15 +307,10 @@ impl Reader<'_> {
     fn keyword(&mut self, keyword: &str, rest: &str, place: &Place, active: bool) -> Result<(), Why> {
         let words = words::words(rest).ok_or_else(|| format!("{keyword}: a quote is not closed"))?;
         let Some((name, sets)) = find(keyword) else {
-            let keyword = keyword.to_ascii_lowercase();
-            let ignored = self.config.ignore_unknown.as_ref();
             let is_ignored =
                 |list: &String| list_matches(list.as_bytes(), keyword.as_bytes(), u8::eq_ignore_ascii_case);
-            return if ignored.is_some_and(is_ignored) {
-                Ok(())
-            } else {
-                Err(format!("{keyword}: unknown keyword"))
-            };
+            let ignored = self.config.ignore_unknown.as_ref().is_some_and(is_ignored);
+            return if ignored { Ok(()) } else { Err(format!("{keyword}: unknown keyword")) };
         };
         let field = match sets {
             Sets::Field(field) => field,
