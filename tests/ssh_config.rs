@@ -167,6 +167,23 @@ fn a_broken_line_is_refused_by_all_with_its_place() {
 }
 
 #[test]
+fn the_example_prints_the_outcome_and_ends_with_255_for_a_broken_file() {
+    let directory = samples();
+    let example = Path::new(env!("CARGO_BIN_EXE_ssh-weblog")).parent().unwrap().join("examples/ssh");
+    let run = |sample: &str| {
+        let file = directory.path().join(sample);
+        let output = Command::new(&example).args(["-G", "-F"]).arg(&file).arg(HOST).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let lines = load(&line(&directory.path().join("first"))).unwrap().lines().unwrap();
+    assert_eq!(run("first"), (Some(0), lines, String::new()));
+    let (status, out, told) = run("broken");
+    assert_eq!((status, &*out), (Some(255), ""));
+    assert!(told.contains("broken:4: Prot: unknown keyword"), "{told}");
+}
+
+#[test]
 fn t104_files_that_include_themselves_or_are_no_files_are_refused() {
     let directory = samples();
     let text = |path: &Path| match refused(&line(path)) {
@@ -296,6 +313,7 @@ fn what_would_mean_something_else_is_refused_by_name() {
         ("CanonicalizeHostname=yes", "CanonicalizeHostname"),
         ("RevokedHostKeys=/x", "RevokedHostKeys"),
         ("SessionType=none", "SessionType"),
+        ("RequiredRSASize=3072", "RequiredRSASize"),
     ] {
         let line = CommandLine { options: vec![option.to_owned()], ..line(Path::new("none")) };
         assert_eq!(refused(&line), LoadError::NotYet(format!("-o {option}: {keyword} is not there yet")));

@@ -26,6 +26,9 @@ const SYSTEM_FILE: &str = "/etc/ssh/ssh_config";
 /// The system's directory, for names in it that are relative.
 const SYSTEM_DIRECTORY: &str = "/etc/ssh";
 
+/// No shorter RSA key is taken (bits), whatever is configured.
+const RSA_MIN_BITS: u32 = 2048;
+
 /// What stands on a command line.
 #[derive(Clone, Debug, Default)]
 pub struct CommandLine {
@@ -167,6 +170,7 @@ impl Loaded {
             ("BindInterface", config.bind_interface.is_some()),
             ("CanonicalizeHostname", config.canonicalize_hostname != CanonicalizeHostname::No),
             ("RevokedHostKeys", !config.revoked_host_keys.0.is_empty()),
+            ("RequiredRSASize", config.required_rsa_size > RSA_MIN_BITS),
             ("SessionType", config.session_type != SessionType::Default),
             ("ExitOnForwardFailure", config.exit_on_forward_failure && forwards),
         ];

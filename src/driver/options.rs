@@ -34,7 +34,6 @@ pub const NOT_ACTED_ON: &[&str] = &[
     "PreferredAuthentications",
     "RemoteForward",
     "RequestTTY",
-    "RequiredRSASize",
     "SendEnv",
     "ServerAliveCountMax",
     "ServerAliveInterval",

@@ -1,9 +1,9 @@
-//! Files that hold keys, as formats: bytes in, values out, and back.
+//! Files that hold keys or say how they are used, as formats: bytes in, values out, and back.
 //!
 //! [`private_key`] reads and writes openssh-key-v1 files, [`public_key`] the one-line form of a public key,
-//! [`authorized_keys`] says which users' keys a server takes, [`known_hosts`] which host keys a client knows, [`ssh_config`]
-//! what a user wants of connections. Their
-//! texts are those of OpenSSH (PROTOCOL.key, sshd(8)); RFC 4253 §6.6 defines the key blobs inside.
+//! [`authorized_keys`] says which users' keys a server takes, [`known_hosts`] which host keys a client knows, and
+//! [`ssh_config`] how a user wants to connect. Their texts are those of OpenSSH (PROTOCOL.key, sshd(8), ssh_config(5));
+//! RFC 4253 §6.6 defines the key blobs inside.
 //!
 //! Every function takes the bytes of a whole file. This layer does not open, lock, create or check the mode of a file,
 //! does not know a connection, and asks nobody: what to do with an unknown host is the application's decision.

@@ -204,3 +204,93 @@ fn t104_bounds_hold() {
         read(&self::request(), &large, &mut World::default()).unwrap_err().to_string().contains("too large")
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn t104_whatever_a_file_holds_it_ends_and_is_checked(
+        parts in proptest::collection::vec(proptest::sample::select(PARTS), 0..40),
+        included in proptest::collection::vec(proptest::sample::select(PARTS), 0..8),
+    ) {
+        let mut world = Everywhere(included.concat());
+        if let Ok(outcome) = read(&request(), &[file(parts.concat())], &mut world) {
+            assert!(!outcome.config.lines().is_empty() && outcome.config.port > 0);
+            for (_, place) in outcome.given {
+                assert!(matches!(place, Place::Line(_, line) if line > 0));
+            }
+        }
+    }
+}
+
+/// Of these, files are made up.
+const PARTS: &[&str] = &[
+    "Host",
+    "Match",
+    "Include",
+    "User",
+    "Port",
+    "ProxyJump",
+    "LocalForward",
+    "SetEnv",
+    "RekeyLimit",
+    "HostName",
+    "IgnoreUnknown",
+    "SendEnv",
+    "all",
+    "final",
+    "exec",
+    "host",
+    "web*",
+    "!",
+    "*",
+    "\n",
+    "\n",
+    " ",
+    " ",
+    "=",
+    "\"",
+    "'",
+    "\\",
+    "#",
+    "%h",
+    "%",
+    "${V}",
+    "${",
+    "}",
+    ":",
+    "[",
+    "]",
+    ",",
+    "22",
+    "0",
+    "-",
+    "~",
+    "/",
+    "@",
+    "\0",
+    "\u{e9}",
+    "\r",
+    "\t",
+    "ssh://",
+];
+
+/// Each pattern means the same file, and every command succeeds.
+struct Everywhere(String);
+
+impl Outside for Everywhere {
+    fn exec(&mut self, command: &str) -> Result<bool, String> {
+        assert!(command.len() <= EXPANDED_MAX);
+        Ok(true)
+    }
+
+    fn include(&mut self, pattern: &str, _: Owner) -> Result<Vec<File>, String> {
+        Ok(vec![File { name: pattern.to_owned(), contents: self.0.clone().into_bytes() }])
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        Some(name.to_owned())
+    }
+
+    fn home_of(&self, _: &str) -> Option<String> {
+        None
+    }
+}
