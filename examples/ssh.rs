@@ -17,6 +17,7 @@ use strombus::driver::config::{self, CommandLine, LoadError, Loaded};
 use strombus::driver::login::{Login, Refused};
 use strombus::driver::options::Options;
 use strombus::driver::stdio::{Descriptor, Input, Output};
+use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{self, Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
 use strombus::transport::Client;
 use strombus::wire::DisconnectReason;
@@ -272,11 +273,6 @@ impl Application<Client> for Ssh {
     fn is_done(&self) -> bool {
         self.done
     }
-}
-
-/// A text of the peer's, made harmless for the terminal.
-fn escaped(text: &str) -> String {
-    text.split('\n').map(|line| line.escape_debug().to_string()).collect::<Vec<_>>().join("\n")
 }
 
 fn run(arguments: &Arguments) -> Result<u8, String> {

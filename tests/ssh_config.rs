@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -226,13 +226,23 @@ fn t104_files_that_include_themselves_or_are_no_files_are_refused() {
 #[test]
 fn t104_a_file_that_others_can_write_is_not_included() {
     let directory = samples();
-    fs::set_permissions(directory.path().join("include.d/deeper"), fs::Permissions::from_mode(0o622))
-        .unwrap();
-    let error = refused(&line(&directory.path().join("include")));
-    assert!(
-        error.text().contains("nested:5") && error.text().contains("bad owner or permissions"),
-        "{error:?}"
-    );
+    let deeper = directory.path().join("include.d/deeper");
+    let refused = || {
+        let error = refused(&line(&directory.path().join("include")));
+        assert!(
+            error.text().contains("nested:5") && error.text().contains("bad owner or permissions"),
+            "{error:?}"
+        );
+    };
+    for mode in [0o620, 0o602] {
+        fs::set_permissions(&deeper, fs::Permissions::from_mode(mode)).unwrap();
+        refused();
+    }
+    fs::set_permissions(&deeper, fs::Permissions::from_mode(0o644)).unwrap();
+    // Only root can give a file away.
+    if chown(&deeper, Some(12345), None).is_ok() {
+        refused();
+    }
 }
 
 #[test]
