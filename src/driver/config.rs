@@ -142,7 +142,7 @@ impl Loaded {
         let certificate_files =
             certificates.map(|path| file("CertificateFile", path)).collect::<Result<_, _>>()?;
         let not_acted_on = given.iter().filter(|(keyword, _)| NOT_ACTED_ON.contains(keyword));
-        let passed_over = passed_over.iter().map(|(place, keyword)| (place, keyword.as_str()));
+        let passed_over = passed_over.iter().map(|(place, keyword)| (place, *keyword));
         let passed_over = not_acted_on
             .map(|(keyword, place)| (place, *keyword))
             .chain(passed_over)

@@ -37,7 +37,7 @@ pub use value::{
 use crate::wire::list_matches;
 use config::{Sets, find};
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use value::Arguments;
 
 /// The largest file (bytes).
@@ -111,7 +111,7 @@ pub struct Request {
 }
 
 /// Where a line stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// In a file; lines are counted from 1.
     Line(String, usize),
@@ -161,7 +161,7 @@ pub struct Outcome {
     /// Where each keyword that was given got its value.
     pub given: BTreeMap<&'static str, Place>,
     /// Keywords that were passed over.
-    pub passed_over: Vec<(Place, String)>,
+    pub passed_over: BTreeSet<(Place, &'static str)>,
 }
 
 /// Reads options and files for a host.
@@ -181,7 +181,7 @@ pub fn read(request: &Request, files: &[(Owner, File)], outside: &mut dyn Outsid
         outside,
         config: Config::default(),
         given: BTreeMap::new(),
-        passed_over: Vec::new(),
+        passed_over: BTreeSet::new(),
         final_host: None,
         wants_final: false,
         reads: 0,
@@ -209,7 +209,7 @@ struct Reader<'a> {
     outside: &'a mut dyn Outside,
     config: Config,
     given: BTreeMap<&'static str, Place>,
-    passed_over: Vec<(Place, String)>,
+    passed_over: BTreeSet<(Place, &'static str)>,
     /// The host's name, the second time.
     final_host: Option<String>,
     wants_final: bool,
@@ -258,6 +258,9 @@ impl Reader<'_> {
         }
         let mut block = Block { active, never: !active };
         for (number, line) in (1..).zip(file.contents.split(|byte| *byte == b'\n')) {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
             let place = Place::Line(file.name.clone(), number);
             self.line(owner, line, &place, &mut block, depth)?;
         }
@@ -317,7 +320,7 @@ impl Reader<'_> {
             Sets::Reading => return Err(format!("{name} stands in files only")),
             Sets::Nothing => {
                 if active {
-                    self.passed_over.push((place.clone(), name.to_owned()));
+                    self.passed_over.insert((place.clone(), name));
                 }
                 return Ok(());
             }

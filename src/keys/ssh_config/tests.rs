@@ -131,10 +131,25 @@ fn files_are_included_where_they_stand() {
 fn unknown_keywords_are_told_passed_over_or_ignored() {
     let outcome =
         outcome("Host other\nTunnel yes\nHost *\nIgnoreUnknown fro*,x\nFROB 1\nX 1\nControlPath ~/x\nx y");
-    assert_eq!(outcome.passed_over, [(Place::Line("config".into(), 7), "ControlPath".to_owned())]);
+    assert_eq!(outcome.passed_over, [(Place::Line("config".into(), 7), "ControlPath")].into());
     assert_eq!(error("Frob 1\nIgnoreUnknown *"), "config:1: Frob: unknown keyword");
     assert_eq!(error("RefuseConnection \"not here\""), "config:1: not here");
     assert!(outcome.config.proxy_command.0.is_none());
+}
+
+#[test]
+fn what_is_read_twice_is_told_once() {
+    let outcome = outcome(
+        "Tunnel yes\nMatch final\nTunnel yes\nHostName b\nMatch host web\nUser ann\nLocalForward 1 a:1",
+    );
+    let lines: Vec<_> = outcome.passed_over.iter().map(|(place, _)| place.to_string()).collect();
+    assert_eq!(lines, ["config:1", "config:3"]);
+    assert_eq!(
+        (&*outcome.tokens.host, &*outcome.tokens.user),
+        ("web", "ann"),
+        "the host is settled the first time"
+    );
+    assert_eq!(outcome.config.local_forward.0.len(), 1);
 }
 
 #[test]
