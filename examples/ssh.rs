@@ -7,14 +7,17 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 use clap::Parser;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
 use strombus::driver::algorithms::{PRESET_HELP, QUERIES, query};
+use strombus::driver::config::{self, CommandLine, LoadError, Loaded};
 use strombus::driver::login::{Login, Refused};
 use strombus::driver::options::Options;
 use strombus::driver::stdio::{Descriptor, Input, Output};
+use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{self, Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
 use strombus::transport::Client;
 use strombus::wire::DisconnectReason;
@@ -38,6 +41,24 @@ struct Arguments {
     /// An option by its name in ssh_config(5); may be repeated
     #[arg(short, value_name = "KEY=VALUE")]
     option: Vec<String>,
+    /// File to be read instead of ~/.ssh/config and /etc/ssh/ssh_config; none for none
+    #[arg(short = 'F', value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Print what all of it comes to, as ssh -G does, and end
+    #[arg(short = 'G')]
+    print: bool,
+    /// Hosts to go through
+    #[arg(short = 'J', value_name = "HOSTS")]
+    jump: Option<String>,
+    /// IPv4 only
+    #[arg(short = '4', conflicts_with = "inet6")]
+    inet: bool,
+    /// IPv6 only
+    #[arg(short = '6')]
+    inet6: bool,
+    /// Tell what is passed over
+    #[arg(short, action = clap::ArgAction::Count)]
+    verbose: u8,
     /// Ciphers, in the order of preference; +LIST appends to the default, -LIST removes, ^LIST puts in front
     #[arg(short, value_name = "LIST", allow_hyphen_values = true)]
     cipher: Option<String>,
@@ -62,33 +83,41 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn options(&self) -> Result<Options, String> {
+    fn loaded(&self) -> Result<Loaded, LoadError> {
         let destination = self.destination.as_deref().unwrap_or_default();
         let (user, host) = match destination.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
             None => (None, destination),
         };
-        let mut options = Options::new(host);
-        let given = [
+        // ssh takes the first value of an option; what has a letter of its own comes first here, and so wins.
+        let letters = [
             ("Port", self.port.as_deref()),
-            ("User", user.or(self.login_name.as_deref())),
             ("Ciphers", self.cipher.as_deref()),
             ("MACs", self.mac.as_deref()),
             ("Compression", self.compression.then_some("yes")),
+            ("AddressFamily", self.inet.then_some("inet")),
+            ("AddressFamily", self.inet6.then_some("inet6")),
         ];
-        // ssh takes the first value of an option; what has a letter of its own comes last here, and so wins.
-        for option in self.option.iter().rev() {
-            options.set(option)?;
+        let letters =
+            letters.into_iter().filter_map(|(keyword, value)| Some(config::option(keyword, value?)));
+        let identities = self.identity.iter().map(|file| config::option("IdentityFile", file));
+        let jump = self.jump.iter().map(|hosts| format!("ProxyJump={hosts}"));
+        config::load(&CommandLine {
+            host: host.to_owned(),
+            user: user.or(self.login_name.as_deref()).map(str::to_owned),
+            options: letters.chain(identities).chain(jump).chain(self.option.iter().cloned()).collect(),
+            file: self.file.clone(),
+        })
+    }
+
+    /// The command that runs there: none for the user's shell.
+    fn command(&self, options: &Options) -> Result<Option<Vec<u8>>, String> {
+        let typed = Some(self.command.join(" ")).filter(|command| !command.is_empty());
+        let configured = options.config.remote_command.0.clone();
+        if typed.is_some() && configured.is_some() {
+            return Err("ssh: there is a command, and RemoteCommand is another".to_owned());
         }
-        for (keyword, value) in given {
-            if let Some(value) = value {
-                options.set(&format!("{keyword}={value}"))?;
-            }
-        }
-        for file in &self.identity {
-            options.set(&format!("IdentityFile={file}"))?;
-        }
-        Ok(options)
+        Ok(typed.or(configured).map(String::into_bytes))
     }
 }
 
@@ -246,11 +275,6 @@ impl Application<Client> for Ssh {
     }
 }
 
-/// A text of the peer's, made harmless for the terminal.
-fn escaped(text: &str) -> String {
-    text.split('\n').map(|line| line.escape_debug().to_string()).collect::<Vec<_>>().join("\n")
-}
-
 fn run(arguments: &Arguments) -> Result<u8, String> {
     if let Some(what) = &arguments.query {
         let names = query(what)
@@ -258,13 +282,22 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
         println!("{}", names.join("\n"));
         return Ok(0);
     }
-    let options = arguments.options()?;
+    let told = |error: LoadError| format!("ssh: {}", error.text());
+    let loaded = arguments.loaded().map_err(told)?;
+    if arguments.print {
+        print!("{}", loaded.lines().map_err(told)?);
+        return Ok(0);
+    }
+    let options = loaded.options().map_err(told)?;
+    if arguments.verbose > 0 {
+        options.passed_over.iter().for_each(|text| eprintln!("{}", escaped(text)));
+    }
+    let command = arguments.command(&options)?;
     let (host, port) = (options.host.clone(), options.port);
-    let stream = driver::connect(&host, port, options.connect_timeout)
+    let stream = driver::connect(&host, port, &options.way())
         .map_err(|error| format!("ssh: connect to host {host} port {port}: {error}"))?;
     let mut driver = Driver::with_waker(|waker| {
         let login = Login::new(options, Arc::clone(&waker)).map_err(std::io::Error::other)?;
-        let command = Some(arguments.command.join(" ").into_bytes()).filter(|command| !command.is_empty());
         let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
         let err = Output::spawn(Descriptor::Err, Arc::clone(&waker))?;
         let (peer, channel, input) = (None, None, None);
@@ -288,7 +321,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(status) => ExitCode::from(status),
         Err(text) => {
-            eprintln!("{text}");
+            eprintln!("{}", escaped(&text));
             ExitCode::from(FAILED)
         }
     }

@@ -4,8 +4,10 @@
 
 use clap::Parser;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use strombus::driver::algorithms::PRESET_HELP;
+use strombus::driver::config::{self, CommandLine, LoadError};
 use strombus::driver::options::Options;
 use strombus::driver::text::escaped_lines;
 use strombus::weblog::client::{NO_CONNECTION, WatchOptions, watch};
@@ -41,6 +43,18 @@ struct Arguments {
     /// An option by its name in ssh_config(5), as Key=Value; may be repeated
     #[arg(short, value_name = "OPTION")]
     option: Vec<String>,
+    /// File to be read instead of ~/.ssh/config and /etc/ssh/ssh_config; none for none
+    #[arg(short = 'F', value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Hosts to go through
+    #[arg(short = 'J', value_name = "HOSTS")]
+    jump: Option<String>,
+    /// IPv4 only
+    #[arg(short = '4', conflicts_with = "inet6")]
+    inet: bool,
+    /// IPv6 only
+    #[arg(short = '6')]
+    inet6: bool,
     /// Never ask for anything
     #[arg(long)]
     batch: bool,
@@ -69,8 +83,15 @@ struct Arguments {
     source: Vec<String>,
 }
 
-/// Wrong arguments: a text for the user.
-struct Wrong(String);
+/// Why nothing is watched: a text for the user, and the exit status.
+struct Wrong(String, u8);
+
+impl From<LoadError> for Wrong {
+    fn from(error: LoadError) -> Self {
+        let status = if matches!(error, LoadError::CommandLine(_)) { USAGE } else { NO_CONNECTION };
+        Self(error.text().to_owned(), status)
+    }
+}
 
 impl Arguments {
     fn view(&self) -> View {
@@ -82,7 +103,7 @@ impl Arguments {
 
     /// Host, with its user, and path: the article's two operands, or one with a colon before any slash.
     fn source(&self) -> Result<(&str, &str), Wrong> {
-        let wrong = |text: String| Err(Wrong(format!("{text}; see --help")));
+        let wrong = |text: String| Err(Wrong(format!("{text}; see --help"), USAGE));
         match self.source.as_slice() {
             [host, path] if !host.contains([':', '/']) => Ok((host, path)),
             [source] => {
@@ -108,7 +129,7 @@ impl Arguments {
 
     fn options(&self) -> Result<WatchOptions, Wrong> {
         if self.seconds.is_some() {
-            return Err(Wrong("--seconds is for demo; see --help".to_owned()));
+            return Err(Wrong("--seconds is for demo; see --help".to_owned(), USAGE));
         }
         let (destination, path) = self.source()?;
         let (user, host) = match destination.rsplit_once('@') {
@@ -116,21 +137,10 @@ impl Arguments {
             None => (None, destination),
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let mut connection = Options::new(host);
-        for option in self.option.iter().rev() {
-            connection.set(option).map_err(Wrong)?; // the first of two wins, as for ssh
+        let connection = self.connection(host, user)?;
+        if self.verbose {
+            connection.passed_over.iter().for_each(|text| eprintln!("{}", escaped_lines(text)));
         }
-        for (keyword, value) in
-            [("Port", self.port.as_deref()), ("User", user.or(self.login_name.as_deref()))]
-        {
-            if let Some(value) = value {
-                connection.set(&format!("{keyword}={value}")).map_err(Wrong)?;
-            }
-        }
-        for file in &self.identity {
-            connection.set(&format!("IdentityFile={file}")).map_err(Wrong)?;
-        }
-        connection.batch_mode |= self.batch;
         Ok(WatchOptions {
             connection,
             command: self.command(path)?,
@@ -143,12 +153,32 @@ impl Arguments {
         })
     }
 
+    fn connection(&self, host: &str, user: Option<&str>) -> Result<Options, Wrong> {
+        // The first of two values counts, as for ssh; what has a name of its own comes first.
+        let named = [
+            ("Port", self.port.as_deref()),
+            ("BatchMode", self.batch.then_some("yes")),
+            ("AddressFamily", self.inet.then_some("inet")),
+            ("AddressFamily", self.inet6.then_some("inet6")),
+        ];
+        let named = named.into_iter().filter_map(|(keyword, value)| Some(config::option(keyword, value?)));
+        let identities = self.identity.iter().map(|file| config::option("IdentityFile", file));
+        let jump = self.jump.iter().map(|hosts| format!("ProxyJump={hosts}"));
+        let line = CommandLine {
+            host: host.to_owned(),
+            user: user.or(self.login_name.as_deref()).map(str::to_owned),
+            options: named.chain(identities).chain(jump).chain(self.option.iter().cloned()).collect(),
+            file: self.file.clone(),
+        };
+        Ok(config::load(&line)?.options()?)
+    }
+
     /// What runs there: tail, as every host has it.
     fn command(&self, path: &str) -> Result<String, Wrong> {
         let lines = self.lines.as_deref().unwrap_or(if self.no_follow { "+1" } else { "0" });
         let digits = lines.strip_prefix('+').unwrap_or(lines);
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Wrong(format!("-n {lines}: write a number, or +N for line N on")));
+            return Err(Wrong(format!("-n {lines}: write a number, or +N for line N on"), USAGE));
         }
         let follow = if self.no_follow { "" } else { "-F " };
         Ok(format!("LC_ALL=C exec tail -n {lines} {follow}-- {}", quoted(path)))
@@ -162,9 +192,9 @@ fn main() -> ExitCode {
     } else {
         match arguments.options() {
             Ok(options) => watch(options),
-            Err(Wrong(text)) => {
+            Err(Wrong(text, status)) => {
                 eprintln!("ssh-weblog: {}", escaped_lines(&text));
-                return ExitCode::from(USAGE);
+                return ExitCode::from(status);
             }
         }
     };

@@ -4,7 +4,7 @@ use crate::crypto::sign::PrivateKey;
 use crate::keys::private_key::{self, PRIVATE_KEY_FILE_MAX, Parsed, PrivateKeyError};
 use core::fmt;
 use rustix::fs::{Mode, OFlags};
-use rustix::process::geteuid;
+use rustix::process::{geteuid, getuid};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -34,6 +34,27 @@ fn read_all(file: File, max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
 /// The system's; not a regular file; too large.
 pub fn read_text(path: &Path) -> io::Result<Vec<u8>> {
     Ok(core::mem::take(&mut *read_all(open_regular(path)?, TEXT_FILE_MAX)?))
+}
+
+/// Reads a configuration of ssh's. With `checked` it must be the caller's or root's, and nobody else may write it; the open
+/// file is judged, not its name.
+///
+/// # Errors
+/// The system's; not a regular file; larger than [`CONFIG_FILE_MAX`]; of a wrong owner or mode.
+///
+/// [`CONFIG_FILE_MAX`]: crate::keys::ssh_config::FILE_MAX
+pub fn read_config(path: &Path, checked: bool) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    let metadata = file.metadata()?;
+    let owned = [0, getuid().as_raw()].contains(&metadata.uid());
+    if checked && (!owned || metadata.mode() & 0o022 != 0) {
+        let text = format!(
+            "bad owner or permissions ({:04o}); others must not be able to write it",
+            metadata.mode() & 0o7777
+        );
+        return Err(io::Error::other(text));
+    }
+    Ok(core::mem::take(&mut *read_all(file, crate::keys::ssh_config::FILE_MAX)?))
 }
 
 /// Why a file gives no private key.

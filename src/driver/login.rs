@@ -58,8 +58,10 @@ impl Login {
     /// # Errors
     /// A text for the user: the host's name cannot be one, or a known_hosts file cannot be read.
     pub fn new(options: Options, waker: Arc<Waker>) -> Result<Self, String> {
-        let host = Host::new(&options.host, options.port)
-            .map_err(|_| format!("{}: not a host name", options.host.escape_debug()))?;
+        // An alias goes with the port that is not written.
+        let alias = options.config.host_key_alias.as_deref().map(|alias| (alias, 22));
+        let (name, port) = alias.unwrap_or((&options.host, options.port));
+        let host = Host::new(name, port).map_err(|_| format!("{}: not a host name", name.escape_debug()))?;
         let mut known = Vec::new();
         for path in options.user_known_hosts_files.iter().chain(&options.global_known_hosts_files) {
             match files::read_text(path) {
@@ -83,7 +85,8 @@ impl Login {
     }
 
     fn read_keys(&mut self) {
-        let by_default = self.options.identity_files.is_empty();
+        let configured = &self.options.config.identity_file.0; // `none` among them, too
+        let by_default = self.options.identity_files.is_empty() && configured.is_empty();
         let paths = if by_default {
             vec![home().join(".ssh/id_ed25519")]
         } else {

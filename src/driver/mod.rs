@@ -13,10 +13,14 @@
 #[cfg(feature = "programs")]
 pub mod algorithms;
 mod application;
+#[cfg(feature = "programs")]
+pub mod config;
 mod connect;
 mod error;
 #[cfg(feature = "programs")]
 pub mod files;
+#[cfg(feature = "programs")]
+mod glob;
 #[cfg(feature = "programs")]
 pub mod login;
 #[cfg(feature = "programs")]
@@ -32,7 +36,7 @@ pub mod terminal;
 pub mod text;
 
 pub use application::{Application, Context, PeerId, Peers, Source, SourceId};
-pub use connect::connect;
+pub use connect::{Way, connect};
 pub use error::Error;
 pub use peer::{INPUT_MARK, Stream};
 

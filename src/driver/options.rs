@@ -1,7 +1,9 @@
 //! What a client may be told about a connection, by ssh's own names (ssh_config(5)).
 
+use super::Way;
 use super::algorithms::AlgorithmOptions;
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::keys::ssh_config::{self, Config, PubkeyAuthentication};
 use crate::transport::algorithms::Algorithm;
 use crate::transport::{ClientConfig, RekeyLimit, TransportConfig};
 use crate::wire::number::Sender;
@@ -9,21 +11,42 @@ use core::time::Duration;
 use std::env;
 use std::path::PathBuf;
 
-/// What is done with a host key that is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StrictHostKeyChecking {
-    /// Refused.
-    Yes,
-    /// Accepted and noted down.
-    AcceptNew,
-    /// The person at the terminal is asked; refused where there is none.
-    Ask,
-}
+pub use crate::keys::ssh_config::StrictHostKeyChecking;
+
+/// How long the connection may take until keys are in use, unless the user says otherwise.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Keywords that are read and kept in [`Options::config`] for what is to come, and that nothing acts on yet.
+pub const NOT_ACTED_ON: &[&str] = &[
+    "AddKeysToAgent",
+    "CASignatureAlgorithms",
+    "CertificateFile",
+    "CheckHostIP",
+    "DynamicForward",
+    "ForwardAgent",
+    "HashKnownHosts",
+    "IdentitiesOnly",
+    "IdentityAgent",
+    "KbdInteractiveAuthentication",
+    "LocalForward",
+    "LogLevel",
+    "ObscureKeystrokeTiming",
+    "PreferredAuthentications",
+    "RemoteForward",
+    "RequestTTY",
+    "SendEnv",
+    "ServerAliveCountMax",
+    "ServerAliveInterval",
+    "SetEnv",
+    "UpdateHostKeys",
+];
 
 /// Where to log in, as whom, and by what rules.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// As the user typed it.
+    pub typed_host: String,
+    /// The host to connect to; its key is looked up by this name, unless there is an alias.
     pub host: String,
     /// TCP port.
     pub port: u16,
@@ -31,11 +54,13 @@ pub struct Options {
     pub user: String,
     /// Files of private keys, to be tried in this order; without any, the default one if it is there.
     pub identity_files: Vec<PathBuf>,
+    /// Files of certificates.
+    pub certificate_files: Vec<PathBuf>,
     /// The first is the one that new keys are noted down in.
     pub user_known_hosts_files: Vec<PathBuf>,
     /// Read only.
     pub global_known_hosts_files: Vec<PathBuf>,
-    /// For hosts that are not known.
+    /// For hosts that are not known; a key that has changed is refused in any case.
     pub strict_host_key_checking: StrictHostKeyChecking,
     /// Never ask.
     pub batch_mode: bool,
@@ -51,106 +76,66 @@ pub struct Options {
     pub algorithms: AlgorithmOptions,
     /// When keys are renewed.
     pub rekey_limit: RekeyLimit,
+    /// Keywords of the configuration that nothing acts on, each with its place; texts for the user.
+    pub passed_over: Vec<String>,
+    /// All keywords, what the fields above are made of among them; from here come those that say how to connect, the alias of
+    /// the host's key, and what [`NOT_ACTED_ON`] names.
+    pub config: Config,
 }
 
-/// The keywords that [`Options::set`] takes; the only list of them.
-pub const KEYWORDS: &[&str] = &[
-    "AlgorithmPreset",
-    "BatchMode",
-    "Ciphers",
-    "Compression",
-    "ConnectTimeout",
-    "GlobalKnownHostsFile",
-    "HostKeyAlgorithms",
-    "IdentityFile",
-    "KexAlgorithms",
-    "MACs",
-    "NumberOfPasswordPrompts",
-    "PasswordAuthentication",
-    "Port",
-    "PubkeyAcceptedAlgorithms",
-    "PubkeyAuthentication",
-    "RekeyLimit",
-    "StrictHostKeyChecking",
-    "User",
-    "UserKnownHostsFile",
-];
-
 impl Options {
-    /// The defaults of ssh for a host.
+    /// The defaults of ssh for a host, without any file.
     #[must_use]
     pub fn new(host: &str) -> Self {
-        let home = home();
+        let user = env::var("USER").or_else(|_| env::var("LOGNAME")).unwrap_or_else(|_| "root".to_owned());
+        let mut config = Config { user: Some(user), host_name: Some(host.to_owned()), ..Config::default() };
+        for file in &mut config.user_known_hosts_file.0 {
+            if let Some(rest) = file.strip_prefix("~/") {
+                *file = home().join(rest).display().to_string();
+            }
+        }
+        Self::from_config(host, config)
+    }
+
+    /// What a configuration says whose names are expanded; without algorithms and users' keys, whose names the caller must
+    /// make sense of.
+    pub(super) fn from_config(typed_host: &str, config: Config) -> Self {
+        let files = |list: &ssh_config::List| list.0.iter().map(PathBuf::from).collect();
+        let connect_timeout = config.connect_timeout.0.filter(|seconds| *seconds > 0);
         Self {
-            host: host.to_owned(),
-            port: 22,
-            user: env::var("USER").or_else(|_| env::var("LOGNAME")).unwrap_or_else(|_| "root".to_owned()),
+            typed_host: typed_host.to_owned(),
+            host: config.host_name.clone().unwrap_or_else(|| typed_host.to_owned()),
+            port: config.port,
+            user: config.user.clone().unwrap_or_default(),
             identity_files: Vec::new(),
-            user_known_hosts_files: vec![home.join(".ssh/known_hosts"), home.join(".ssh/known_hosts2")],
-            global_known_hosts_files: vec![
-                "/etc/ssh/ssh_known_hosts".into(),
-                "/etc/ssh/ssh_known_hosts2".into(),
-            ],
-            strict_host_key_checking: StrictHostKeyChecking::Ask,
-            batch_mode: false,
-            number_of_password_prompts: 3,
-            pubkey_authentication: true,
-            password_authentication: true,
-            connect_timeout: Duration::from_secs(120),
+            certificate_files: Vec::new(),
+            user_known_hosts_files: files(&config.user_known_hosts_file),
+            global_known_hosts_files: files(&config.global_known_hosts_file),
+            strict_host_key_checking: match config.strict_host_key_checking {
+                StrictHostKeyChecking::Off => StrictHostKeyChecking::AcceptNew,
+                other => other,
+            },
+            batch_mode: config.batch_mode,
+            number_of_password_prompts: config.number_of_password_prompts,
+            pubkey_authentication: config.pubkey_authentication != PubkeyAuthentication::No,
+            password_authentication: config.password_authentication,
+            connect_timeout: connect_timeout.map_or(CONNECT_TIMEOUT, |n| Duration::from_secs(n.into())),
             algorithms: AlgorithmOptions::new(Sender::Client),
-            rekey_limit: RekeyLimit::default(),
+            rekey_limit: limit(config.rekey_limit),
+            passed_over: Vec::new(),
+            config,
         }
     }
 
-    /// Sets one option by its name in ssh_config(5): `Key=Value` or `Key Value`.
-    ///
-    /// # Errors
-    /// A text for the user: the keyword or the value is not known.
-    pub fn set(&mut self, option: &str) -> Result<(), String> {
-        let (keyword, value) = option
-            .split_once(['=', ' '])
-            .map(|(keyword, value)| (keyword.trim(), value.trim().trim_matches('"')))
-            .ok_or_else(|| format!("-o {option}: write it as Keyword=Value"))?;
-        let wrong = |what: &str| format!("-o {keyword}={value}: {what}");
-        match keyword.to_ascii_lowercase().as_str() {
-            "batchmode" => self.batch_mode = yes_no(value).ok_or_else(|| wrong("yes or no"))?,
-            "connecttimeout" => {
-                self.connect_timeout = Duration::from_secs(value.parse().map_err(|_| wrong("seconds"))?);
-            }
-            "globalknownhostsfile" => self.global_known_hosts_files = files(value),
-            "identityfile" => self.identity_files.push(file(value)),
-            "numberofpasswordprompts" => {
-                self.number_of_password_prompts = value.parse().map_err(|_| wrong("a number"))?;
-            }
-            "passwordauthentication" => {
-                self.password_authentication = yes_no(value).ok_or_else(|| wrong("yes or no"))?;
-            }
-            "port" => self.port = value.parse().map_err(|_| wrong("a port from 1 to 65535"))?,
-            "pubkeyauthentication" => {
-                self.pubkey_authentication = yes_no(value).ok_or_else(|| wrong("yes or no"))?;
-            }
-            "rekeylimit" => {
-                self.rekey_limit =
-                    rekey_limit(value).ok_or_else(|| wrong("bytes with K, M or G, perhaps seconds"))?;
-            }
-            "stricthostkeychecking" => {
-                self.strict_host_key_checking = match value {
-                    "yes" => StrictHostKeyChecking::Yes,
-                    "accept-new" | "no" | "off" => StrictHostKeyChecking::AcceptNew, // a changed key stays refused
-                    "ask" => StrictHostKeyChecking::Ask,
-                    _ => return Err(wrong("yes, accept-new, ask or no")),
-                }
-            }
-            "user" => value.clone_into(&mut self.user),
-            "userknownhostsfile" => self.user_known_hosts_files = files(value),
-            _ => match self.algorithms.set(keyword, value) {
-                Some(set) => set.map_err(|why| wrong(&why))?,
-                None => {
-                    return Err(format!("-o {keyword}: unknown keyword; known are {}", KEYWORDS.join(", ")));
-                }
-            },
+    /// How to connect.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        Way {
+            address_family: self.config.address_family,
+            attempts: self.config.connection_attempts,
+            keep_alive: self.config.tcp_keep_alive,
+            ..Way::new(self.connect_timeout)
         }
-        Ok(())
     }
 
     /// Whether `key` signs with anything that is offered.
@@ -184,14 +169,6 @@ pub fn home() -> PathBuf {
     env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from)
 }
 
-fn file(name: &str) -> PathBuf {
-    name.strip_prefix("~/").map_or_else(|| PathBuf::from(name), |rest| home().join(rest))
-}
-
-fn files(names: &str) -> Vec<PathBuf> {
-    names.split_ascii_whitespace().filter(|name| *name != "none").map(file).collect()
-}
-
 pub(super) fn yes_no(value: &str) -> Option<bool> {
     match value {
         "yes" | "true" => Some(true),
@@ -200,28 +177,22 @@ pub(super) fn yes_no(value: &str) -> Option<bool> {
     }
 }
 
-/// `RekeyLimit` of ssh_config(5): bytes, `default` or `none`, and perhaps a time.
+/// `RekeyLimit` of ssh_config(5): bytes or `default`, and perhaps a time.
 ///
 /// Returns nothing for any other text.
 #[must_use]
 pub fn rekey_limit(value: &str) -> Option<RekeyLimit> {
+    let words: Vec<_> = value.split_ascii_whitespace().collect();
+    ssh_config::RekeyLimit::parse(&words).ok().map(limit)
+}
+
+fn limit(given: ssh_config::RekeyLimit) -> RekeyLimit {
     let mut limit = RekeyLimit::default();
-    let mut words = value.split_ascii_whitespace();
-    match words.next()? {
-        "default" | "none" => {}
-        bytes => {
-            let (digits, unit) = match bytes.char_indices().last()? {
-                (at, 'K' | 'k') => (bytes.get(..at)?, 1 << 10),
-                (at, 'M' | 'm') => (bytes.get(..at)?, 1 << 20),
-                (at, 'G' | 'g') => (bytes.get(..at)?, 1 << 30),
-                _ => (bytes, 1_u64),
-            };
-            limit.bytes = digits.parse::<u64>().ok()?.checked_mul(unit).filter(|n| *n > 0)?;
-        }
+    if given.bytes > 0 {
+        limit.bytes = given.bytes;
     }
-    match words.next() {
-        None | Some("none") => {}
-        Some(seconds) => limit.time = Duration::from_secs(seconds.parse().ok().filter(|n| *n > 0)?),
+    if given.seconds > 0 {
+        limit.time = Duration::from_secs(given.seconds.into());
     }
-    words.next().is_none().then_some(limit)
+    limit
 }

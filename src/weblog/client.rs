@@ -79,7 +79,7 @@ struct Watch {
 /// A text for the user; the status is then [`NO_CONNECTION`].
 pub fn watch(options: WatchOptions) -> Result<u8, String> {
     let (host, port) = (options.connection.host.clone(), options.connection.port);
-    let stream = driver::connect(&host, port, options.connection.connect_timeout)
+    let stream = driver::connect(&host, port, &options.connection.way())
         .map_err(|error| format!("{host} port {port}: {error}"))?;
     let mut driver = Driver::with_waker(|waker| Watch::new(options, &waker)).map_err(|e| e.to_string())?;
     let conn = driver.app.login.connection(Instant::now());

@@ -321,7 +321,7 @@ pub fn ssh_trusting(generation: Generation, files: &Files, port: u16, trust: &Tr
     command
 }
 
-/// `examples/ssh`, likewise.
+/// `examples/ssh`, likewise with nothing of the user's.
 pub fn our_ssh(files: &Files, port: u16) -> Command {
     our_ssh_trusting(files, port, &Trust::test_key(files, port))
 }
@@ -329,6 +329,7 @@ pub fn our_ssh(files: &Files, port: u16) -> Command {
 /// The same with another trust.
 pub fn our_ssh_trusting(files: &Files, port: u16, trust: &Trust) -> Command {
     let mut command = ours("ssh");
+    command.args(["-F", "none"]);
     common(&mut command, files, port, trust);
     command
 }

@@ -47,6 +47,7 @@ impl Watching {
 /// `ssh-weblog` with a key and known hosts of the test's.
 fn ssh_weblog(files: &Files, port: u16) -> Command {
     let mut command = ours("ssh-weblog");
+    command.args(["-F", "none"]);
     command.env_remove("SSH_AUTH_SOCK").args(["-p", &port.to_string(), "-i", &files.text("user_key")]);
     command.args(["-o", &format!("UserKnownHostsFile={}", files.known_hosts(port))]);
     command
@@ -178,7 +179,15 @@ fn a_password_is_asked_for_on_the_terminal_and_an_unknown_host_too() {
         fs::set_permissions(&log, fs::Permissions::from_mode(0o644)).unwrap();
         let known_hosts = files.path("new/known_hosts");
         let mut command = ours("ssh-weblog");
-        command.args(["-p", &server.port.to_string(), "-o", "PubkeyAuthentication=no", "--no-follow"]);
+        command.args([
+            "-F",
+            "none",
+            "-p",
+            &server.port.to_string(),
+            "-o",
+            "PubkeyAuthentication=no",
+            "--no-follow",
+        ]);
         command.args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())]);
         command.args([&format!("{}@127.0.0.1", account.name), log.to_str().unwrap()]);
         let terminal = Terminal::start(&command);

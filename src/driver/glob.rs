@@ -1,0 +1,175 @@
+//! Names of files by pattern, as a shell finds them: `*`, `?`, `[a-z]` and `\`; a leading dot is matched by a dot only.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The most files that a pattern may find.
+pub(super) const FOUND_MAX: usize = 1024;
+
+enum Atom {
+    Star,
+    Any,
+    One(u8),
+    /// Ranges, and whether what is in none of them is meant.
+    Class(Vec<(u8, u8)>, bool),
+}
+
+impl Atom {
+    fn fits(&self, byte: u8) -> bool {
+        match self {
+            Self::Star => false,
+            Self::Any => true,
+            Self::One(one) => *one == byte,
+            Self::Class(ranges, negated) => {
+                ranges.iter().any(|(from, to)| (*from..=*to).contains(&byte)) != *negated
+            }
+        }
+    }
+}
+
+fn atoms(mut pattern: &[u8]) -> Vec<Atom> {
+    let mut atoms = Vec::new();
+    while let [first, rest @ ..] = pattern {
+        let (atom, after) = match (first, rest) {
+            (b'*', _) => (Atom::Star, rest),
+            (b'?', _) => (Atom::Any, rest),
+            (b'\\', [escaped, after @ ..]) => (Atom::One(*escaped), after),
+            (b'[', _) => class(rest).unwrap_or((Atom::One(b'['), rest)),
+            (one, _) => (Atom::One(*one), rest),
+        };
+        atoms.push(atom);
+        pattern = after;
+    }
+    atoms
+}
+
+/// What stands behind `[`, if there is a `]`; one that comes first is meant as such.
+fn class(text: &[u8]) -> Option<(Atom, &[u8])> {
+    let (mut rest, negated) = match text {
+        [b'!' | b'^', rest @ ..] => (rest, true),
+        _ => (text, false),
+    };
+    let mut ranges = Vec::new();
+    loop {
+        rest = match rest {
+            [b']', after @ ..] if !ranges.is_empty() => return Some((Atom::Class(ranges, negated), after)),
+            [from, b'-', to, after @ ..] if *to != b']' => {
+                ranges.push((*from, *to));
+                after
+            }
+            [one, after @ ..] => {
+                ranges.push((*one, *one));
+                after
+            }
+            [] => return None,
+        };
+    }
+}
+
+/// Whether the whole name fits; goes back to the last star only.
+fn fits(mut atoms: &[Atom], mut name: &[u8]) -> bool {
+    let mut retry: Option<(&[Atom], &[u8])> = None;
+    loop {
+        match (atoms, name) {
+            ([], []) => return true,
+            ([Atom::Star, rest @ ..], _) => {
+                retry = Some((rest, name));
+                atoms = rest;
+            }
+            ([atom, more @ ..], [byte, rest @ ..]) if atom.fits(*byte) => (atoms, name) = (more, rest),
+            _ => {
+                let Some((after_star, [_, shorter @ ..])) = retry else { return false };
+                retry = Some((after_star, shorter));
+                (atoms, name) = (after_star, shorter);
+            }
+        }
+    }
+}
+
+/// The files below a directory that a pattern means, sorted; none if there is none.
+///
+/// # Errors
+/// There are more than [`FOUND_MAX`].
+pub(super) fn glob(base: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = vec![base.to_owned()];
+    for component in pattern.split('/').filter(|component| !component.is_empty()) {
+        let atoms = atoms(component.as_bytes());
+        let literal: Option<Vec<u8>> =
+            atoms.iter().map(|atom| if let Atom::One(byte) = atom { Some(*byte) } else { None }).collect();
+        let mut next = Vec::new();
+        for path in found {
+            match &literal {
+                Some(name) => {
+                    next.extend(
+                        Some(path.join(std::ffi::OsStr::from_bytes(name))).filter(|path| path.exists()),
+                    );
+                }
+                None => {
+                    let hidden = component.starts_with('.');
+                    let names =
+                        fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+                    let wanted = |name: &std::ffi::OsString| {
+                        let name = name.as_bytes();
+                        (hidden || !name.starts_with(b".")) && fits(&atoms, name)
+                    };
+                    next.extend(names.filter(wanted).take(FOUND_MAX + 1).map(|name| path.join(name)));
+                }
+            }
+            if next.len() > FOUND_MAX {
+                return Err(io::Error::other("too many files fit"));
+            }
+        }
+        next.sort();
+        found = next;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{atoms, fits, glob};
+    use std::fs;
+
+    #[test]
+    fn names_fit_patterns() {
+        for (pattern, name, expected) in [
+            ("*.conf", "a.conf", true),
+            ("*.conf", ".conf", true),
+            ("a?c", "abc", true),
+            ("[a-c]*", "b1", true),
+            ("[!a-c]", "d", true),
+            ("[!a-c]", "a", false),
+            ("[]]", "]", true),
+            ("[a", "[a", true),
+            ("\\*", "*", true),
+            ("\\*", "a", false),
+            ("*a*b", "xaxb", true),
+            ("*a*b", "xaxc", false),
+        ] {
+            assert_eq!(fits(&atoms(pattern.as_bytes()), name.as_bytes()), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn files_are_found_in_their_order_and_hidden_ones_only_by_a_dot() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.d/2", "b.d/1", "a.d/3", "a.d/.h", "c"] {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let found = |pattern: &str| {
+            let paths = glob(directory.path(), pattern).unwrap();
+            let names = paths
+                .iter()
+                .map(|path| path.strip_prefix(directory.path()).unwrap().to_str().unwrap().to_owned());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(found("*.d/*"), ["a.d/3", "b.d/1", "b.d/2"]);
+        assert_eq!(found("a.d/.*"), ["a.d/.h"]);
+        assert_eq!(found("c"), ["c"]);
+        assert_eq!(found("c/*").len() + found("d").len() + found("*/x").len(), 0);
+    }
+}
