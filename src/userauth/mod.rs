@@ -5,17 +5,21 @@
 //! [`Authenticated`], which only this layer makes.
 
 mod client;
+mod permissions;
 mod server;
 mod signature;
+mod source;
 
 pub use client::{
     BANNERS_MAX, ClientUserauth, ClientUserauthConfig, ClientUserauthEvent, KEY_NOT_OFFERED,
     TOO_MANY_BANNERS, UNASKED_ANSWER,
 };
+pub use permissions::{Circumstances, CommandsDiffer, Endpoint, NotAdmitted, Permissions, Tunnel};
 pub use server::{
     Credential, CredentialEvent, QUERIES_MAX, REQUESTS_MAX, ServerUserauth, ServerUserauthConfig,
     TOO_MANY_FAILURES, TOO_MANY_REQUESTS, UNKNOWN_SERVICE, USER_CHANGED,
 };
+pub use source::{BadSourceList, Origin, SOURCE_LIST_MAX, SourceList};
 
 use crate::transport::{Error, KexSide, Transport};
 use std::time::Instant;
