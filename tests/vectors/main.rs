@@ -6,6 +6,7 @@
 mod aes_ctr;
 mod aes_gcm;
 mod aes_gcm_ssh;
+mod certificates;
 mod chacha20_poly1305_openssh;
 mod ecdsa;
 mod ed25519;
