@@ -294,4 +294,4 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 #[cfg(test)]
-mod tests;
+pub(in crate::keys) mod tests;
