@@ -2,7 +2,7 @@
 //!
 //! [`private_key`] reads and writes openssh-key-v1 files, [`public_key`] the one-line form of a public key,
 //! [`authorized_keys`] says which users' keys a server takes and what they may do, [`known_hosts`] which host keys a client
-//! knows, [`certificate`] whether a certificate counts. Their texts are those of OpenSSH (PROTOCOL.key, sshd(8)); RFC 4253
+//! knows, [`certificate`] whether a certificate counts, [`agent`] speaks with whoever holds keys for a user. Their texts are those of OpenSSH (PROTOCOL.key, sshd(8)); RFC 4253
 //! §6.6 defines the key blobs inside.
 //!
 //! Every function takes the bytes of a whole file, and the time where it matters. This layer does not open, lock, create or
@@ -10,6 +10,7 @@
 //! application's decision. Of the layers above the keys it knows one value, the [`Permissions`](crate::userauth::Permissions)
 //! that a line or a certificate grants.
 
+pub mod agent;
 pub mod authorized_keys;
 pub mod certificate;
 pub mod known_hosts;
