@@ -285,6 +285,7 @@ fn options(section: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
 
 /// A key as a peer, a file or an agent shows it: plain, or in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most are plain keys, and there are few")]
 pub enum PlainOrCertified {
     /// The key alone.
     Plain(PublicKey),
