@@ -1,8 +1,8 @@
 //! User authentication (RFC 4252): who is asking, and is it true.
 //!
-//! It knows user names and methods, and what a login may do ([`Permissions`]). It does not know channels, nor which users there are: the application judges a
-//! credential that was checked here. Of a connection it knows that nothing of the connection protocol exists without an
-//! [`Authenticated`], which only this layer makes.
+//! It knows user names and methods, and what a login may do ([`Permissions`]). It does not know channels, nor which users
+//! there are: the application judges a credential that was checked here. Of a connection it knows that nothing of the
+//! connection protocol exists without an [`Authenticated`], which only this layer makes.
 
 mod client;
 mod permissions;
