@@ -28,7 +28,8 @@ fuzz_target!(|bytes: &[u8]| {
     let now = certificate.valid_after();
     let login = Circumstances { now, origin: Origin { address, host_name: None } };
     let authorities = [certificate.ca_key().clone()];
-    let trust = Trust { authorities: &authorities, revoked: &[], ca_signature_algorithms: CA_SIGNATURE_ALGORITHMS };
+    let trust =
+        Trust { authorities: &authorities, revoked: &[], ca_signature_algorithms: CA_SIGNATURE_ALGORITHMS };
     let user = check_user(&certificate, &trust, &principals, &login);
     let host = check_host(&certificate, &trust, host, now);
     assert!(user.is_err() || host.is_err(), "it is for one or the other");
