@@ -166,7 +166,7 @@ fn measure(method: &str, host_key: &str, file: &str) {
     let hash = algorithms.kex[0].algorithm.hash();
     algorithms.host_key = pick(SIGNATURE, host_key).unwrap();
     let transport = TransportConfig { algorithms, ..TransportConfig::client() };
-    let host_key: PrivateKey = private_key::parse(&contents(file)).unwrap().key;
+    let host_key: PrivateKey = private_key::parse(&contents(file)).unwrap().plain().unwrap().key;
     let server = Arc::new(ServerConfig { transport: transport.clone(), host_keys: vec![Arc::new(host_key)] });
     let client = Arc::new(ClientConfig { transport });
     let exchange = || {

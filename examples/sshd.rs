@@ -149,7 +149,7 @@ impl Sshd {
     /// The user is whoever runs this program; every name is his.
     fn may_log_in(&self, key: &PublicKey) -> bool {
         match files::read_text(&self.authorized_keys) {
-            Ok(file) => authorized_keys::lookup(&file, key).is_some(),
+            Ok(file) => authorized_keys::plain_lookup(&file, key).is_some(),
             Err(error) => {
                 eprintln!("{}: {error}", self.authorized_keys.display());
                 false

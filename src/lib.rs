@@ -8,7 +8,7 @@
 //!  src/bin      arguments            ssh-weblog · ssh-weblog-server
 //!  weblog       log lines            records, views, following, the two programs
 //!  driver       file descriptors     mio: turns, buffers, standard input and output, a client's login
-//!  keys         files of keys        private keys, authorized_keys, known_hosts, ssh_config; formats only
+//!  keys         files of keys        key files, certificates, authorized_keys, known_hosts, ssh_config, agents; formats only
 //!  ───────────────────────────────── below here: no I/O, no clock, no operating system
 //!  connection   channel numbers      RFC 4254, and the machine that joins the layers: Connection<Client | Server>
 //!  userauth     user names           RFC 4252

@@ -9,7 +9,7 @@ use std::process::Command;
 use strombus::crypto::SystemRng;
 use strombus::crypto::sign::PrivateKey;
 use strombus::crypto::sign::ecdsa::Curve;
-use strombus::keys::known_hosts::{self, Host, Verdict};
+use strombus::keys::known_hosts::{self, Host, NameForm, Verdict};
 use strombus::keys::private_key::{Parsed, PrivateKeyError};
 use strombus::keys::{private_key, public_key};
 
@@ -187,13 +187,18 @@ fn ssh_keygen_finds_the_known_host_we_append_and_we_find_it_hashed() {
     let key = PrivateKey::generate_ed25519(&mut SystemRng).public_key();
     let hosts = [Host::new("Plain.example.com", 22).unwrap(), Host::new("2001:db8::1", 2222).unwrap()];
     let contents = hosts.iter().fold(String::from("# no end"), |contents, host| {
-        contents.clone() + &known_hosts::line_to_append(contents.as_bytes(), host, &key)
+        contents.clone() + &known_hosts::line_to_append(contents.as_bytes(), host, &key, NameForm::Plain)
     });
     create(&path, &contents);
     for (host, line) in hosts.iter().zip(2..) {
         let found = ssh_keygen(&["-F", host.as_str(), "-f", name]);
         assert!(found.starts_with(&format!("# Host {} found: line {line}", host.as_str())), "{found}");
     }
+    let hashed = known_hosts::line_to_append(b"", &hosts[0], &key, NameForm::Hashed(&mut SystemRng));
+    create(&directory.path().join("hashed"), &hashed);
+    let found =
+        ssh_keygen(&["-F", hosts[0].as_str(), "-f", directory.path().join("hashed").to_str().unwrap()]);
+    assert!(found.contains("found: line 1"), "{found}");
     ssh_keygen(&["-H", "-f", name]);
     let hashed = fs::read(&path).unwrap();
     assert!(hashed.windows(3).filter(|window| window == b"|1|").count() == hosts.len());

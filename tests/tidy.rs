@@ -11,7 +11,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("transport", &["crypto", "wire"]),
     ("userauth", &["transport", "crypto", "wire"]),
     ("connection", &["userauth", "transport", "crypto", "wire"]),
-    ("keys", &["crypto", "wire"]),
+    ("keys", &["userauth", "crypto", "wire"]),
     ("driver", &["keys", "connection", "userauth", "transport", "crypto", "wire"]),
     ("weblog", &["driver", "keys", "connection", "userauth", "transport", "crypto", "wire"]),
 ];

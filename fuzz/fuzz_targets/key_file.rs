@@ -1,10 +1,9 @@
-//! Files of keys and hosts.
+//! Files with one key.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use strombus::crypto::sign::{PrivateKey, PublicKey};
-use strombus::keys::known_hosts::{File, Host, Verdict};
+use strombus::crypto::sign::PublicKey;
 use strombus::keys::private_key::{Parsed, PrivateKeyFile};
-use strombus::keys::{authorized_keys, known_hosts, private_key, public_key};
+use strombus::keys::{private_key, public_key};
 
 /// What a private key came out of is used.
 fn check(file: &PrivateKeyFile) {
@@ -28,20 +27,4 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => assert!(!error.to_string().contains(|c: char| c.is_control())),
     }
     let _ = public_key::parse(bytes);
-    let key = PrivateKey::ed25519_from_seed(&strombus::crypto::Secret::new([7; 32])).public_key();
-    for entry in authorized_keys::entries(bytes).flatten() {
-        assert!(authorized_keys::lookup(bytes, &entry.key).is_some());
-    }
-    let files = [File { name: "known_hosts", contents: bytes }];
-    for (name, port) in [("host.example", 22), ("10.0.0.1", 2222)] {
-        let host = Host::new(name, port).expect("a host name");
-        let _ = known_hosts::key_types(&files, &host);
-        let verdict = known_hosts::lookup(&files, &host, &key);
-        let line = known_hosts::line_to_append(bytes, &host, &key);
-        if matches!(verdict, Ok(Verdict::Unknown)) && bytes.len() < 4096 {
-            let longer = [bytes, line.as_bytes()].concat();
-            let files = [File { name: "known_hosts", contents: &longer }];
-            assert!(matches!(known_hosts::lookup(&files, &host, &key), Ok(Verdict::Known(_))));
-        }
-    }
 });

@@ -105,7 +105,7 @@ impl Arguments {
         let (Some(name), Some(path)) = (&self.user, &self.authorized_keys) else { return Ok(Vec::new()) };
         let file = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let mut keys = Vec::new();
-        for entry in authorized_keys::entries(&file) {
+        for entry in authorized_keys::plain_entries(&file) {
             match entry {
                 Ok(entry) => keys.push(entry.key),
                 Err(refused) => {

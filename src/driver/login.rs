@@ -10,7 +10,7 @@ use super::terminal::{self, Question};
 use crate::connection::Connection;
 use crate::crypto::SystemRng;
 use crate::crypto::sign::{PrivateKey, PublicKey, sk};
-use crate::keys::known_hosts::{self, File, Host, Verdict};
+use crate::keys::known_hosts::{self, File, Host, NameForm, Verdict};
 use crate::transport::{Client, HostKey, Ticket};
 use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent};
 use crate::wire::DisconnectReason;
@@ -195,7 +195,7 @@ impl Login {
     fn remember(&mut self, key: &PublicKey) {
         let Some(path) = self.options.user_known_hosts_files.first() else { return };
         let contents = self.known.iter().find(|(known, _)| known == path).map_or(&[][..], |(_, c)| c);
-        let line = known_hosts::line_to_append(contents, &self.host, key);
+        let line = known_hosts::line_to_append(contents, &self.host, key, NameForm::Plain);
         let host = self.host.as_str();
         self.notices.push(match files::append_line(path, &line) {
             Ok(()) => {

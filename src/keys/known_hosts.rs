@@ -7,7 +7,9 @@
 //! - a plain line with this key makes it known, whatever other lines say;
 //! - another key of the same type means the key has changed;
 //! - a key of another type means the host is known, but not by this key;
-//! - `@cert-authority` vouches for certificates and never for a plain key.
+//! - `@cert-authority` vouches for certificates and never for a plain key: [`lookup_certificate`].
+//!
+//! [`line_to_append`], [`plan_update`] and [`updated`] say what to write.
 //!
 //! A plain line that cannot be read is passed over: it could only have widened trust. A revocation that cannot be read,
 //! or a marker that might be one, is an error, and an error is a refusal. The files' bytes come as arguments; this
@@ -19,10 +21,17 @@ use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
-use crate::crypto::sign::PublicKey;
-
-use super::line::{self, KeyText};
+use crate::crypto::Rng;
+use crate::crypto::sign::certificate::Certificate;
+use crate::crypto::sign::{PublicKey, SignatureAlgorithm};
 use crate::wire::list_matches;
+
+use super::certificate::{self, CheckedHost, Trust, check_host};
+use super::line::{self, KeyText};
+
+mod update;
+
+pub use update::{ANNOUNCED_MAX, NoUpdate, Update, plan_update, updated};
 
 /// The longest host name or alias in bytes; one of the DNS has at most 255 (RFC 1035 §2.3.4).
 pub const HOST_MAX: usize = 1024;
@@ -37,7 +46,11 @@ const HASH_MARK: &[u8] = b"|1|";
 
 /// The name under which a host stands in known_hosts: `host`, or `[host]:port` for a port other than 22, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host(String);
+pub struct Host {
+    name: String,
+    /// With the port, where it is written.
+    entry: String,
+}
 
 impl Host {
     /// Names the host that the user asked for, an address or an alias, without brackets. Refused are names that are
@@ -48,14 +61,15 @@ impl Host {
         if !(1..=HOST_MAX).contains(&host.len()) || !host.bytes().all(plain) {
             return Err(BadHost);
         }
-        let host = host.to_ascii_lowercase();
-        Ok(Self(if port == SSH_PORT { host } else { format!("[{host}]:{port}") }))
+        let name = host.to_ascii_lowercase();
+        let entry = if port == SSH_PORT { name.clone() } else { format!("[{name}]:{port}") };
+        Ok(Self { name, entry })
     }
 
     /// The name as a line has it.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.entry
     }
 }
 
@@ -140,12 +154,88 @@ pub fn key_types<'a>(files: &[File<'a>], host: &Host) -> Vec<&'a str> {
     types
 }
 
-/// The bytes to append to a file that has `contents`, so that it knows `host` by `key`: a plain line, with the end of
-/// the line before it if that is missing.
+/// Whether a `@cert-authority` line is about a host. Then certificates are what to ask it for first.
 #[must_use]
-pub fn line_to_append(contents: &[u8], host: &Host, key: &PublicKey) -> String {
+pub fn has_authority(files: &[File<'_>], host: &Host) -> bool {
+    lines(files).any(|line| line.is_authority_for(host) && KeyText::parse(line.key).is_ok())
+}
+
+/// What the files say about a host and a certificate. Only [`CertificateVerdict::Vouched`] is a yes.
+#[must_use]
+#[derive(Clone, Debug)]
+pub enum CertificateVerdict<'a, 'c> {
+    /// No line speaks of its CA: ask [`lookup`] about the key in it, as if it had come without certificate.
+    NoAuthority,
+    /// The line has its CA, and the certificate does not count: refuse.
+    Refused(Place<'a>, certificate::Refusal),
+    /// The line has its CA, and all is well.
+    Vouched(Place<'a>, CheckedHost<'c>),
+    /// The key in it or the key of its CA is revoked for this host: refuse.
+    Revoked(Place<'a>),
+}
+
+/// Judges the certificate that a host has shown.
+///
+/// Fails as [`lookup`] does; such a failure is a refusal.
+pub fn lookup_certificate<'a, 'c>(
+    files: &[File<'a>],
+    host: &Host,
+    certificate: &'c Certificate,
+    ca_signature_algorithms: &[SignatureAlgorithm],
+    now: u64,
+) -> Result<CertificateVerdict<'a, 'c>, UnreadableLine> {
+    for key in [certificate.key(), certificate.ca_key()] {
+        if let Verdict::Revoked(place) = lookup(files, host, key)? {
+            return Ok(CertificateVerdict::Revoked(place));
+        }
+    }
+    let ca = certificate.ca_key();
+    for line in lines(files).filter(|line| line.is_authority_for(host)) {
+        let Ok(text) = KeyText::parse(line.key) else { continue };
+        if text.key.as_ref() != Ok(ca) {
+            continue;
+        }
+        let place = line.place(text.key_type);
+        let authorities = core::slice::from_ref(ca);
+        let trust = Trust { authorities, revoked: &[], ca_signature_algorithms };
+        return Ok(match check_host(certificate, &trust, &host.name, now) {
+            Ok(checked) => CertificateVerdict::Vouched(place, checked),
+            Err(refusal) => CertificateVerdict::Refused(place, refusal),
+        });
+    }
+    Ok(CertificateVerdict::NoAuthority)
+}
+
+/// How a name is written into a new line.
+pub enum NameForm<'r> {
+    /// As it is.
+    Plain,
+    /// Hashed with a salt of its own, so that the file does not tell which hosts it knows (HashKnownHosts).
+    Hashed(&'r mut dyn Rng),
+}
+
+impl NameForm<'_> {
+    fn write(&mut self, host: &Host) -> String {
+        let Self::Hashed(rng) = self else { return host.entry.clone() };
+        let mut salt = [0; HASH_LEN];
+        rng.fill(&mut salt);
+        let hash = hmac(&salt, host.entry.as_bytes()).map(|hmac| hmac.finalize().into_bytes());
+        // HMAC takes keys of any length: there always is a hash.
+        let hash = hash.map(|hash| Base64::encode_string(&hash)).unwrap_or_default();
+        format!("|1|{}|{hash}", Base64::encode_string(&salt))
+    }
+}
+
+/// The bytes to append to a file that has `contents`, so that it knows `host` by `key`: a line, with the end of the line
+/// before it if that is missing.
+#[must_use]
+pub fn line_to_append(contents: &[u8], host: &Host, key: &PublicKey, mut form: NameForm<'_>) -> String {
     let end = if matches!(contents, [] | [.., b'\n']) { "" } else { "\n" };
-    format!("{end}{} {} {}\n", host.0, key.key_type(), Base64::encode_string(&key.blob()))
+    format!("{end}{}", new_line(host, key, &mut form))
+}
+
+fn new_line(host: &Host, key: &PublicKey, form: &mut NameForm<'_>) -> String {
+    format!("{} {} {}\n", form.write(host), key.key_type(), Base64::encode_string(&key.blob()))
 }
 
 /// Every line that is neither empty nor a comment.
@@ -229,11 +319,15 @@ impl<'a> Line<'a> {
         UnreadableLine { file: self.file.to_owned(), line: self.number, fault }
     }
 
+    fn is_authority_for(&self, host: &Host) -> bool {
+        self.marker == Marker::CertAuthority && self.matches(host) == Some(true)
+    }
+
     /// Whether the line is about `host`; `None` if its hashed name cannot be read.
     fn matches(&self, host: &Host) -> Option<bool> {
         match self.hosts {
-            [b'|', ..] => hash_matches(self.hosts, host.0.as_bytes()),
-            list => Some(list_matches(list, host.0.as_bytes(), u8::eq_ignore_ascii_case)),
+            [b'|', ..] => hash_matches(self.hosts, host.entry.as_bytes()),
+            list => Some(list_matches(list, host.entry.as_bytes(), u8::eq_ignore_ascii_case)),
         }
     }
 }
@@ -249,9 +343,13 @@ fn hash_matches(hashed: &[u8], name: &[u8]) -> Option<bool> {
     if salt.len() != HASH_LEN || hash.len() != HASH_LEN {
         return None;
     }
-    let mut hmac = Hmac::<Sha1>::new_from_slice(&salt).ok()?;
+    Some(hmac(&salt, name)?.verify_slice(&hash).is_ok())
+}
+
+fn hmac(salt: &[u8], name: &[u8]) -> Option<Hmac<Sha1>> {
+    let mut hmac = Hmac::<Sha1>::new_from_slice(salt).ok()?;
     hmac.update(name);
-    Some(hmac.verify_slice(&hash).is_ok())
+    Some(hmac)
 }
 
 /// A line that must be mended before the file can be trusted.

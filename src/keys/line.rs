@@ -26,19 +26,9 @@ pub(super) struct KeyText<'a> {
 }
 
 impl<'a> KeyText<'a> {
-    /// Reads `text`, which begins with the type. The type word must equal the name inside the blob: one decides what a
-    /// person reads, the other what a program does.
+    /// Reads `text`, which begins with the type.
     pub(super) fn parse(text: &'a [u8]) -> Result<Self, KeyLineError> {
-        let (type_word, rest) = split_word(text);
-        let (base64, comment) = split_word(rest);
-        if base64.is_empty() {
-            return Err(KeyLineError::Missing);
-        }
-        let key_type = name(type_word).ok_or(KeyLineError::BadType)?;
-        let blob = decode_base64(base64).ok_or(KeyLineError::NotBase64)?;
-        if Reader::new(&blob).string() != Ok(type_word) {
-            return Err(KeyLineError::TypeMismatch);
-        }
+        let (key_type, blob, comment) = split_key(text)?;
         let key = match PublicKey::from_blob(&blob) {
             key @ (Ok(_) | Err(KeyError::UnknownType | KeyError::UnsupportedSize)) => key,
             Err(error) => return Err(KeyLineError::BadKey(error)),
@@ -53,6 +43,22 @@ impl<'a> KeyText<'a> {
             error => KeyLineError::BadKey(error),
         })
     }
+}
+
+/// The parts of `type base64 [comment]`, whatever the blob holds. The type word must equal the name inside the blob: one
+/// decides what a person reads, the other what a program does.
+pub(super) fn split_key(text: &[u8]) -> Result<(&str, Vec<u8>, &[u8]), KeyLineError> {
+    let (type_word, rest) = split_word(text);
+    let (base64, comment) = split_word(rest);
+    if base64.is_empty() {
+        return Err(KeyLineError::Missing);
+    }
+    let key_type = name(type_word).ok_or(KeyLineError::BadType)?;
+    let blob = decode_base64(base64).ok_or(KeyLineError::NotBase64)?;
+    if Reader::new(&blob).string() != Ok(type_word) {
+        return Err(KeyLineError::TypeMismatch);
+    }
+    Ok((key_type, blob, comment))
 }
 
 /// The lines that say something, each with its number from 1: without their end, without blanks in front, and without

@@ -1,21 +1,25 @@
 //! User authentication (RFC 4252): who is asking, and is it true.
 //!
-//! It knows user names and methods. It does not know channels, nor which users there are: the application judges a
-//! credential that was checked here. Of a connection it knows that nothing of the connection protocol exists without an
-//! [`Authenticated`], which only this layer makes.
+//! It knows user names and methods, and what a login may do ([`Permissions`]). It does not know channels, nor which users
+//! there are: the application judges a credential that was checked here. Of a connection it knows that nothing of the
+//! connection protocol exists without an [`Authenticated`], which only this layer makes.
 
 mod client;
+mod permissions;
 mod server;
 mod signature;
+mod source;
 
 pub use client::{
     BANNERS_MAX, ClientUserauth, ClientUserauthConfig, ClientUserauthEvent, KEY_NOT_OFFERED,
     TOO_MANY_BANNERS, UNASKED_ANSWER,
 };
+pub use permissions::{Circumstances, CommandsDiffer, Endpoint, NotAdmitted, Permissions, Tunnel};
 pub use server::{
     Credential, CredentialEvent, QUERIES_MAX, REQUESTS_MAX, ServerUserauth, ServerUserauthConfig,
     TOO_MANY_FAILURES, TOO_MANY_REQUESTS, UNKNOWN_SERVICE, USER_CHANGED,
 };
+pub use source::{BadSourceList, Origin, SOURCE_LIST_MAX, SourceList};
 
 use crate::transport::{Error, KexSide, Transport};
 use std::time::Instant;

@@ -9,7 +9,7 @@ use crate::crypto::SystemRng;
 use crate::crypto::sign::PrivateKey;
 use crate::driver::files::create_private;
 use crate::driver::options::{Options, StrictHostKeyChecking};
-use crate::keys::known_hosts::{self, Host};
+use crate::keys::known_hosts::{self, Host, NameForm};
 use crate::keys::private_key;
 use core::time::Duration;
 use std::fs::{File, OpenOptions};
@@ -57,7 +57,7 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
     )?;
     let port = server.address().port();
     let host = Host::new(&HOST.to_string(), port).map_err(|error| error.to_string())?;
-    let line = known_hosts::line_to_append(b"", &host, &public_host_key);
+    let line = known_hosts::line_to_append(b"", &host, &public_host_key, NameForm::Plain);
     create_private(&known_hosts, line.as_bytes()).map_err(text)?;
 
     eprintln!("From another terminal, while this runs:");

@@ -21,4 +21,4 @@ pub use name_list::{NAME_MAX, NAMES_MAX, NameList};
 pub use reader::Reader;
 pub use writer::Writer;
 
-pub(crate) use pattern::list_matches;
+pub(crate) use pattern::{list_matches, pattern_matches};

@@ -19,7 +19,12 @@ pub(crate) fn list_matches(list: &[u8], name: &[u8], same: Same) -> bool {
     found
 }
 
-/// Whether one pattern matches the whole name; `steps` counts the turns taken.
+/// Whether one pattern matches the whole name; commas and `!` mean themselves.
+pub(crate) fn pattern_matches(pattern: &[u8], name: &[u8], same: Same) -> bool {
+    matches(pattern, name, same, &mut 0)
+}
+
+/// The same; `steps` counts the turns taken.
 fn matches(mut pattern: &[u8], mut name: &[u8], same: Same, steps: &mut usize) -> bool {
     // What follows the last `*`, and the part of the name that it was last tried at.
     let mut retry: Option<(&[u8], &[u8])> = None;

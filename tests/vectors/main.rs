@@ -7,6 +7,7 @@ mod aes_ctr;
 mod aes_gcm;
 mod aes_gcm_ssh;
 mod bcrypt_pbkdf;
+mod certificates;
 mod chacha20_poly1305_openssh;
 mod ecdsa;
 mod ed25519;

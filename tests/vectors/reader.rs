@@ -76,7 +76,8 @@ pub fn judge(file: &str, expected: Tally, mut verdict: impl FnMut(&Block) -> Ver
     assert_eq!(tally, expected, "{file}");
 }
 
-fn blocks(file: &str) -> Vec<Block> {
+/// All blocks of a file, for a test that judges them by other fields than `RESULT`.
+pub fn blocks(file: &str) -> Vec<Block> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     parse(file, &text)

@@ -3,6 +3,7 @@
 //! [`PublicKey::verify`] is the one place that decides whether an algorithm, a key and a signature belong together. It
 //! does not know whether a key is trusted, nor what the signed bytes mean.
 
+pub mod certificate;
 pub mod ecdsa;
 pub mod ed25519;
 pub mod rsa;
@@ -94,17 +95,22 @@ impl PublicKey {
     pub fn from_blob(blob: &[u8]) -> Result<Self, KeyError> {
         let mut r = Reader::new(blob);
         let name = r.string()?;
-        let curve = Curve::ALL.iter().find(|curve| curve.algorithm_name().as_bytes() == name);
-        let key = match (core::str::from_utf8(name), curve) {
-            (Ok(ed25519::NAME), _) => Self::Ed25519(ed25519::PublicKey::decode(&mut r)?),
-            (_, Some(curve)) => Self::Ecdsa(ecdsa::PublicKey::decode(*curve, &mut r)?),
-            (Ok(rsa::KEY_TYPE), _) => Self::Rsa(rsa::PublicKey::decode(&mut r)?),
-            (Ok(sk::ED25519_NAME), _) => Self::Sk(sk::PublicKey::decode_ed25519(&mut r)?),
-            (Ok(sk::ECDSA_NAME), _) => Self::Sk(sk::PublicKey::decode_ecdsa(&mut r)?),
-            _ => return Err(KeyError::UnknownType),
-        };
+        let key = Self::decode(name, &mut r)?;
         r.finish()?;
         Ok(key)
+    }
+
+    /// Reads the fields behind a type name; they are the same in a plain blob and in a certificate.
+    fn decode(name: &[u8], r: &mut Reader<'_>) -> Result<Self, KeyError> {
+        let curve = Curve::ALL.iter().find(|curve| curve.algorithm_name().as_bytes() == name);
+        Ok(match (core::str::from_utf8(name), curve) {
+            (Ok(ed25519::NAME), _) => Self::Ed25519(ed25519::PublicKey::decode(r)?),
+            (_, Some(curve)) => Self::Ecdsa(ecdsa::PublicKey::decode(*curve, r)?),
+            (Ok(rsa::KEY_TYPE), _) => Self::Rsa(rsa::PublicKey::decode(r)?),
+            (Ok(sk::ED25519_NAME), _) => Self::Sk(sk::PublicKey::decode_ed25519(r)?),
+            (Ok(sk::ECDSA_NAME), _) => Self::Sk(sk::PublicKey::decode_ecdsa(r)?),
+            _ => return Err(KeyError::UnknownType),
+        })
     }
 
     /// Reads the blob of a key for `algorithm`. Of a key of another type no more than the name is looked at: a peer must

@@ -1,4 +1,7 @@
 use super::*;
+use crate::crypto::SystemRng;
+use crate::crypto::sign::certificate::tests::{self as certificates, Fields, strings};
+use crate::keys::certificate::CA_SIGNATURE_ALGORITHMS;
 use crate::keys::public_key;
 
 const KNOWN_HOSTS: &[u8] = include_bytes!("../../../vectors/keys/known_hosts");
@@ -300,7 +303,8 @@ fn an_appended_line_is_found_again() {
     for (name, port) in [("H.example", 22), ("h.example", 2222), ("::1", 22), ("fe80::1%eth0", 22022)] {
         let host = Host::new(name, port).unwrap();
         for before in ["", "# no end", "x.example ssh-ed25519 AAAA\n"] {
-            let file = before.to_owned() + &line_to_append(before.as_bytes(), &host, &key(KEY));
+            let file =
+                before.to_owned() + &line_to_append(before.as_bytes(), &host, &key(KEY), NameForm::Plain);
             let files = [File { name: "f", contents: file.as_bytes() }];
             let line = if before.is_empty() { 1 } else { 2 };
             assert_eq!(word(lookup(&files, &host, &key(KEY))), ("known", line), "{name} {before}");
@@ -308,7 +312,7 @@ fn an_appended_line_is_found_again() {
         }
     }
     let host = Host::new("H.example", 2222).unwrap();
-    assert_eq!(line_to_append(b"", &host, &key(KEY)), format!("[h.example]:2222 {KEY}\n"));
+    assert_eq!(line_to_append(b"", &host, &key(KEY), NameForm::Plain), format!("[h.example]:2222 {KEY}\n"));
 }
 
 #[test]
@@ -336,4 +340,194 @@ fn t87_names_that_mean_something_else_are_refused() {
     ] {
         assert_eq!(Host::new(name, 22), Err(BadHost), "{name}");
     }
+}
+
+/// The verdict of a file on a host's certificate in second 150; in the file `CA` and `KEY` stand for the CA's key and the one
+/// in the certificate.
+fn judge_certificate(
+    contents: &str,
+    fields: &Fields,
+    name: &str,
+    port: u16,
+) -> Result<String, UnreadableLine> {
+    let text = |key: PublicKey| public_key::write(&key, "").unwrap().trim_end().to_owned();
+    let contents = contents
+        .replace("CA", &text(certificates::ca().public_key()))
+        .replace("KEY", &text(certificates::key(2).public_key()));
+    let certificate = fields.certificate();
+    let files = [File { name: "f", contents: contents.as_bytes() }];
+    let host = Host::new(name, port).unwrap();
+    lookup_certificate(&files, &host, &certificate, CA_SIGNATURE_ALGORITHMS, 150).map(|verdict| match verdict
+    {
+        CertificateVerdict::NoAuthority => "none".to_owned(),
+        CertificateVerdict::Refused(place, refusal) => format!("refused {}: {refusal:?}", place.line),
+        CertificateVerdict::Vouched(place, checked) => {
+            assert_eq!(checked.certificate().key(), &certificates::key(2).public_key());
+            format!("vouched {}", place.line)
+        }
+        CertificateVerdict::Revoked(place) => format!("revoked {}", place.line),
+    })
+}
+
+#[test]
+fn t85_t88_a_certificate_is_vouched_for_by_a_line_with_its_ca_alone() {
+    let good = Fields::new(2);
+    for (contents, expected) in [
+        ("@cert-authority *.example CA\n", "vouched 1"),
+        ("@cert-authority h.example CA comment\n", "vouched 1"),
+        ("@cert-authority *,!h.example CA\n", "none"),
+        ("@cert-authority *.test CA\n", "none"),
+        ("@cert-authority * KEY\n", "none"),
+        ("@cert-authority * x\n@cert-authority * CA", "vouched 2"),
+        ("", "none"),
+        // A plain line has a key, not a CA.
+        ("h.example CA\n", "none"),
+        ("h.example KEY\n", "none"),
+        // Revoked: the CA, the key in it; anywhere, but for this host.
+        ("@cert-authority * CA\n@revoked * CA\n", "revoked 2"),
+        ("@revoked h.example KEY\n@cert-authority * CA\n", "revoked 1"),
+        ("@revoked h.example CA\n", "revoked 1"),
+        ("@revoked x.example CA\n@cert-authority * CA\n", "vouched 2"),
+    ] {
+        let verdict = judge_certificate(contents, &good, "H.example", 22);
+        assert_eq!(verdict.as_deref(), Ok(expected), "{contents}");
+    }
+    for contents in ["@cert-authority * CA\n@revoked * x\n", "@cert-authority * CA\n@revokd * CA\n"] {
+        assert!(judge_certificate(contents, &good, "h.example", 22).is_err(), "{contents}");
+    }
+    // The port is in the line and not in the principal.
+    let line = "@cert-authority [h.example]:2222 CA\n";
+    assert_eq!(judge_certificate(line, &good, "h.example", 2222).as_deref(), Ok("vouched 1"));
+    assert_eq!(judge_certificate(line, &good, "h.example", 22).as_deref(), Ok("none"));
+    for (fields, expected) in [
+        (Fields { valid: (0, 150), ..good.clone() }, "refused 1: Expired"),
+        (Fields { principals: strings(&[b"x.example"]), ..good.clone() }, "refused 1: OtherPrincipals"),
+        (Fields { principals: Vec::new(), ..good }, "refused 1: NoPrincipals"),
+        (Fields { principals: strings(&[b"h.example"]), ..Fields::new(1) }, "refused 1: Role"),
+    ] {
+        let verdict = judge_certificate("@cert-authority * CA\n", &fields, "h.example", 22);
+        assert_eq!(verdict.as_deref(), Ok(expected));
+    }
+}
+
+#[test]
+fn certificates_are_asked_for_where_a_ca_is_known() {
+    let files = [File { name: "f", contents: KNOWN_HOSTS }];
+    for (name, expected) in [
+        ("x.ca.example.com", true),
+        ("yes.ca2.example.com", true),
+        ("not.ca2.example.com", false),
+        ("plain.example.com", false),
+        ("x.rev.example.com", false),
+    ] {
+        assert_eq!(has_authority(&files, &host(name)), expected, "{name}");
+    }
+    let files = [File { name: "f", contents: b"@cert-authority * x\n" }];
+    assert!(!has_authority(&files, &host("h.example")), "a line without key");
+}
+
+#[test]
+fn a_hashed_line_is_found_again_and_hides_the_name() {
+    let host = Host::new("H.example", 2222).unwrap();
+    let append =
+        |contents: &[u8]| line_to_append(contents, &host, &key(KEY), NameForm::Hashed(&mut SystemRng));
+    let (one, two) = (append(b""), append(b"x"));
+    assert!(one.starts_with("|1|") && two.starts_with("\n|1|") && one != two[1..]);
+    assert!(!one.contains("example"));
+    let files = [File { name: "f", contents: one.as_bytes() }];
+    assert_eq!(word(lookup(&files, &host, &key(KEY))), ("known", 1));
+    assert_eq!(word(lookup(&files, &self::host("h.example"), &key(KEY))), ("unknown", 0));
+}
+
+/// What the plan says for the host `h.example`, which has shown [`KEY`] and announced these keys.
+fn plan(contents: &str, announced: &[&str]) -> Result<(Vec<String>, usize), NoUpdate> {
+    let announced: Vec<_> = announced.iter().map(|line| key(line)).collect();
+    let files = [File { name: "f", contents: contents.as_bytes() }];
+    let update = plan_update(&files, &host("h.example"), &key(KEY), &announced)?;
+    let line = |key: &&PublicKey| public_key::write(key, "").unwrap().trim_end().to_owned();
+    Ok((update.to_prove.iter().map(line).collect(), update.to_remove))
+}
+
+#[test]
+fn t76_keys_come_and_go_only_on_plain_lines_of_this_host_alone() {
+    let both = &[KEY, ECDSA][..];
+    let known = format!("h.example {KEY}\n");
+    let hashed = line_to_append(b"", &host("h.example"), &key(KEY), NameForm::Hashed(&mut SystemRng));
+    let new = vec![ECDSA.to_owned()];
+    for (contents, announced, expected) in [
+        (known.clone(), &[KEY][..], Ok((vec![], 0))),
+        (known.clone(), both, Ok((new.clone(), 0))),
+        (hashed, both, Ok((new.clone(), 0))),
+        (format!("{known}h.example {ECDSA}\n"), both, Ok((vec![], 0))),
+        (format!("{known}H.EXAMPLE {OTHER}\n"), both, Ok((new.clone(), 1))),
+        (format!("{known}h.example {OTHER}\n"), &[KEY], Ok((vec![], 1))),
+        // Lines that cannot be read, or of types that are not known, stay.
+        (format!("{known}h.example x\nh.example {UNKNOWN}\n"), &[KEY], Ok((vec![], 0))),
+        (known.clone(), &[ECDSA], Err(NoUpdate::NotAnnounced)),
+        (String::new(), both, Err(NoUpdate::NotKnown)),
+        (format!("h.example {ECDSA}\n"), both, Err(NoUpdate::NotKnown)),
+        (format!("[h.example]:2222 {KEY}\n"), both, Err(NoUpdate::NotKnown)),
+        (format!("*.example {KEY}\n"), both, Err(NoUpdate::Pattern)),
+        (format!("{known}*.example {OTHER}\n"), both, Err(NoUpdate::Pattern)),
+        (format!("{known}h.example,192.0.2.1 {OTHER}\n"), both, Err(NoUpdate::Pattern)),
+        (format!("{known}@revoked * {OTHER}\n"), both, Err(NoUpdate::Marker)),
+        (format!("{known}@cert-authority *.example {OTHER}\n"), both, Err(NoUpdate::Marker)),
+        (format!("{known}@future h.example {OTHER}\n"), both, Err(NoUpdate::Marker)),
+        (format!("{known}@revoked |1|x {OTHER}\n"), both, Err(NoUpdate::Marker)),
+        (format!("{known}@revoked x.example {OTHER}\n"), both, Ok((new.clone(), 0))),
+        (format!("{known}x.example {ECDSA}\n"), both, Err(NoUpdate::OtherName)),
+        (format!("{known}h.example {OTHER}\nx.example {OTHER}\n"), &[KEY], Err(NoUpdate::OtherName)),
+        (format!("{known}x.example {KEY}\n"), both, Ok((new.clone(), 0))),
+    ] {
+        assert_eq!(plan(&contents, announced), expected, "{contents}");
+    }
+}
+
+#[test]
+fn t76_no_more_than_32_keys_may_be_announced() {
+    let known = format!("h.example {KEY}\n");
+    let files = [File { name: "f", contents: known.as_bytes() }];
+    let mut announced = vec![key(KEY)];
+    announced.extend((0..31).map(|seed| certificates::key(seed).public_key()));
+    assert_eq!(announced.len(), ANNOUNCED_MAX);
+    let plan = |announced: &[PublicKey]| {
+        plan_update(&files, &host("h.example"), &key(KEY), announced).map(|update| update.to_prove.len())
+    };
+    assert_eq!(plan(&announced), Ok(31));
+    announced.push(certificates::key(99).public_key());
+    assert_eq!(plan(&announced), Err(NoUpdate::TooMany));
+}
+
+#[test]
+fn t76_what_is_not_changed_stays_byte_for_byte() {
+    let announced = [key(KEY), key(ECDSA)];
+    let update = |contents: &str, add: &[PublicKey]| {
+        updated(contents.as_bytes(), &host("h.example"), &announced, add, NameForm::Plain)
+            .map(|contents| String::from_utf8(contents).unwrap())
+    };
+    let new = format!("h.example {ECDSA}\n");
+    let kept = format!(
+        "# \u{e9}\r\n\n \th.example {KEY} c\r\nx.example {OTHER}\n@revoked h.example {OTHER}\nh.example x\n\
+         *.example {OTHER}\nh.example,b {OTHER}\n@cert-authority h.example {OTHER}\n[h.example]:2222 {OTHER}\n"
+    );
+    assert_eq!(update(&kept, &[]), None);
+    assert_eq!(update(&kept, &announced[1..]), Some(format!("{kept}{new}")));
+    let old = format!(" h.example {OTHER} old\r\n");
+    assert_eq!(update(&format!("{old}{kept}{old}"), &[]), Some(kept.clone()));
+    let hashed = line_to_append(b"", &host("h.example"), &key(OTHER), NameForm::Hashed(&mut SystemRng));
+    assert_eq!(update(&format!("{kept}{hashed}"), &announced[1..]), Some(format!("{kept}{new}")));
+    assert_eq!(update("# no end", &announced[1..]), Some(format!("# no end\n{new}")));
+    assert_eq!(update("", &announced[1..]), Some(new));
+    assert_eq!(update(old.trim_end(), &[]), Some(String::new()));
+
+    // Planned and done, the host is known by what it announced, and there is nothing left to do.
+    let before = format!("h.example {KEY}\nh.example {OTHER}\n");
+    let files = [File { name: "f", contents: before.as_bytes() }];
+    let plan = plan_update(&files, &host("h.example"), &key(KEY), &announced).unwrap();
+    let form = NameForm::Hashed(&mut SystemRng);
+    let after = updated(before.as_bytes(), &host("h.example"), &announced, plan.to_prove, form).unwrap();
+    let files = [File { name: "f", contents: &after }];
+    let done = plan_update(&files, &host("h.example"), &key(KEY), &announced);
+    assert_eq!(done, Ok(Update { to_prove: vec![], to_remove: 0 }));
+    assert_eq!(word(lookup(&files, &host("h.example"), &key(OTHER))).0, "changed");
 }
