@@ -249,7 +249,7 @@ fn t104_a_file_that_others_can_write_is_not_included() {
 fn t83_t100_names_that_a_shell_would_read_start_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (file, mark) = (directory.path().join("config"), directory.path().join("mark"));
-    let touch = format!("touch {}", mark.display());
+    let touch = format!("touch {}; :", mark.display());
     write(&file, format!("Match exec \"{touch} %h %r\"\nUser other\n").as_bytes());
     let names = ["-oProxyCommand=x", "a;b", "$(x)", "a\nb", "a`b`", "a|b", "", "a\0b"];
     for name in names {
