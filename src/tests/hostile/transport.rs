@@ -517,17 +517,23 @@ fn group_exchange() -> Pair {
     Pair::new(settings)
 }
 
+/// An identification and the KEXINIT behind it.
+fn opening<S: TestSide>(end: &mut End<S>) -> Vec<u8> {
+    let output = end.conn.output();
+    let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
+    let length = 4 + u32::from_be_bytes(output[line..line + 4].try_into().unwrap()) as usize;
+    output[..line + length].to_vec()
+}
+
 #[test]
 fn t29_a_group_or_a_request_for_one_of_the_wrong_size_is_refused() {
     for (min, n, max) in
         [(8192, 4096, 2048), (2048, 1024, 8192), (1024, 1024, 1024), (0, 0, 0), (16384, 16384, 16384)]
     {
         let mut pair = group_exchange();
-        let output = pair.client.conn.output().to_vec();
-        let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
-        let length = 4 + u32::from_be_bytes(output[line..line + 4].try_into().unwrap()) as usize;
+        let opened = opening(&mut pair.client);
         let request = clear(&payload(&KexDhGexRequest { min, n, max }));
-        feed(&mut pair.server, &[&output[..line + length], &request].concat());
+        feed(&mut pair.server, &[&opened[..], &request].concat());
         assert_eq!(pair.server.error, Some(BAD_GROUP_REQUEST.into()), "{min} {n} {max}");
     }
     let group_14 = crate::crypto::kex::Group::by_size(2048, 2048, 2048).unwrap();
@@ -550,11 +556,9 @@ fn t24_the_messages_of_a_group_exchange_come_in_their_order_only() {
     let one_step = payload(&KexEcdhInit { q_c: &[2] });
     for early in [&[init][..], &[one_step], &[request.clone(), request]] {
         let mut pair = group_exchange();
-        let output = pair.client.conn.output().to_vec();
-        let line = output.iter().position(|b| *b == b'\n').unwrap() + 1;
-        let length = 4 + u32::from_be_bytes(output[line..line + 4].try_into().unwrap()) as usize;
+        let opened = opening(&mut pair.client);
         let early: Vec<u8> = early.iter().flat_map(|payload| clear(payload)).collect();
-        feed(&mut pair.server, &[&output[..line + length], &early].concat());
+        feed(&mut pair.server, &[&opened[..], &early].concat());
         assert_eq!(pair.server.error, Some(UNEXPECTED_MESSAGE.into()));
     }
     let mut pair = group_exchange();
@@ -562,4 +566,32 @@ fn t24_the_messages_of_a_group_exchange_come_in_their_order_only() {
     let reply = clear(&payload(&KexDhGexReply { k_s: b"", f: &[2], signature: b"" }));
     feed(&mut pair.client, &[&output[..], &reply].concat());
     assert_eq!(pair.client.error, Some(UNEXPECTED_MESSAGE.into()), "no group, no reply");
+}
+
+#[test]
+fn t24_a_group_exchange_takes_no_other_message_at_any_step() {
+    let group = crate::crypto::kex::Group::by_size(2048, 2048, 2048).unwrap();
+    let group = clear(&payload(&KexDhGexGroup { p: &group.p(), g: &[2] }));
+    let request = clear(&payload(&KexDhGexRequest { min: 2048, n: 2048, max: 8192 }));
+    for number in 2..=255 {
+        // What the peer has sent after its KEXINIT, and the one number that may follow.
+        for (sent, next) in [(&[][..], 34), (&request, 32)] {
+            let mut pair = group_exchange();
+            let opened = opening(&mut pair.client);
+            refuses_but(&mut pair.server, &[&opened, sent].concat(), next, number);
+        }
+        for (sent, next) in [(&[][..], 31), (&group, 33)] {
+            let mut pair = group_exchange();
+            let opened = opening(&mut pair.server);
+            refuses_but(&mut pair.client, &[&opened, sent].concat(), next, number);
+        }
+    }
+    fn refuses_but<S: TestSide>(end: &mut End<S>, sent: &[u8], next: u8, number: u8) {
+        feed(end, sent);
+        assert_eq!(end.error, None, "before {next}");
+        feed(end, &clear(&[number]));
+        let malformed = number == next; // and nothing in it
+        let expected = if malformed { MALFORMED } else { UNEXPECTED_MESSAGE };
+        assert_eq!(end.error, Some(expected.into()), "{number} where {next} is due");
+    }
 }
