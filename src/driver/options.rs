@@ -147,9 +147,11 @@ impl Options {
     /// The transport's configuration, with the host key algorithms of `known` key types first, unless the user gave them
     /// an order.
     #[must_use]
-    pub fn client_config(&self, known: &[&str]) -> ClientConfig {
+    pub fn client_config(&self, known: &[String]) -> ClientConfig {
         let mut algorithms = self.algorithms.chosen().clone();
-        let is_new = |row: &Algorithm<SignatureAlgorithm>| !known.contains(&row.algorithm.key_type());
+        let is_new = |row: &Algorithm<SignatureAlgorithm>| {
+            !known.iter().any(|known| known == row.algorithm.key_type())
+        };
         if !self.algorithms.orders_host_keys() {
             algorithms.host_key.sort_by_key(is_new);
         }

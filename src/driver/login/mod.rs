@@ -3,23 +3,27 @@
 //! It answers the questions of a connection from files and from the person at the terminal. It knows paths and prompts; what
 //! happens after the login it does not.
 
+mod host_key;
+
+pub use host_key::kind;
+
 use super::Error;
 use super::files::{self, KeyFileError};
-use super::options::{Options, StrictHostKeyChecking, home};
+use super::options::{Options, home};
 use super::terminal::{self, Question};
 use crate::connection::Connection;
 use crate::crypto::SystemRng;
-use crate::crypto::sign::{PrivateKey, PublicKey, sk};
-use crate::keys::known_hosts::{self, File, Host, NameForm, Verdict};
+use crate::crypto::sign::{PrivateKey, PublicKey};
 use crate::transport::{Client, HostKey, Ticket};
 use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent};
 use crate::wire::DisconnectReason;
 use mio::Waker;
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
+
+use host_key::{HostKeys, Judgement};
 
 /// Why a login ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,9 +45,7 @@ enum Pending {
 /// One login.
 pub struct Login {
     options: Options,
-    host: Host,
-    /// known_hosts files, name and contents.
-    known: Vec<(PathBuf, Vec<u8>)>,
+    host_keys: HostKeys,
     keys: VecDeque<Arc<PrivateKey>>,
     prompts: u32,
     pending: Option<(Pending, Question)>,
@@ -58,22 +60,9 @@ impl Login {
     /// # Errors
     /// A text for the user: the host's name cannot be one, or a known_hosts file cannot be read.
     pub fn new(options: Options, waker: Arc<Waker>) -> Result<Self, String> {
-        // An alias goes with the port that is not written.
-        let alias = options.config.host_key_alias.as_deref().map(|alias| (alias, 22));
-        let (name, port) = alias.unwrap_or((&options.host, options.port));
-        let host = Host::new(name, port).map_err(|_| format!("{}: not a host name", name.escape_debug()))?;
-        let mut known = Vec::new();
-        for path in options.user_known_hosts_files.iter().chain(&options.global_known_hosts_files) {
-            match files::read_text(path) {
-                Ok(contents) => known.push((path.clone(), contents)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(format!("{}: {error}", path.display())),
-            }
-        }
         let mut login = Self {
             prompts: options.number_of_password_prompts,
-            host,
-            known,
+            host_keys: HostKeys::new(&options)?,
             keys: VecDeque::new(),
             pending: None,
             waker,
@@ -111,9 +100,8 @@ impl Login {
     /// A connection for this login.
     #[must_use]
     pub fn connection(&self, now: Instant) -> Connection<Client> {
-        let types = known_hosts::key_types(&self.files(), &self.host);
         Connection::new(
-            Arc::new(self.options.client_config(&types)),
+            Arc::new(self.options.client_config(&self.host_keys.key_types())),
             ClientUserauthConfig { user_name: self.options.user.clone() },
             Default::default(),
             Box::new(SystemRng),
@@ -127,82 +115,30 @@ impl Login {
         self.options.algorithms.explain(error)
     }
 
-    fn files(&self) -> Vec<File<'_>> {
-        self.known
-            .iter()
-            .map(|(path, contents)| File { name: path.to_str().unwrap_or("known_hosts"), contents })
-            .collect()
-    }
-
     /// Judges a host key, or asks the person at the terminal.
     ///
     /// # Errors
     /// The login has ended.
     pub fn judge(&mut self, conn: &mut Connection<Client>, question: HostKey<'_>) -> Result<(), Refused> {
         let HostKey { key, ticket, .. } = question;
-        let verdict = match known_hosts::lookup(&self.files(), &self.host, &key) {
-            Ok(Verdict::Known(_)) => return accept(conn, ticket),
-            Ok(Verdict::Unknown) => Ok(None),
-            Ok(Verdict::OtherType(place)) => Ok(Some(format!(
-                "{}:{}: another type of key ({}) is known",
-                place.file, place.line, place.key_type
-            ))),
-            Ok(Verdict::Changed(place)) => Err(format!(
-                "{}:{}: the host key of {} has changed: it is {} {} now, and somebody may be listening. If you know \
-                 why it changed, remove that line",
-                place.file,
-                place.line,
-                self.host.as_str(),
-                key.key_type(),
-                key.fingerprint()
-            )),
-            Ok(Verdict::Revoked(place)) => {
-                Err(format!("{}:{}: the key of {} is revoked", place.file, place.line, self.host.as_str()))
+        match self.host_keys.judge(&key) {
+            Judgement::Accept => accept(conn, ticket),
+            Judgement::AcceptNew => {
+                self.notices.push(self.host_keys.remember(&key));
+                accept(conn, ticket)
             }
-            Err(error) => Err(error.to_string()),
-        };
-        let other = match verdict {
-            Ok(other) => other,
-            Err(text) => return refuse(conn, ticket, text),
-        };
-        let strict = self.options.strict_host_key_checking;
-        if strict == StrictHostKeyChecking::AcceptNew && other.is_none() {
-            self.remember(&key);
-            return accept(conn, ticket);
-        }
-        let unknown = other.unwrap_or_else(|| format!("no known host key for {}", self.host.as_str()));
-        if strict == StrictHostKeyChecking::Ask && !self.options.batch_mode && terminal::is_there() {
-            let text = format!(
-                "The authenticity of host '{}' can't be established ({unknown}).\n{} key fingerprint is {}.\nAre you \
-                 sure you want to continue connecting (yes/no/[fingerprint])? ",
-                self.host.as_str(),
-                kind(&key),
-                key.fingerprint()
-            );
-            match Question::line(&text, Arc::clone(&self.waker)) {
-                Ok(question) => {
-                    self.pending = Some((Pending::HostKey { ticket, key: Box::new(key) }, question));
-                    return Ok(());
+            Judgement::Ask(text) if !self.options.batch_mode && terminal::is_there() => {
+                match Question::line(&text, Arc::clone(&self.waker)) {
+                    Ok(question) => {
+                        self.pending = Some((Pending::HostKey { ticket, key: Box::new(key) }, question));
+                        Ok(())
+                    }
+                    Err(error) => refuse(conn, ticket, error.to_string()),
                 }
-                Err(error) => return refuse(conn, ticket, error.to_string()),
             }
+            Judgement::Ask(_) => refuse(conn, ticket, self.host_keys.nobody_to_ask(&key)),
+            Judgement::Refuse(text) => refuse(conn, ticket, text),
         }
-        let advice = "log in once on a terminal and compare the fingerprint, or use -o StrictHostKeyChecking=accept-new";
-        refuse(conn, ticket, format!("{unknown}; {advice}"))
-    }
-
-    /// Notes a new key down.
-    fn remember(&mut self, key: &PublicKey) {
-        let Some(path) = self.options.user_known_hosts_files.first() else { return };
-        let contents = self.known.iter().find(|(known, _)| known == path).map_or(&[][..], |(_, c)| c);
-        let line = known_hosts::line_to_append(contents, &self.host, key, NameForm::Plain);
-        let host = self.host.as_str();
-        self.notices.push(match files::append_line(path, &line) {
-            Ok(()) => {
-                format!("Warning: Permanently added '{host}' ({}) to the list of known hosts.", kind(key))
-            }
-            Err(error) => format!("{}: {error}: the key of {host} was not noted down", path.display()),
-        });
     }
 
     /// Answers what the server asks of the user.
@@ -274,7 +210,7 @@ impl Login {
             (_, Err(error)) if error.kind() == io::ErrorKind::Interrupted => Err(Refused::Interrupted),
             (Pending::HostKey { ticket, key }, Ok(answer)) => {
                 if *answer == "yes" || *answer == key.fingerprint() {
-                    self.remember(&key);
+                    self.notices.push(self.host_keys.remember(&key));
                     return accept(conn, ticket);
                 }
                 if *answer == "no" {
@@ -303,18 +239,6 @@ impl Login {
         if let Some((_, question)) = &self.pending {
             question.abort();
         }
-    }
-}
-
-/// The name of a key's kind in ssh's messages.
-#[must_use]
-pub fn kind(key: &PublicKey) -> &'static str {
-    match key {
-        PublicKey::Ed25519(_) => "ED25519",
-        PublicKey::Ecdsa(_) => "ECDSA",
-        PublicKey::Rsa(_) => "RSA",
-        PublicKey::Sk(key) if key.key_type() == sk::ED25519_NAME => "ED25519-SK",
-        PublicKey::Sk(_) => "ECDSA-SK",
     }
 }
 
