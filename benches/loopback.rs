@@ -13,7 +13,7 @@ use strombus::crypto::sign::PrivateKey;
 use strombus::driver::{Application, Context, Driver, Error, PeerId, Stream};
 use strombus::transport::algorithms::{KEX, pick};
 use strombus::transport::{Client, ClientConfig, RekeyLimit, Server, ServerConfig, TransportConfig};
-use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent, ServerUserauthConfig};
+use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent, Permissions, ServerUserauthConfig};
 use strombus::wire::DisconnectReason;
 
 const ROUNDS: usize = 5;
@@ -42,7 +42,9 @@ impl Application<Server> for Service {
         event: Event<'_, Server>,
     ) -> Result<(), Error> {
         match event {
-            Event::Userauth(question) => conn.accept_user(question.ticket)?,
+            Event::Userauth(question) => {
+                conn.accept_user(question.ticket, &Permissions::FULL)?;
+            }
             Event::Channel(id, ChannelEvent::OpenRequest) => conn.accept_channel(id)?,
             Event::Channel(id, ChannelEvent::Request { request, .. }) => {
                 conn.channel(id)?.reply(true)?;

@@ -13,9 +13,11 @@ use mio::unix::SourceFd;
 use mio::unix::pipe::{Receiver, Sender};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -23,15 +25,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use strombus::connection::{Channel, ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use strombus::crypto::SystemRng;
-use strombus::crypto::sign::PublicKey;
+use strombus::driver::accounts::{Account, Accounts, Names};
 use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
-use strombus::driver::passwords::{Checker, Passwords};
+use strombus::driver::authenticator::Authenticator;
+use strombus::driver::passwords::Passwords;
+use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{
     Application, Context, Driver, Error, PeerId, Peers, Source, SourceId, files, options,
 };
-use strombus::keys::authorized_keys;
-use strombus::transport::{Server, ServerConfig, Ticket, TransportConfig};
-use strombus::userauth::{Credential, CredentialEvent, ServerUserauthConfig};
+use strombus::transport::{Server, ServerConfig, TransportConfig};
+use strombus::userauth::{Method, MethodChains, Permissions, ServerUserauthConfig};
 use strombus::wire::number::Sender as Role;
 
 /// Serves commands to the user who runs it.
@@ -61,7 +64,9 @@ struct Arguments {
 /// What the options say.
 struct Options {
     address: String,
-    authorized_keys: PathBuf,
+    account: Account,
+    accounts: Accounts,
+    methods: Methods,
     passwords: Option<Arc<Passwords>>,
     algorithms: AlgorithmOptions,
     transport: TransportConfig,
@@ -72,11 +77,13 @@ impl Options {
     fn new(given: &[String]) -> Result<Self, String> {
         let mut own = Self {
             address: "127.0.0.1".to_owned(),
-            authorized_keys: options::home().join(".ssh/authorized_keys"),
+            account: Account::default(),
+            accounts: Accounts::new(Names::Any(Account::default())),
+            methods: Methods { publickey: true, password: true, interactive: true, chains: None },
             passwords: None,
             algorithms: AlgorithmOptions::new(Role::Server),
             transport: TransportConfig::server(),
-            userauth: ServerUserauthConfig { password: false, ..Default::default() },
+            userauth: ServerUserauthConfig::default(),
         };
         // The first of two counts, as in sshd_config(5).
         for option in given.iter().rev() {
@@ -84,16 +91,35 @@ impl Options {
             own.set(keyword, value).map_err(|why| format!("-o {option}: {why}"))?;
         }
         own.transport.algorithms = own.algorithms.chosen().clone();
+        if own.account.authorized_keys.is_empty() {
+            let ssh = options::home().join(".ssh");
+            own.account.authorized_keys = vec![ssh.join("authorized_keys"), ssh.join("authorized_keys2")];
+        }
+        own.accounts.names = Names::Any(own.account.clone());
+        own.userauth.methods = own.methods.chains(own.passwords.is_some());
         Ok(own)
     }
 
     fn set(&mut self, keyword: &str, value: &str) -> Result<(), String> {
         match keyword.to_ascii_lowercase().as_str() {
-            "authorizedkeysfile" => self.authorized_keys = value.into(),
+            "authenticationmethods" if value == "any" => self.methods.chains = None,
+            "authenticationmethods" => {
+                self.methods.chains = Some(MethodChains::parse(value).map_err(|error| error.to_string())?);
+            }
+            "authorizedkeysfile" => {
+                self.account.authorized_keys = value.split_ascii_whitespace().filter_map(named).collect();
+            }
+            "authorizedprincipalsfile" => self.account.authorized_principals = named(value),
+            "banner" => {
+                let banner = named(value).map(|path| files::read_text(&path)).transpose();
+                let banner = banner.map_err(|error| error.to_string())?;
+                self.userauth.banner = banner.map(|text| String::from_utf8_lossy(&text).into_owned());
+            }
             "listenaddress" => value.clone_into(&mut self.address),
             "logingracetime" => {
                 self.transport.login_grace = Duration::from_secs(value.parse().map_err(|_| "seconds")?);
             }
+            "kbdinteractiveauthentication" => self.methods.interactive = yes(value)?,
             "maxauthtries" => self.userauth.max_auth_tries = value.parse().map_err(|_| "a number")?,
             "passwordfile" => {
                 let text = files::read_text(value.as_ref()).map_err(|error| error.to_string())?;
@@ -101,12 +127,17 @@ impl Options {
                 let passwords =
                     Passwords::parse(&text, None).map_err(|(line, why)| format!("line {line}: {why}"))?;
                 self.passwords = Some(Arc::new(passwords));
-                self.userauth.password = true;
             }
+            "passwordauthentication" => self.methods.password = yes(value)?,
+            "permituserenvironment" => self.accounts.permits_environment = yes(value)?,
+            "pubkeyauthentication" => self.methods.publickey = yes(value)?,
             "rekeylimit" => {
                 self.transport.rekey_limit =
                     options::rekey_limit(value).ok_or("bytes with K, M or G, perhaps seconds")?;
             }
+            "revokedkeys" => self.accounts.revoked_keys = named(value),
+            "strictmodes" => self.accounts.strict_modes = yes(value)?,
+            "trustedusercakeys" => self.account.trusted_ca_keys = named(value),
             _ => {
                 return self
                     .algorithms
@@ -115,6 +146,39 @@ impl Options {
             }
         }
         Ok(())
+    }
+}
+
+/// Which methods may be tried.
+struct Methods {
+    publickey: bool,
+    password: bool,
+    interactive: bool,
+    chains: Option<MethodChains>,
+}
+
+impl Methods {
+    fn chains(&self, passwords: bool) -> MethodChains {
+        let alone = [
+            (Method::Publickey, self.publickey),
+            (Method::Password, self.password && passwords),
+            (Method::KeyboardInteractive, self.interactive && passwords),
+        ];
+        let alone: Vec<_> = alone.iter().filter(|(_, is)| *is).map(|(method, _)| *method).collect();
+        self.chains.clone().unwrap_or_else(|| MethodChains::any_of(&alone))
+    }
+}
+
+/// A file's name, unless it is `none`.
+fn named(value: &str) -> Option<PathBuf> {
+    if value.eq_ignore_ascii_case("none") { None } else { Some(value.into()) }
+}
+
+fn yes(value: &str) -> Result<bool, String> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("yes or no".to_owned()),
     }
 }
 
@@ -136,9 +200,7 @@ struct Running {
 
 struct Sshd {
     algorithms: AlgorithmOptions,
-    authorized_keys: PathBuf,
-    passwords: Option<Arc<Passwords>>,
-    checker: Checker<(PeerId, Ticket)>,
+    authenticator: Authenticator,
     running: HashMap<Session, Running>,
     sources: HashMap<SourceId, Session>,
     /// Commands whose channel is gone, until they end too.
@@ -146,51 +208,35 @@ struct Sshd {
 }
 
 impl Sshd {
-    /// The user is whoever runs this program; every name is his.
-    fn may_log_in(&self, key: &PublicKey) -> bool {
-        match files::read_text(&self.authorized_keys) {
-            Ok(file) => authorized_keys::plain_lookup(&file, key).is_some(),
-            Err(error) => {
-                eprintln!("{}: {error}", self.authorized_keys.display());
-                false
-            }
+    fn tell(&mut self) {
+        for line in self.authenticator.log.drain(..) {
+            eprintln!("{line}");
         }
     }
 
-    fn credential(
+    fn start(
         &mut self,
-        peer: PeerId,
-        conn: &mut Connection<Server>,
-        question: CredentialEvent<'_>,
-    ) -> Result<(), Error> {
-        let CredentialEvent { user_name, credential, ticket } = question;
-        let yes = match credential {
-            Credential::Query { key } | Credential::Publickey { key, .. } => self.may_log_in(&key),
-            Credential::Password(password) => match &self.passwords {
-                Some(passwords) => match self.checker.check(passwords, user_name, password, (peer, ticket)) {
-                    Ok(()) => return Ok(()),
-                    Err((_, ticket)) => return Ok(conn.refuse_user(ticket)?), // too many wait
-                },
-                None => false,
-            },
-        };
-        if yes {
-            conn.accept_user(ticket)?
-        } else {
-            conn.refuse_user(ticket)?
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, cx: &mut Context<'_>, session: Session, command: Option<&[u8]>) -> io::Result<()> {
+        cx: &mut Context<'_>,
+        session: Session,
+        asked: Option<&[u8]>,
+        permissions: &Permissions,
+    ) -> io::Result<()> {
+        let forced = permissions.force_command.as_deref();
+        let command = forced.or(asked);
         let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
         let mut start = Command::new(&shell);
         if let Some(command) = command {
-            start.arg("-c").arg(std::os::unix::ffi::OsStrExt::from_bytes(command) as &std::ffi::OsStr);
+            start.arg("-c").arg(OsStr::from_bytes(command));
         }
         start.env_clear().current_dir(options::home()).process_group(0);
+        for (name, value) in &permissions.environment {
+            start.env(name, OsStr::from_bytes(value));
+        }
         for name in ["HOME", "USER", "LOGNAME", "PATH", "SHELL"] {
             start.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        if let (Some(_), Some(asked)) = (forced, asked) {
+            start.env("SSH_ORIGINAL_COMMAND", OsStr::from_bytes(asked));
         }
         let mut child = start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
@@ -233,12 +279,17 @@ impl Sshd {
         match event {
             ChannelEvent::OpenRequest => conn.accept_channel(id)?,
             ChannelEvent::Request { request, want_reply } => {
+                let permissions = conn.permissions().cloned().unwrap_or(Permissions::BARE);
                 let command = match request {
                     Request::Exec { command } => Some(Some(command)),
                     Request::Shell => Some(None),
+                    // What is forced runs in place of a subsystem, too.
+                    Request::Subsystem { subsystem_name } => {
+                        permissions.force_command.is_some().then_some(Some(subsystem_name))
+                    }
                     _ => None,
                 };
-                let started = match command.map(|command| self.start(cx, session, command)) {
+                let started = match command.map(|command| self.start(cx, session, command, &permissions)) {
                     Some(Ok(())) => true,
                     Some(Err(error)) => {
                         eprintln!("cannot start a command: {error}");
@@ -397,7 +448,8 @@ fn signal_name(signal: Option<i32>) -> &'static str {
 }
 
 impl Application<Server> for Sshd {
-    fn connect(&mut self, _: &mut Context<'_>, _: PeerId, address: Option<SocketAddr>) {
+    fn connect(&mut self, _: &mut Context<'_>, peer: PeerId, address: Option<SocketAddr>) {
+        self.authenticator.connect(peer, address);
         if let Some(address) = address {
             eprintln!("connection from {address}");
         }
@@ -412,7 +464,11 @@ impl Application<Server> for Sshd {
     ) -> Result<(), Error> {
         match event {
             Event::Kex(never) => match never {},
-            Event::Userauth(question) => self.credential(peer, conn, question),
+            Event::Userauth(question) => {
+                let answered = self.authenticator.credential(peer, conn, question);
+                self.tell();
+                answered
+            }
             Event::Authenticated => Ok(()),
             Event::Channel(id, event) => self.channel_event(cx, (peer, id), conn, event),
         }
@@ -430,8 +486,9 @@ impl Application<Server> for Sshd {
 
     fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId, why: Result<(), Error>) {
         if let Err(error) = why {
-            eprintln!("disconnected: {}", self.algorithms.explain(&error));
+            eprintln!("disconnected: {}", escaped(&self.algorithms.explain(&error)));
         }
+        self.authenticator.disconnect(peer);
         let sessions: Vec<_> = self.running.keys().filter(|session| session.0 == peer).copied().collect();
         for session in sessions {
             self.abandon(cx, session);
@@ -448,12 +505,8 @@ impl Application<Server> for Sshd {
             Source::Ready(id) => id,
             Source::Timer => return Ok(()),
             Source::Woken => {
-                while let Some(((peer, ticket), yes)) = self.checker.answer() {
-                    if let Some(conn) = peers.get(peer) {
-                        // A refusal may end the connection; its own turn tells.
-                        let _ended = if yes { conn.accept_user(ticket) } else { conn.refuse_user(ticket) };
-                    }
-                }
+                self.authenticator.answered(peers);
+                self.tell();
                 return Ok(());
             }
         };
@@ -494,9 +547,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let mut driver = Driver::with_waker(|waker| {
         Ok(Sshd {
             algorithms: options.algorithms,
-            authorized_keys: options.authorized_keys,
-            passwords: options.passwords,
-            checker: Checker::spawn(&waker)?,
+            authenticator: Authenticator::new(options.accounts, options.passwords, &waker)?,
             running: HashMap::new(),
             sources: HashMap::new(),
             orphans: HashMap::new(),

@@ -13,7 +13,7 @@ use strombus::transport::algorithms::{Algorithms, CIPHER, COMPRESSION, MAC, pick
 use strombus::transport::{
     Client, ClientConfig, Error, INFLATED_LENGTH, RecvBuf, SendBuf, Server, ServerConfig, TransportConfig,
 };
-use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
+use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent, Permissions};
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
@@ -132,7 +132,9 @@ impl Pair {
             Step::Progress => Step::Progress,
             Step::Event(event) => {
                 match event {
-                    Event::Userauth(question) => self.server.accept_user(question.ticket).unwrap(),
+                    Event::Userauth(question) => {
+                        self.server.accept_user(question.ticket, &Permissions::FULL).unwrap();
+                    }
                     Event::Channel(id, ChannelEvent::OpenRequest) => {
                         self.there = Some(id);
                         self.server.accept_channel(id).unwrap();

@@ -12,7 +12,7 @@ use strombus::crypto::sign::PrivateKey;
 use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
 use strombus::transport::{Client, ClientConfig, RekeyLimit, Server, ServerConfig, Ticket, TransportConfig};
 use strombus::userauth::{
-    ClientUserauthConfig, ClientUserauthEvent, Credential, CredentialEvent, ServerUserauthConfig,
+    ClientUserauthConfig, ClientUserauthEvent, Credential, CredentialEvent, Permissions, ServerUserauthConfig,
 };
 
 /// Sends back what comes, as far as it can go out.
@@ -54,7 +54,9 @@ impl Application<Server> for Echo {
                         self.question = Some((peer, ticket));
                         told.send(()).unwrap();
                     }
-                    None => conn.accept_user(ticket)?,
+                    None => {
+                        conn.accept_user(ticket, &Permissions::FULL)?;
+                    }
                 }
             }
             Event::Channel(id, ChannelEvent::OpenRequest) => conn.accept_channel(id)?,
@@ -86,7 +88,7 @@ impl Application<Server> for Echo {
 
     fn source(&mut self, _: &mut Context<'_>, peers: &mut Peers<'_, Server>, _: Source) -> Result<(), Error> {
         if let Some((peer, ticket)) = self.question.take() {
-            peers.get(peer).unwrap().accept_user(ticket)?;
+            peers.get(peer).unwrap().accept_user(ticket, &Permissions::FULL)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, E
 use strombus::crypto::SystemRng;
 use strombus::crypto::sign::PrivateKey;
 use strombus::transport::{Client, ClientConfig, RecvBuf, Server, ServerConfig};
-use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
+use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent, Permissions};
 
 pub struct Pair {
     pub client: Connection<Client>,
@@ -51,7 +51,7 @@ impl Pair {
             match self.server.handle_input(&mut self.up, self.now).expect("the client is right") {
                 Step::NeedInput | Step::NeedVerdict => break,
                 Step::Event(Event::Userauth(question)) => {
-                    self.server.accept_user(question.ticket).expect("open")
+                    self.server.accept_user(question.ticket, &Permissions::FULL).expect("open");
                 }
                 Step::Event(Event::Channel(id, ChannelEvent::OpenRequest)) => {
                     self.server.accept_channel(id).expect("offered");

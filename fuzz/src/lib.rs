@@ -12,7 +12,7 @@ use strombus::transport::algorithms::{KEX, pick};
 use strombus::transport::{
     Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig,
 };
-use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent, ServerUserauthConfig, UserauthSide};
+use strombus::userauth::{Permissions, ClientUserauthConfig, ClientUserauthEvent, ServerUserauthConfig, UserauthSide};
 use strombus::wire::{Encode, message::NewKeys};
 
 /// The same bytes for the same seed.
@@ -267,7 +267,7 @@ impl Pair {
         pair.client.conn.request_password(ticket, b"x").expect("it is the open question");
         pair.drive();
         let ticket = pair.server.tickets.pop_front().expect("asked about the password");
-        pair.server.conn.accept_user(ticket).expect("it is the open question");
+        pair.server.conn.accept_user(ticket, &Permissions::FULL).expect("it is the open question");
         pair.drive();
         pair.client.conn.open_session().expect("authenticated");
         pair.drive();

@@ -8,7 +8,6 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use strombus::crypto::SystemRng;
 use strombus::crypto::sign::PrivateKey;
 use strombus::driver::files::{self, KeyFileError};
@@ -17,7 +16,8 @@ use strombus::driver::options::home;
 use strombus::driver::passwords::{self, Passwords};
 use strombus::driver::text::escaped_lines;
 use strombus::keys::{authorized_keys, private_key};
-use strombus::weblog::server::{LogFile, ServerOptions, User, WeblogServer};
+use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
+use strombus::weblog::users::{self, User, Users};
 use zeroize::Zeroizing;
 
 /// Wrong arguments.
@@ -49,6 +49,9 @@ struct Arguments {
     /// File of password hashes: lines NAME:HASH, or a bare hash, which is the user's
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// File of users: TOML, a [[user]] each, with name, authorized_keys, password_hash, require, ca_keys
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// File of the host key; made in the state directory if not given
     #[arg(long, value_name = "FILE")]
     host_key: Option<PathBuf>,
@@ -101,28 +104,29 @@ impl Arguments {
         }
     }
 
-    fn users(&self) -> Result<Vec<User>, String> {
-        let (Some(name), Some(path)) = (&self.user, &self.authorized_keys) else { return Ok(Vec::new()) };
-        let file = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let mut keys = Vec::new();
-        for entry in authorized_keys::plain_entries(&file) {
-            match entry {
-                Ok(entry) => keys.push(entry.key),
-                Err(refused) => {
-                    eprintln!("{}:{}: not taken: {}", path.display(), refused.line, refused.reason)
-                }
-            }
+    fn users(&self) -> Result<Users, String> {
+        let mut users = Vec::new();
+        if let Some(path) = &self.config {
+            let in_file = |why: String| format!("{}: {why}", path.display());
+            let text = read_text(path)?;
+            users = users::parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(in_file)?;
         }
-        Ok(vec![User { name: name.clone(), keys }])
+        if let (Some(name), Some(keys)) = (&self.user, &self.authorized_keys) {
+            // Said now rather than when somebody logs in.
+            let file = read_text(keys)?;
+            for refused in authorized_keys::entries(file.as_bytes()).filter_map(Result::err) {
+                eprintln!("{}:{}: not taken: {}", keys.display(), refused.line, refused.reason);
+            }
+            users.push(User { name: name.clone(), authorized_keys: Some(keys.clone()), ..User::default() });
+        }
+        users::collect(users, self.passwords()?)
     }
 
-    fn passwords(&self) -> Result<Option<Arc<Passwords>>, String> {
+    fn passwords(&self) -> Result<Option<Passwords>, String> {
         let Some(path) = &self.password_file else { return Ok(None) };
-        let file = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let file = String::from_utf8(file).map_err(|_| format!("{}: not UTF-8", path.display()))?;
-        let passwords = Passwords::parse(&file, self.user.as_deref())
+        let passwords = Passwords::parse(&read_text(path)?, self.user.as_deref())
             .map_err(|(line, why)| format!("{}:{line}: {why}", path.display()))?;
-        Ok(Some(Arc::new(passwords)))
+        Ok(Some(passwords))
     }
 
     fn logs(&self) -> Result<Vec<LogFile>, Failure> {
@@ -139,6 +143,11 @@ impl Arguments {
     }
 }
 
+fn read_text(path: &Path) -> Result<String, String> {
+    let file = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    String::from_utf8(file).map_err(|_| format!("{}: not UTF-8", path.display()))
+}
+
 fn make_host_key(path: &Path) -> io::Result<PrivateKey> {
     if let Some(directory) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -152,12 +161,12 @@ fn make_host_key(path: &Path) -> io::Result<PrivateKey> {
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let (listen, logs) = (arguments.address()?, arguments.logs()?);
     let start = Failure::Start;
-    let users = arguments.users().map_err(start)?;
-    let passwords = arguments.passwords().map_err(start)?;
+    let Users { accounts, passwords, methods } = arguments.users().map_err(start)?;
     let host_key = arguments.host_key().map_err(start)?;
     let public = host_key.public_key();
-    let server = WeblogServer::bind(ServerOptions { listen, host_key, users, passwords, logs }, true)
-        .map_err(start)?;
+    let server =
+        WeblogServer::bind(ServerOptions { listen, host_key, accounts, methods, passwords, logs }, true)
+            .map_err(start)?;
     eprintln!("host key fingerprint: {} ({})", public.fingerprint(), kind(&public));
     eprintln!("listening on {}", server.address());
     server.run().map_err(start)

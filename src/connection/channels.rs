@@ -4,7 +4,7 @@ use super::channel::{ChannelState, Half, MAXIMUM_PACKET_SIZE, STDERR, Stage};
 use super::event::ChannelEvent;
 use super::request::Request;
 use crate::transport::{Error, KexSide, Misuse, Transport, UNEXPECTED_MESSAGE};
-use crate::userauth::Authenticated;
+use crate::userauth::{Authenticated, Permissions};
 use crate::wire::message::{
     ChannelClose, ChannelData, ChannelEof, ChannelExtendedData, ChannelFailure, ChannelOpen,
     ChannelOpenConfirmation, ChannelOpenFailure, ChannelRequest, ChannelSuccess, ChannelWindowAdjust,
@@ -81,12 +81,16 @@ pub(super) struct Channels {
     limits: ChannelLimits,
     /// Where the round of [`poll_writable`](Self::poll_writable) goes on.
     next: usize,
-    _authenticated: Authenticated,
+    authenticated: Authenticated,
 }
 
 impl Channels {
     pub(super) const fn new(authenticated: Authenticated, limits: ChannelLimits) -> Self {
-        Self { slots: Vec::new(), limits, next: 0, _authenticated: authenticated }
+        Self { slots: Vec::new(), limits, next: 0, authenticated }
+    }
+
+    pub(super) fn permissions(&self) -> Option<&Permissions> {
+        self.authenticated.permissions()
     }
 
     pub(super) fn get(&mut self, id: ChannelId) -> Option<&mut ChannelState> {

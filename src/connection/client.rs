@@ -4,7 +4,9 @@ use super::channel::{MAXIMUM_PACKET_SIZE, Stage};
 use super::channels::TOO_MANY_CHANNELS;
 use super::{ChannelId, Connection, NOT_AUTHENTICATED, Service};
 use crate::crypto::sign::PrivateKey;
-use crate::transport::{Client, Error, STALE_VERDICT, Ticket};
+use crate::crypto::sign::certificate::PlainOrCertified;
+use crate::transport::{Client, Error, STALE_VERDICT, Ticket, Transport};
+use crate::userauth::ClientUserauth;
 use crate::wire::message::ChannelOpen;
 use std::sync::Arc;
 
@@ -32,16 +34,53 @@ impl Connection<Client> {
     /// `user_key` algorithms of the configuration is
     /// [`KEY_NOT_OFFERED`](crate::userauth::KEY_NOT_OFFERED).
     pub fn request_publickey(&mut self, ticket: Ticket, key: Arc<PrivateKey>) -> Result<(), Error> {
-        match &mut self.service {
-            Service::Userauth(state) => state.request_publickey(&mut self.transport, ticket, key),
-            Service::Connection(_) => Err(STALE_VERDICT.into()),
-        }
+        self.userauth(|state, transport| state.request_publickey(transport, ticket, key))
     }
 
-    /// Tries a password (RFC 4252 §8).
+    /// Tries a key or certificate whose private half is elsewhere: if the server would take it, the event
+    /// [`Sign`](crate::userauth::ClientUserauthEvent::Sign) asks for the signature.
+    pub fn request_identity(&mut self, ticket: Ticket, identity: &PlainOrCertified) -> Result<(), Error> {
+        self.userauth(|state, transport| state.request_identity(transport, ticket, identity))
+    }
+
+    /// Sends the signature that was asked for: the blob with its algorithm's name.
+    pub fn send_signature(&mut self, ticket: Ticket, signature: &[u8]) -> Result<(), Error> {
+        self.userauth(|state, transport| state.send_signature(transport, ticket, signature))
+    }
+
+    /// Tries a password (RFC 4252 §8), of at most [`SECRET_MAX`](crate::userauth::SECRET_MAX) bytes.
     pub fn request_password(&mut self, ticket: Ticket, password: &[u8]) -> Result<(), Error> {
+        self.userauth(|state, transport| state.request_password(transport, ticket, password, None))
+    }
+
+    /// Changes a password that has expired, and logs in by it (RFC 4252 §8).
+    pub fn request_password_change(
+        &mut self,
+        ticket: Ticket,
+        password: &[u8],
+        new_password: &[u8],
+    ) -> Result<(), Error> {
+        let new = Some(new_password);
+        self.userauth(|state, transport| state.request_password(transport, ticket, password, new))
+    }
+
+    /// Lets the server ask the person at the client (RFC 4256 §3.1); `submethods` is a hint, and may be empty.
+    pub fn request_keyboard_interactive(&mut self, ticket: Ticket, submethods: &[u8]) -> Result<(), Error> {
+        self.userauth(|state, transport| state.request_keyboard_interactive(transport, ticket, submethods))
+    }
+
+    /// Answers the server's questions, one response for each prompt, of at most
+    /// [`SECRET_MAX`](crate::userauth::SECRET_MAX) bytes together.
+    pub fn send_responses(&mut self, ticket: Ticket, responses: &[&[u8]]) -> Result<(), Error> {
+        self.userauth(|state, transport| state.send_responses(transport, ticket, responses))
+    }
+
+    fn userauth(
+        &mut self,
+        act: impl FnOnce(&mut ClientUserauth, &mut Transport<Client>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         match &mut self.service {
-            Service::Userauth(state) => state.request_password(&mut self.transport, ticket, password),
+            Service::Userauth(state) => act(state, &mut self.transport),
             Service::Connection(_) => Err(STALE_VERDICT.into()),
         }
     }

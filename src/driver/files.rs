@@ -5,7 +5,7 @@ use crate::keys::private_key::{self, PRIVATE_KEY_FILE_MAX, Parsed, PrivateKeyErr
 use core::fmt;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{geteuid, getuid};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -45,16 +45,34 @@ pub fn read_text(path: &Path) -> io::Result<Vec<u8>> {
 /// [`CONFIG_FILE_MAX`]: crate::keys::ssh_config::FILE_MAX
 pub fn read_config(path: &Path, checked: bool) -> io::Result<Vec<u8>> {
     let file = open_regular(path)?;
-    let metadata = file.metadata()?;
-    let owned = [0, getuid().as_raw()].contains(&metadata.uid());
-    if checked && (!owned || metadata.mode() & 0o022 != 0) {
-        let text = format!(
-            "bad owner or permissions ({:04o}); others must not be able to write it",
-            metadata.mode() & 0o7777
-        );
-        return Err(io::Error::other(text));
+    if checked {
+        check_owned(&file.metadata()?)?;
     }
     Ok(core::mem::take(&mut *read_all(file, crate::keys::ssh_config::FILE_MAX)?))
+}
+
+/// Reads a text file of at most [`TEXT_FILE_MAX`] bytes that decides who may log in: it and its directory must be the caller's
+/// or root's, and nobody else may write them.
+///
+/// # Errors
+/// The system's; not a regular file; too large; of a wrong owner or mode.
+pub fn read_owned(path: &Path) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    check_owned(&file.metadata()?)?;
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    check_owned(&std::fs::metadata(directory.unwrap_or(Path::new(".")))?)?;
+    Ok(core::mem::take(&mut *read_all(file, TEXT_FILE_MAX)?))
+}
+
+fn check_owned(metadata: &Metadata) -> io::Result<()> {
+    let owned = [0, getuid().as_raw()].contains(&metadata.uid());
+    if owned && metadata.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    let mode = metadata.mode() & 0o7777;
+    let what = if metadata.is_dir() { "its directory" } else { "it" };
+    let text = format!("bad owner or permissions ({mode:04o}); others must not be able to write {what}");
+    Err(io::Error::other(text))
 }
 
 /// Why a file gives no private key.

@@ -11,8 +11,12 @@
 //! share the buffers of the loop; an idle one holds none. This layer knows not one byte of SSH.
 
 #[cfg(feature = "programs")]
+pub mod accounts;
+#[cfg(feature = "programs")]
 pub mod algorithms;
 mod application;
+#[cfg(feature = "programs")]
+pub mod authenticator;
 #[cfg(feature = "programs")]
 pub mod config;
 mod connect;

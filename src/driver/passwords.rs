@@ -46,7 +46,7 @@ impl Passwords {
     /// # Errors
     /// The line's number and what is wrong with it.
     pub fn parse(file: &str, user: Option<&str>) -> Result<Self, (usize, String)> {
-        let mut hashes = HashMap::new();
+        let mut passwords = Self::new().map_err(|error| (0, error))?;
         for (number, line) in (1..).zip(file.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -56,33 +56,39 @@ impl Passwords {
                 Some((name, hash)) => (name, hash),
                 None => (user.ok_or_else(|| (number, "write it as NAME:HASH".to_owned()))?, line),
             };
-            let parsed = PasswordHash::new(hash).map_err(|error| (number, error.to_string()))?;
-            if parsed.algorithm.as_str() != "argon2id" {
-                return Err((
-                    number,
-                    "only argon2id hashes are taken; make one with hash-password".to_owned(),
-                ));
-            }
-            if hashes.insert(name.as_bytes().to_vec(), hash.to_owned()).is_some() {
-                return Err((number, format!("{name} stands here twice")));
-            }
+            passwords.add(name, hash).map_err(|why| (number, why))?;
         }
+        Ok(passwords)
+    }
+
+    /// Nobody's yet.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub fn new() -> Result<Self, String> {
         let mut random = Zeroizing::new([0; 32]);
         crate::crypto::Rng::fill(&mut crate::crypto::SystemRng, &mut *random);
-        let nobody = hash(&*random).map_err(|error| (0, error))?;
-        Ok(Self { hashes, nobody })
+        Ok(Self { hashes: HashMap::new(), nobody: hash(&*random)? })
     }
 
-    /// Whether there is nobody in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
+    /// Adds a user's hash.
+    ///
+    /// # Errors
+    /// It is none of argon2id, or the user has one; a text for the user.
+    pub fn add(&mut self, name: &str, hash: &str) -> Result<(), String> {
+        let parsed = PasswordHash::new(hash).map_err(|error| error.to_string())?;
+        if parsed.algorithm.as_str() != "argon2id" {
+            return Err("only argon2id hashes are taken; make one with hash-password".to_owned());
+        }
+        match self.hashes.insert(name.as_bytes().to_vec(), hash.to_owned()) {
+            Some(_) => Err(format!("{name} stands here twice")),
+            None => Ok(()),
+        }
     }
 
-    /// Whether `user` has a password here.
-    #[must_use]
-    pub fn contains(&self, user: &[u8]) -> bool {
-        self.hashes.contains_key(user)
+    /// Who has a password here.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.hashes.keys().map(Vec::as_slice)
     }
 
     /// Whether the password is the user's. Slow on purpose, and as slow for a user who does not exist.

@@ -6,6 +6,7 @@ use crate::connection::ChannelId;
 use crate::crypto::Rng;
 use crate::transport::PACKET_LENGTH_MAX_UNAUTHENTICATED;
 use crate::transport::algorithms::Compression::{self, None as Plain, ZlibOpenssh as Zlib};
+use crate::userauth::Permissions;
 use crate::wire::message::Ignore;
 
 fn text(length: usize) -> Vec<u8> {
@@ -55,7 +56,7 @@ fn it_is_agreed_upon_by_both_and_begins_with_the_login() {
     pair.client.conn.request_password(ticket, b"secret").unwrap();
     pair.drive();
     let ticket = pair.server.ticket();
-    pair.server.conn.accept_user(ticket).unwrap();
+    pair.server.conn.accept_user(ticket, &Permissions::FULL).unwrap();
     pair.server.conn.send_payload(&ignore);
     assert!(
         pair.server.conn.pending_output() < 10_000,

@@ -5,7 +5,7 @@ use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use crate::keys::private_key;
 use crate::transport::algorithms::{Algorithm, Algorithms, Offered, SIGNATURE, Slot, pick};
 use crate::transport::{Error, HOST_KEY_CHANGED, STALE_VERDICT};
-use crate::userauth::KEY_NOT_OFFERED;
+use crate::userauth::{KEY_NOT_OFFERED, Permissions};
 use crate::wire::DisconnectReason;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,7 +128,7 @@ fn a_password_logs_in_after_a_wrong_one() {
     pair.client.conn.request_password(ticket, b"right").unwrap();
     pair.drive();
     let ticket = pair.server.ticket();
-    pair.server.conn.accept_user(ticket).unwrap();
+    pair.server.conn.accept_user(ticket, &Permissions::FULL).unwrap();
     pair.drive();
     assert!(pair.client.conn.is_authenticated());
     let asked = |password: &[u8]| Seen::Password(b"ann".to_vec(), password.to_vec());
@@ -159,11 +159,11 @@ fn a_verdict_of_another_attempt_or_connection_changes_nothing() {
         pair.drive();
     }
     let stale = one.server.ticket();
-    assert_eq!(two.server.conn.accept_user(stale), Err(STALE_VERDICT.into()));
+    assert_eq!(two.server.conn.accept_user(stale, &Permissions::FULL), Err(STALE_VERDICT.into()));
     two.drive();
     assert_eq!(two.server.seen, [Seen::Query(b"ann".to_vec())]);
     let ticket = two.server.ticket();
-    two.server.conn.accept_user(ticket).unwrap();
+    two.server.conn.accept_user(ticket, &Permissions::FULL).unwrap();
     two.drive();
     assert_eq!(two.server.seen.len(), 2, "the right ticket lets it go on");
 }

@@ -6,7 +6,8 @@ use crate::crypto::{Cipher, Mac, Rng, hash};
 use crate::transport::algorithms::{Algorithm, CIPHER, COMPRESSION, KEX, MAC, pick};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
 use crate::userauth::{
-    ClientUserauthConfig, ClientUserauthEvent, Credential, ServerUserauthConfig, UserauthSide,
+    ClientUserauthConfig, ClientUserauthEvent, Credential, Permissions, Prompt, ServerUserauthConfig,
+    SignatureRequest, UserauthSide,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -49,9 +50,16 @@ pub(crate) enum Seen {
     Banner(Vec<u8>),
     Continue(String),
     PasswordExpired,
+    Sign(SignatureRequest),
+    /// Prompts, a mark at those that may be shown.
+    Asked(Vec<String>),
     Query(Vec<u8>),
     Publickey(Vec<u8>),
     Password(Vec<u8>, Vec<u8>),
+    NoCredential,
+    PasswordChange(Vec<u8>, Vec<u8>),
+    KeyboardInteractive(Vec<u8>),
+    Responses(Vec<Vec<u8>>),
     Authenticated,
     OpenRequest,
     Opened,
@@ -99,6 +107,16 @@ impl TestSide for Client {
             Event::Userauth(ClientUserauthEvent::PasswordExpired { ticket, .. }) => {
                 (Some(ticket), None, Seen::PasswordExpired)
             }
+            Event::Userauth(ClientUserauthEvent::Sign { request, ticket }) => {
+                (Some(ticket), None, Seen::Sign(request))
+            }
+            Event::Userauth(ClientUserauthEvent::InformationRequest { prompts, ticket, .. }) => {
+                let text = |prompt: &Prompt<'_>| {
+                    let mark = if prompt.echo { "+" } else { "" };
+                    format!("{mark}{}", String::from_utf8_lossy(prompt.prompt))
+                };
+                (Some(ticket), None, Seen::Asked(prompts.iter().map(text).collect()))
+            }
             Event::Authenticated => (None, None, Seen::Authenticated),
             Event::Channel(id, event) => (None, Some(id), see_channel(&event)),
         }
@@ -115,6 +133,14 @@ impl TestSide for Server {
                     Credential::Query { .. } => Seen::Query(user),
                     Credential::Publickey { .. } => Seen::Publickey(user),
                     Credential::Password(password) => Seen::Password(user, password.to_vec()),
+                    Credential::None => Seen::NoCredential,
+                    Credential::PasswordChange { password, new_password } => {
+                        Seen::PasswordChange(password.to_vec(), new_password.to_vec())
+                    }
+                    Credential::KeyboardInteractive { submethods } => Seen::KeyboardInteractive(submethods),
+                    Credential::Responses(responses) => {
+                        Seen::Responses(responses.iter().map(|response| response.to_vec()).collect())
+                    }
                 };
                 (Some(question.ticket), None, seen)
             }
@@ -324,7 +350,7 @@ impl Pair {
         for _ in 0..2 {
             pair.drive();
             let ticket = pair.server.ticket();
-            pair.server.conn.accept_user(ticket).unwrap();
+            pair.server.conn.accept_user(ticket, &Permissions::FULL).unwrap();
         }
         pair.drive();
         pair

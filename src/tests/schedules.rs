@@ -6,6 +6,7 @@ use super::pair::{
 use crate::connection::{ChannelId, ChannelLimits};
 use crate::transport::algorithms::{CIPHER, KEX};
 use crate::transport::{RekeyLimit, TransportConfig};
+use crate::userauth::Permissions;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ fn act(pair: &mut Pair, step: usize) -> bool {
         }
         2 | 3 => {
             let ticket = pair.server.ticket();
-            pair.server.conn.accept_user(ticket).unwrap();
+            pair.server.conn.accept_user(ticket, &Permissions::FULL).unwrap();
         }
         4 => drop(pair.client.conn.open_session().unwrap()),
         5 => pair.server.conn.accept_channel(there.unwrap()).unwrap(),
@@ -137,7 +138,7 @@ fn t17_any_cut_of_the_bytes_gives_the_same_events() {
         all_output(&mut pair.server.conn);
         replay(&mut pair.server, &up, &mut cuts, |server| {
             while let Some(ticket) = server.tickets.pop_front() {
-                server.conn.accept_user(ticket).unwrap();
+                server.conn.accept_user(ticket, &Permissions::FULL).unwrap();
             }
             match (server.seen.last(), server.channel) {
                 (Some(Seen::OpenRequest), Some(id)) => drop(server.conn.accept_channel(id)),

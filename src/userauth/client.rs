@@ -1,12 +1,14 @@
 //! The client: asks, shows credentials, and takes no answer that it did not ask for.
 
+use super::interactive::{KEYBOARD_INTERACTIVE, Prompt, encode_responses, prompts};
 use super::signature::{Binding, PUBLICKEY};
 use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
+use crate::crypto::sign::certificate::PlainOrCertified;
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use crate::transport::{Client, Error, Misuse, STALE_VERDICT, Ticket, Transport};
 use crate::wire::message::{
-    ServiceAccept, ServiceRequest, UserauthBanner, UserauthFailure, UserauthPasswdChangereq, UserauthPkOk,
-    UserauthRequest, UserauthSuccess,
+    ServiceAccept, ServiceRequest, UserauthBanner, UserauthFailure, UserauthInfoRequest,
+    UserauthInfoResponse, UserauthPasswdChangereq, UserauthPkOk, UserauthRequest, UserauthSuccess,
 };
 use crate::wire::{Decode, Encode, Fault, NameList, Writer};
 use std::sync::Arc;
@@ -15,14 +17,24 @@ use zeroize::Zeroizing;
 
 /// Banners that are taken in one login.
 pub const BANNERS_MAX: u32 = 64;
+/// SSH_MSG_USERAUTH_INFO_REQUEST that are taken in one login.
+pub const INFO_REQUESTS_MAX: u32 = 64;
+/// The longest password, or all responses to one request together (bytes): what fits into a packet before the login.
+pub const SECRET_MAX: usize = 16 * 1024;
 
 /// An answer to a request that is not out.
 pub const UNASKED_ANSWER: Fault = Fault::protocol("an answer of user authentication that nobody asked for");
 /// Banner after banner.
 pub const TOO_MANY_BANNERS: Fault = Fault::protocol("too many banners");
+/// Question after question.
+pub const TOO_MANY_INFO_REQUESTS: Fault = Fault::protocol("too many requests for information");
 
 /// A key that signs with nothing that this client offers.
 pub const KEY_NOT_OFFERED: Misuse = Misuse("the key serves no signature algorithm that is offered");
+/// A password or responses of more than [`SECRET_MAX`] bytes.
+pub const CREDENTIAL_TOO_LONG: Misuse = Misuse("the password or the responses are too long");
+/// Other than one response for each prompt.
+pub const NOT_SO_MANY_PROMPTS: Misuse = Misuse("there is one response for each prompt");
 
 /// Who logs in.
 #[derive(Clone, Debug)]
@@ -31,7 +43,8 @@ pub struct ClientUserauthConfig {
     pub user_name: String,
 }
 
-/// What a login tells the client.
+/// What a login tells the client. Each ticket is for the next `request_*` or what the event names; no input is taken until
+/// it is used, and whoever has nothing left disconnects.
 #[derive(Debug)]
 pub enum ClientUserauthEvent<'b> {
     /// SSH_MSG_USERAUTH_BANNER: a text of the server's; escape it before it is shown.
@@ -39,8 +52,7 @@ pub enum ClientUserauthEvent<'b> {
         /// Any bytes.
         message: &'b [u8],
     },
-    /// The server waits for a credential, after the first question or after one that did not suffice. No input is taken
-    /// until a `request_*` brings the ticket back; whoever has nothing left disconnects.
+    /// The server waits for a credential, after the first question or after one that did not suffice.
     Continue {
         /// What the server would take next.
         authentications_that_can_continue: NameList<'b>,
@@ -49,13 +61,57 @@ pub enum ClientUserauthEvent<'b> {
         /// For the next request.
         ticket: Ticket,
     },
-    /// The password is right but must be changed at the server first.
+    /// The server would take the key of
+    /// [`request_identity`](crate::connection::Connection::request_identity):
+    /// [`send_signature`](crate::connection::Connection::send_signature) proves it, and any other request gives it up.
+    Sign {
+        /// What is to be signed.
+        request: SignatureRequest,
+        /// For the signature.
+        ticket: Ticket,
+    },
+    /// The password is right but must be changed first:
+    /// [`request_password_change`](crate::connection::Connection::request_password_change).
     PasswordExpired {
         /// The server's text; escape it before it is shown.
         prompt: &'b [u8],
         /// For the next request.
         ticket: Ticket,
     },
+    /// Questions to the person at the client, perhaps none (RFC 4256 §3.2):
+    /// [`send_responses`](crate::connection::Connection::send_responses).
+    InformationRequest {
+        /// The server's title; escape it before it is shown, as the other texts.
+        name: &'b [u8],
+        /// What stands above the questions.
+        instruction: &'b [u8],
+        /// At most [`PROMPTS_MAX`](super::PROMPTS_MAX).
+        prompts: Vec<Prompt<'b>>,
+        /// For the responses.
+        ticket: Ticket,
+    },
+}
+
+/// What a key that is not in this process is to sign, in an agent for example.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureRequest {
+    /// By this algorithm.
+    pub algorithm: SignatureAlgorithm,
+    /// With the key, or the key of the certificate, of this blob.
+    pub public_key_blob: Vec<u8>,
+    /// The bytes (RFC 4252 §7).
+    pub data: Vec<u8>,
+}
+
+/// A key that the server was asked about.
+#[derive(Debug)]
+struct Offer {
+    algorithm: SignatureAlgorithm,
+    /// In the request: that of the algorithm, or its name for certificates.
+    name: &'static str,
+    blob: Vec<u8>,
+    /// Signs by itself, if it is there.
+    key: Option<Arc<PrivateKey>>,
 }
 
 /// The request that is out.
@@ -65,9 +121,14 @@ enum State {
     /// No request: the application was asked for one.
     Choosing,
     None,
-    Query(Arc<PrivateKey>, SignatureAlgorithm),
+    Query(Box<Offer>),
+    /// No request: the application was asked for a signature.
+    Signing(Box<Offer>),
     Publickey,
     Password,
+    Interactive,
+    /// No request: the application was asked so many questions.
+    Answering(usize),
 }
 
 /// The state of a client's login.
@@ -76,6 +137,7 @@ pub struct ClientUserauth {
     user_name: String,
     state: State,
     banners: u32,
+    info_requests: u32,
 }
 
 impl UserauthSide for Client {
@@ -85,7 +147,12 @@ impl UserauthSide for Client {
 
     fn begin_userauth(config: ClientUserauthConfig, transport: &mut Transport<Self>) -> ClientUserauth {
         transport.send(&ServiceRequest { service_name: USERAUTH_SERVICE });
-        ClientUserauth { user_name: config.user_name, state: State::ServiceRequest, banners: 0 }
+        ClientUserauth {
+            user_name: config.user_name,
+            state: State::ServiceRequest,
+            banners: 0,
+            info_requests: 0,
+        }
     }
 
     fn handle_userauth<'b>(
@@ -112,7 +179,7 @@ impl UserauthSide for Client {
             }
             (
                 UserauthFailure::NUMBER,
-                State::None | State::Query(..) | State::Publickey | State::Password,
+                State::None | State::Query(..) | State::Publickey | State::Password | State::Interactive,
             ) => {
                 let UserauthFailure { authentications_that_can_continue, partial_success } =
                     UserauthFailure::from_payload(payload)?;
@@ -124,14 +191,15 @@ impl UserauthSide for Client {
                     ticket,
                 }))
             }
-            (UserauthSuccess::NUMBER, State::None | State::Publickey | State::Password) => {
+            (
+                UserauthSuccess::NUMBER,
+                State::None | State::Publickey | State::Password | State::Interactive,
+            ) => {
                 UserauthSuccess::from_payload(payload)?;
-                Ok(Outcome::Success(Authenticated(())))
+                Ok(Outcome::Success(Authenticated(None)))
             }
-            (UserauthPkOk::NUMBER, State::Query(key, algorithm)) => {
-                let (key, algorithm) = (Arc::clone(key), *algorithm);
-                own.handle_pk_ok(payload, transport, &key, algorithm)
-            }
+            (UserauthPkOk::NUMBER, State::Query(_)) => own.handle_pk_ok(payload, transport),
+            (UserauthInfoRequest::NUMBER, State::Interactive) => own.handle_info_request(payload, transport),
             (UserauthPasswdChangereq::NUMBER, State::Password) => {
                 let prompt = UserauthPasswdChangereq::from_payload(payload)?.prompt;
                 own.state = State::Choosing;
@@ -150,11 +218,15 @@ impl UserauthSide for Client {
 
     #[cfg(test)]
     fn userauth_state(own: &ClientUserauth) -> &'static str {
-        match own.state {
+        match &own.state {
             State::ServiceRequest => "ServiceRequest",
             State::Choosing => "Choosing",
             State::None => "None",
+            State::Query(offer) if offer.key.is_none() => "QueryToSign",
             State::Query(..) => "Query",
+            State::Signing(..) => "Signing",
+            State::Interactive => "Interactive",
+            State::Answering(..) => "Answering",
             State::Publickey => "Publickey",
             State::Password => "Password",
         }
@@ -178,38 +250,128 @@ impl ClientUserauth {
         ticket: Ticket,
         key: Arc<PrivateKey>,
     ) -> Result<(), Error> {
-        let algorithm = signs_with(transport, &key).ok_or(KEY_NOT_OFFERED)?;
+        let identity = PlainOrCertified::Plain(key.public_key());
+        self.query(transport, ticket, &identity, Some(key))
+    }
+
+    /// The same for a key or certificate whose signatures come from elsewhere.
+    pub(crate) fn request_identity(
+        &mut self,
+        transport: &mut Transport<Client>,
+        ticket: Ticket,
+        identity: &PlainOrCertified,
+    ) -> Result<(), Error> {
+        self.query(transport, ticket, identity, None)
+    }
+
+    fn query(
+        &mut self,
+        transport: &mut Transport<Client>,
+        ticket: Ticket,
+        identity: &PlainOrCertified,
+        key: Option<Arc<PrivateKey>>,
+    ) -> Result<(), Error> {
+        let algorithm = signs_with(transport, identity.key().key_type()).ok_or(KEY_NOT_OFFERED)?;
         self.redeem(transport, ticket)?;
+        let (name, blob) = match identity {
+            PlainOrCertified::Plain(key) => (algorithm.name(), key.blob()),
+            PlainOrCertified::Certified(certificate) => {
+                (algorithm.certificate_name(), certificate.blob().to_vec())
+            }
+        };
         let mut fields = Vec::new();
         let mut w = Writer::new(&mut fields);
         w.boolean(false);
-        w.string(algorithm.name().as_bytes());
-        w.string(&key.public_key().blob());
+        w.string(name.as_bytes());
+        w.string(&blob);
         self.request(transport, PUBLICKEY, &fields);
-        self.state = State::Query(key, algorithm);
+        self.state = State::Query(Box::new(Offer { algorithm, name, blob, key }));
         Ok(())
     }
 
-    /// Shows a password (RFC 4252 §8).
+    /// Shows a password (RFC 4252 §8), and perhaps one to put in its place.
     pub(crate) fn request_password(
         &mut self,
         transport: &mut Transport<Client>,
         ticket: Ticket,
         password: &[u8],
+        new_password: Option<&[u8]>,
     ) -> Result<(), Error> {
+        let length = password.len().saturating_add(new_password.map_or(0, <[u8]>::len));
+        if length > SECRET_MAX {
+            return Err(CREDENTIAL_TOO_LONG.into());
+        }
         self.redeem(transport, ticket)?;
-        let mut fields = Zeroizing::new(Vec::with_capacity(password.len() + 5)); // never moved, so wiped whole
+        let mut fields = Zeroizing::new(Vec::with_capacity(length + 9)); // never moved, so wiped whole
         let mut w = Writer::new(&mut fields);
-        w.boolean(false);
+        w.boolean(new_password.is_some());
         w.string(password);
+        new_password.into_iter().for_each(|new| w.string(new));
         self.request(transport, b"password", &fields);
         self.state = State::Password;
         Ok(())
     }
 
+    /// Lets the server ask (RFC 4256 §3.1).
+    pub(crate) fn request_keyboard_interactive(
+        &mut self,
+        transport: &mut Transport<Client>,
+        ticket: Ticket,
+        submethods: &[u8],
+    ) -> Result<(), Error> {
+        self.redeem(transport, ticket)?;
+        let mut fields = Vec::new();
+        let mut w = Writer::new(&mut fields);
+        w.string(b"");
+        w.string(submethods);
+        self.request(transport, KEYBOARD_INTERACTIVE, &fields);
+        self.state = State::Interactive;
+        Ok(())
+    }
+
+    /// Answers the server's questions.
+    pub(crate) fn send_responses(
+        &mut self,
+        transport: &mut Transport<Client>,
+        ticket: Ticket,
+        responses: &[&[u8]],
+    ) -> Result<(), Error> {
+        let State::Answering(prompts) = self.state else { return Err(STALE_VERDICT.into()) };
+        if responses.len() != prompts {
+            return Err(NOT_SO_MANY_PROMPTS.into());
+        }
+        if responses.iter().map(|response| response.len()).sum::<usize>() > SECRET_MAX {
+            return Err(CREDENTIAL_TOO_LONG.into());
+        }
+        self.redeem(transport, ticket)?;
+        transport.send(&UserauthInfoResponse {
+            num_responses: u32::try_from(prompts).unwrap_or(0),
+            responses: &encode_responses(responses),
+        });
+        self.state = State::Interactive;
+        Ok(())
+    }
+
+    /// Proves the key that the server would take.
+    pub(crate) fn send_signature(
+        &mut self,
+        transport: &mut Transport<Client>,
+        ticket: Ticket,
+        signature: &[u8],
+    ) -> Result<(), Error> {
+        if !matches!(self.state, State::Signing(_)) {
+            return Err(STALE_VERDICT.into());
+        }
+        self.redeem(transport, ticket)?;
+        if let State::Signing(offer) = core::mem::replace(&mut self.state, State::Publickey) {
+            self.request_signed(transport, &offer, signature);
+        }
+        Ok(())
+    }
+
     fn redeem(&self, transport: &mut Transport<Client>, ticket: Ticket) -> Result<(), Error> {
-        let fits = matches!(self.state, State::Choosing) && transport.tickets().redeem(ticket);
-        if fits { Ok(()) } else { Err(STALE_VERDICT.into()) }
+        let asked = matches!(self.state, State::Choosing | State::Signing(_) | State::Answering(_));
+        if asked && transport.tickets().redeem(ticket) { Ok(()) } else { Err(STALE_VERDICT.into()) }
     }
 
     /// The answer must name the key that was asked for; the signature binds this session and request.
@@ -217,33 +379,68 @@ impl ClientUserauth {
         &mut self,
         payload: &'b [u8],
         transport: &mut Transport<Client>,
-        key: &PrivateKey,
-        algorithm: SignatureAlgorithm,
     ) -> Result<Outcome<ClientUserauthEvent<'b>>, Error> {
+        let State::Query(offer) = core::mem::replace(&mut self.state, State::Publickey) else {
+            return Err(UNASKED_ANSWER.into());
+        };
         let ok = UserauthPkOk::from_payload(payload)?;
-        let blob = key.public_key().blob();
-        let name = algorithm.name();
-        if ok.public_key_algorithm_name != name.as_bytes() || ok.public_key_blob != blob {
+        if ok.public_key_algorithm_name != offer.name.as_bytes() || ok.public_key_blob != offer.blob {
             return Err(UNASKED_ANSWER.into());
         }
-        let binding = match transport.takes_hostbound() {
+        let data = Self::binding(transport).signed_data(
+            transport.session_id(),
+            self.user_name.as_bytes(),
+            offer.name,
+            &offer.blob,
+        );
+        if let Some(key) = &offer.key {
+            let signature = key.sign(offer.algorithm, &data).map_err(|_| Error::Failed)?;
+            self.request_signed(transport, &offer, &signature);
+            return Ok(Outcome::Internal);
+        }
+        let request =
+            SignatureRequest { algorithm: offer.algorithm, public_key_blob: offer.blob.clone(), data };
+        self.state = State::Signing(offer);
+        let ticket = transport.tickets().issue();
+        Ok(Outcome::Event(ClientUserauthEvent::Sign { request, ticket }))
+    }
+
+    fn binding(transport: &Transport<Client>) -> Binding<'_> {
+        match transport.takes_hostbound() {
             true => Binding::HostKey(transport.first_host_key()),
             false => Binding::Session,
-        };
-        let data = binding.signed_data(transport.session_id(), self.user_name.as_bytes(), name, &blob);
-        let signature = key.sign(algorithm, &data).map_err(|_| Error::Failed)?;
-        let mut fields = binding.signed_fields(name, &blob);
-        Writer::new(&mut fields).string(&signature);
-        self.request(transport, binding.method_name(), &fields);
-        self.state = State::Publickey;
-        Ok(Outcome::Internal)
+        }
+    }
+
+    fn request_signed(&self, transport: &mut Transport<Client>, offer: &Offer, signature: &[u8]) {
+        let binding = Self::binding(transport);
+        let (method, mut fields) = (binding.method_name(), binding.signed_fields(offer.name, &offer.blob));
+        Writer::new(&mut fields).string(signature);
+        self.request(transport, method, &fields);
+    }
+
+    fn handle_info_request<'b>(
+        &mut self,
+        payload: &'b [u8],
+        transport: &mut Transport<Client>,
+    ) -> Result<Outcome<ClientUserauthEvent<'b>>, Error> {
+        self.info_requests += 1;
+        if self.info_requests > INFO_REQUESTS_MAX {
+            return Err(TOO_MANY_INFO_REQUESTS.into());
+        }
+        let request = UserauthInfoRequest::from_payload(payload)?;
+        let prompts = prompts(&request)?;
+        self.state = State::Answering(prompts.len());
+        let UserauthInfoRequest { name, instruction, .. } = request;
+        let ticket = transport.tickets().issue();
+        Ok(Outcome::Event(ClientUserauthEvent::InformationRequest { name, instruction, prompts, ticket }))
     }
 }
 
-/// What this client signs with `key` with.
-fn signs_with(transport: &Transport<Client>, key: &PrivateKey) -> Option<SignatureAlgorithm> {
+/// What a key of this type signs with for this client.
+fn signs_with(transport: &Transport<Client>, key_type: &str) -> Option<SignatureAlgorithm> {
     let rows = transport.user_key_algorithms().map(|row| row.algorithm);
-    choose(rows.filter(|algorithm| key.can_sign(*algorithm)), transport.server_sig_algs())
+    choose(rows.filter(|algorithm| algorithm.key_type() == key_type), transport.server_sig_algs())
 }
 
 /// The first of `own` that the server says it takes. One that says nothing, or nothing of this kind of key (RFC 8308 §3.1),

@@ -1,23 +1,29 @@
-//! User authentication (RFC 4252): who is asking, and is it true.
+//! User authentication (RFC 4252, RFC 4256): who is asking, and is it true.
 //!
 //! It knows user names and methods, and what a login may do ([`Permissions`]). It does not know channels, nor which users
 //! there are: the application judges a credential that was checked here. Of a connection it knows that nothing of the
 //! connection protocol exists without an [`Authenticated`], which only this layer makes.
 
 mod client;
+mod interactive;
+mod method;
 mod permissions;
 mod server;
 mod signature;
 mod source;
 
 pub use client::{
-    BANNERS_MAX, ClientUserauth, ClientUserauthConfig, ClientUserauthEvent, KEY_NOT_OFFERED,
-    TOO_MANY_BANNERS, UNASKED_ANSWER,
+    BANNERS_MAX, CREDENTIAL_TOO_LONG, ClientUserauth, ClientUserauthConfig, ClientUserauthEvent,
+    INFO_REQUESTS_MAX, KEY_NOT_OFFERED, NOT_SO_MANY_PROMPTS, SECRET_MAX, SignatureRequest, TOO_MANY_BANNERS,
+    TOO_MANY_INFO_REQUESTS, UNASKED_ANSWER,
 };
+pub use interactive::{PROMPTS_MAX, Prompt};
+pub use method::{BadChains, CHAINS_MAX, Method, MethodChains};
 pub use permissions::{Circumstances, CommandsDiffer, Endpoint, NotAdmitted, Permissions, Tunnel};
 pub use server::{
-    Credential, CredentialEvent, QUERIES_MAX, REQUESTS_MAX, ServerUserauth, ServerUserauthConfig,
-    TOO_MANY_FAILURES, TOO_MANY_REQUESTS, UNKNOWN_SERVICE, USER_CHANGED,
+    Accepted, Credential, CredentialEvent, Insufficient, QUERIES_MAX, REQUESTS_MAX, ServerUserauth,
+    ServerUserauthConfig, TOO_MANY_FAILURES, TOO_MANY_PROMPTS, TOO_MANY_REQUESTS, UNKNOWN_SERVICE,
+    USER_CHANGED,
 };
 pub use source::{BadSourceList, Origin, SOURCE_LIST_MAX, SourceList};
 
@@ -29,9 +35,16 @@ const CONNECTION_SERVICE: &[u8] = b"ssh-connection";
 /// The service of this layer.
 const USERAUTH_SERVICE: &[u8] = b"ssh-userauth";
 
-/// Proof that a user is authenticated.
+/// Proof that a user is authenticated, and at a server what he may do.
 #[derive(Debug)]
-pub struct Authenticated(());
+pub struct Authenticated(Option<Box<Permissions>>);
+
+impl Authenticated {
+    /// What the user may do here; a client permits a server nothing.
+    pub(crate) fn permissions(&self) -> Option<&Permissions> {
+        self.0.as_deref()
+    }
+}
 
 /// What a message meant.
 #[derive(Debug)]

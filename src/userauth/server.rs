@@ -1,21 +1,33 @@
 //! The server: checks a credential, lets the application judge it, and answers each request once.
+//!
+//! A login goes through the methods of a chain; what each of them permits, all of them together permit. A step that
+//! succeeded is never forgotten and never counts for another user: who changes the name in midway is disconnected, as by
+//! OpenSSH.
 
+use super::interactive::{KEYBOARD_INTERACTIVE, PROMPTS_MAX, Prompt, encode_prompts, responses};
+use super::method::{Method, MethodChains};
+use super::permissions::Permissions;
 use super::signature::{Binding, PUBLICKEY, PUBLICKEY_HOSTBOUND};
 use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
+use crate::crypto::sign::certificate::{Certificate, PlainOrCertified};
+use crate::crypto::sign::sk::SkFlags;
 use crate::crypto::sign::{PublicKey, SignatureAlgorithm, SignatureVerified};
-use crate::transport::{Error, STALE_VERDICT, Server, Ticket, Transport};
+use crate::transport::{Error, Misuse, STALE_VERDICT, Server, Ticket, Transport};
 use crate::wire::message::{
-    PasswordFields, PublickeyFields, ServiceAccept, ServiceRequest, UserauthBanner, UserauthFailure,
+    KeyboardInteractiveFields, PasswordFields, PublickeyFields, ServiceAccept, ServiceRequest,
+    UserauthBanner, UserauthFailure, UserauthInfoRequest, UserauthInfoResponse, UserauthPasswdChangereq,
     UserauthPkOk, UserauthRequest, UserauthSuccess,
 };
 use crate::wire::{Decode, DisconnectReason, Encode, Fault, NameList};
+use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// Questions whether a key would do, in one login.
 pub const QUERIES_MAX: u32 = 20;
-/// Requests of any kind in one login.
+/// Requests and responses of any kind in one login.
 pub const REQUESTS_MAX: u32 = 128;
 
 /// A service that is not offered here.
@@ -28,16 +40,17 @@ pub const TOO_MANY_FAILURES: Fault = Fault {
     reason: DisconnectReason::NO_MORE_AUTH_METHODS_AVAILABLE,
     description: "too many authentication failures",
 };
+/// More prompts than [`PROMPTS_MAX`].
+pub const TOO_MANY_PROMPTS: Misuse = Misuse("too many prompts at a time");
 /// Too many requests or queries.
 pub const TOO_MANY_REQUESTS: Fault = Fault::protocol("too many authentication requests");
 
 /// How users log in.
 #[derive(Clone, Debug)]
 pub struct ServerUserauthConfig {
-    /// Whether keys are taken.
-    pub publickey: bool,
-    /// Whether passwords are taken.
-    pub password: bool,
+    /// What a user must go through, unless
+    /// [`set_methods`](crate::connection::Connection::set_methods) says otherwise for him.
+    pub methods: MethodChains,
     /// Wrong credentials before the connection ends.
     pub max_auth_tries: u32,
     /// The least time between a request and the answer that refuses it, whatever the reason.
@@ -47,11 +60,10 @@ pub struct ServerUserauthConfig {
 }
 
 impl Default for ServerUserauthConfig {
-    /// Keys and passwords, six tries, 20 ms, no banner.
+    /// A key or a password, six tries, 20 ms, no banner.
     fn default() -> Self {
         Self {
-            publickey: true,
-            password: true,
+            methods: MethodChains::any_of(&[Method::Publickey, Method::Password]),
             max_auth_tries: 6,
             failure_delay: Duration::from_millis(20),
             banner: None,
@@ -60,12 +72,13 @@ impl Default for ServerUserauthConfig {
 }
 
 /// A question to the application: may this user log in with this? No input is taken until the ticket comes back by
-/// [`accept_user`](crate::connection::Connection::accept_user) or
-/// [`refuse_user`](crate::connection::Connection::refuse_user), which may be later and from the answer of another thread.
+/// [`accept_user`](crate::connection::Connection::accept_user),
+/// [`refuse_user`](crate::connection::Connection::refuse_user) or another answer that fits the credential, which may be
+/// later and from the answer of another thread.
 #[derive(Debug)]
-pub struct CredentialEvent<'b> {
+pub struct CredentialEvent {
     /// Who. Any bytes; not known to exist.
-    pub user_name: &'b [u8],
+    pub user_name: Arc<[u8]>,
     /// With what.
     pub credential: Credential,
     /// For the verdict.
@@ -73,29 +86,116 @@ pub struct CredentialEvent<'b> {
 }
 
 /// A credential, checked as far as that can be done without knowing the users.
-#[derive(Debug)]
 pub enum Credential {
-    /// Would this key do? Yes logs nobody in.
+    /// None at all; asked only where a chain has [`Method::None`].
+    None,
+    /// Would this key or certificate do? Yes logs nobody in.
     Query {
         /// The key.
-        key: PublicKey,
+        key: PlainOrCertified,
     },
-    /// The user holds this key: its signature binds this connection, user and algorithm.
+    /// The user holds this key: its signature binds this connection, user and algorithm. Of a certificate nothing but its
+    /// form is checked; that is for `keys::certificate`.
     Publickey {
         /// The key.
-        key: PublicKey,
-        /// The proof.
+        key: PlainOrCertified,
+        /// The proof. What a token says in it is held against the [`Permissions`] of the verdict.
         proof: SignatureVerified,
     },
-    /// A password, to be compared with the user's; never empty.
+    /// A password, to be compared with the user's; never empty. If it is right and old,
+    /// [`expire_password`](crate::connection::Connection::expire_password) asks for a new one.
     Password(Zeroizing<Vec<u8>>),
+    /// A password and the one to put in its place (RFC 4252 §8).
+    PasswordChange {
+        /// The old one.
+        password: Zeroizing<Vec<u8>>,
+        /// The new one; never empty.
+        new_password: Zeroizing<Vec<u8>>,
+    },
+    /// The client lets itself be asked:
+    /// [`request_information`](crate::connection::Connection::request_information) does.
+    KeyboardInteractive {
+        /// A hint which ways the client would like (RFC 4256 §3.1); any bytes.
+        submethods: Vec<u8>,
+    },
+    /// The answers to what was asked last, as many as there were prompts. The application may ask again.
+    Responses(Vec<Zeroizing<Vec<u8>>>),
+}
+
+impl Credential {
+    /// The method that it belongs to.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        match self {
+            Self::None => Method::None,
+            Self::Query { .. } | Self::Publickey { .. } => Method::Publickey,
+            Self::Password(_) | Self::PasswordChange { .. } => Method::Password,
+            Self::KeyboardInteractive { .. } | Self::Responses(_) => Method::KeyboardInteractive,
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query { key } => f.debug_struct("Query").field("key", key).finish(),
+            Self::Publickey { key, proof } => {
+                f.debug_struct("Publickey").field("key", key).field("proof", proof).finish()
+            }
+            _ => write!(f, "Credential({})", self.method().name()),
+        }
+    }
+}
+
+/// What a yes has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// The client was told that the key would do.
+    Query,
+    /// A step is done, and the chain asks for more.
+    Partial,
+    /// The user is logged in.
+    Complete,
+    /// It was not enough, and counts as a wrong credential.
+    Insufficient(Insufficient),
+}
+
+/// Why a credential that the application accepts does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Insufficient {
+    /// The token was not touched, or does not know its user, and the permissions ask for that.
+    Token,
+    /// No chain of this user has the method next.
+    NotNext,
+    /// The key was used for an earlier step.
+    KeyUsed,
+    /// It forces another command than an earlier step.
+    CommandsDiffer,
+}
+
+impl fmt::Display for Insufficient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token => "the token does not say that it was touched, or that it knows its user",
+            Self::NotNext => "another method must come first",
+            Self::KeyUsed => "the key was used for an earlier step",
+            Self::CommandsDiffer => "two steps force two commands",
+        })
+    }
 }
 
 /// What the verdict is on.
 #[derive(Debug)]
 enum Pending {
-    Query { algorithm: SignatureAlgorithm, key: Box<PublicKey> },
-    Credential,
+    Query { name: &'static str, blob: Box<[u8]> },
+    Credential { method: Method, signer: Option<Signer> },
+}
+
+/// Whose signature was checked.
+#[derive(Debug)]
+struct Signer {
+    key: Box<PublicKey>,
+    sk: Option<SkFlags>,
 }
 
 /// The state of a login at the server.
@@ -103,8 +203,15 @@ enum Pending {
 pub struct ServerUserauth {
     config: ServerUserauthConfig,
     accepted_service: bool,
-    user_name: Option<Box<[u8]>>,
+    user_name: Option<Arc<[u8]>>,
+    /// What this user must still go through.
+    chains: MethodChains,
+    /// What the steps so far permit together; none before the first.
+    permitted: Option<Permissions>,
+    used_keys: Vec<PublicKey>,
     pending: Option<Pending>,
+    /// SSH_MSG_USERAUTH_INFO_REQUEST is out, with so many prompts.
+    prompts: Option<usize>,
     failures: u32,
     queries: u32,
     requests: u32,
@@ -116,14 +223,18 @@ pub struct ServerUserauth {
 impl UserauthSide for Server {
     type UserauthConfig = ServerUserauthConfig;
     type Userauth = ServerUserauth;
-    type UserauthEvent<'b> = CredentialEvent<'b>;
+    type UserauthEvent<'b> = CredentialEvent;
 
     fn begin_userauth(config: ServerUserauthConfig, transport: &mut Transport<Self>) -> ServerUserauth {
         ServerUserauth {
+            chains: config.methods.clone(),
             config,
             accepted_service: false,
             user_name: None,
+            permitted: None,
+            used_keys: Vec::new(),
             pending: None,
+            prompts: None,
             failures: 0,
             queries: 0,
             requests: 0,
@@ -132,11 +243,11 @@ impl UserauthSide for Server {
         }
     }
 
-    fn handle_userauth<'b>(
+    fn handle_userauth(
         own: &mut ServerUserauth,
-        payload: &'b [u8],
+        payload: &[u8],
         transport: &mut Transport<Self>,
-    ) -> Result<Outcome<CredentialEvent<'b>>, Error> {
+    ) -> Result<Outcome<CredentialEvent>, Error> {
         match (payload.first().copied().unwrap_or_default(), own.accepted_service) {
             (ServiceRequest::NUMBER, false) => {
                 let ServiceRequest { service_name } = ServiceRequest::from_payload(payload)?;
@@ -148,7 +259,11 @@ impl UserauthSide for Server {
                 Ok(Outcome::Internal)
             }
             (UserauthRequest::NUMBER, true) => {
-                own.handle_request(UserauthRequest::from_payload(payload)?, transport)
+                own.prompts = None; // a new request gives up what was asked (RFC 4256 §3.1)
+                own.handle_request(&UserauthRequest::from_payload(payload)?, transport)
+            }
+            (UserauthInfoResponse::NUMBER, true) if own.prompts.is_some() => {
+                own.handle_response(&UserauthInfoResponse::from_payload(payload)?, transport)
             }
             _ => Err(crate::transport::UNEXPECTED_MESSAGE.into()),
         }
@@ -161,34 +276,34 @@ impl UserauthSide for Server {
     fn handle_userauth_timeout(own: &mut ServerUserauth, transport: &mut Transport<Self>) {
         if own.fail_at.is_some_and(|at| at <= transport.now()) {
             own.fail_at = None;
-            own.send_failure(transport);
+            own.send_failure(false, transport);
         }
     }
 
     #[cfg(test)]
     fn userauth_state(own: &ServerUserauth) -> &'static str {
-        match (own.accepted_service, &own.user_name, &own.pending, own.fail_at) {
+        match (own.accepted_service, &own.user_name, &own.pending, own.fail_at, own.prompts) {
             (false, ..) => "NoService",
             (true, None, ..) => "NoUser",
-            (true, _, Some(Pending::Query { .. }), _) => "Query",
-            (true, _, Some(Pending::Credential), _) => "Credential",
-            (true, _, None, Some(_)) => "Delaying",
+            (true, _, Some(Pending::Query { .. }), ..) => "Query",
+            (true, _, Some(Pending::Credential { method: Method::KeyboardInteractive, .. }), ..) => {
+                "Interactive"
+            }
+            (true, _, Some(Pending::Credential { .. }), ..) => "Credential",
+            (true, _, None, Some(_), _) => "Delaying",
+            (true, _, None, None, Some(_)) => "Prompting",
             (true, ..) => "Answered",
         }
     }
 }
 
 impl ServerUserauth {
-    fn handle_request<'b>(
+    fn handle_request(
         &mut self,
-        request: UserauthRequest<'b>,
+        request: &UserauthRequest<'_>,
         transport: &mut Transport<Server>,
-    ) -> Result<Outcome<CredentialEvent<'b>>, Error> {
-        self.requested_at = transport.now();
-        self.requests += 1;
-        if self.requests > REQUESTS_MAX {
-            return Err(TOO_MANY_REQUESTS.into());
-        }
+    ) -> Result<Outcome<CredentialEvent>, Error> {
+        self.count_request(transport)?;
         if request.service_name != CONNECTION_SERVICE {
             return Err(UNKNOWN_SERVICE.into());
         }
@@ -202,39 +317,63 @@ impl ServerUserauth {
                 }
             }
         }
-        match request.method_name {
-            PUBLICKEY if self.config.publickey => {
-                let fields = PublickeyFields::decode(request.method_fields)?;
-                self.handle_publickey(&request, &fields, Binding::Session, transport)
+        let (method, fields) = (request.method_name, request.method_fields);
+        match method {
+            PUBLICKEY if self.chains.allows(Method::Publickey) => {
+                self.handle_publickey(request, &PublickeyFields::decode(fields)?, Binding::Session, transport)
             }
-            PUBLICKEY_HOSTBOUND if self.config.publickey => {
-                let (fields, k_s) = PublickeyFields::decode_hostbound(request.method_fields)?;
+            PUBLICKEY_HOSTBOUND if self.chains.allows(Method::Publickey) => {
+                let (fields, k_s) = PublickeyFields::decode_hostbound(fields)?;
                 if k_s != transport.first_host_key() {
                     return self.fail(transport);
                 }
-                self.handle_publickey(&request, &fields, Binding::HostKey(k_s), transport)
+                self.handle_publickey(request, &fields, Binding::HostKey(k_s), transport)
             }
-            b"password" if self.config.password => self.handle_password(&request, transport),
+            b"password" if self.chains.allows(Method::Password) => {
+                let PasswordFields { password, new_password } = PasswordFields::decode(fields)?;
+                let own = |secret: &[u8]| Zeroizing::new(secret.to_vec());
+                let credential = match new_password {
+                    _ if password.is_empty() => return self.fail(transport),
+                    Some([]) => return self.fail(transport),
+                    Some(new) => {
+                        Credential::PasswordChange { password: own(password), new_password: own(new) }
+                    }
+                    None => Credential::Password(own(password)),
+                };
+                Ok(self.ask(credential, None, transport))
+            }
+            KEYBOARD_INTERACTIVE if self.chains.allows(Method::KeyboardInteractive) => {
+                let submethods = KeyboardInteractiveFields::decode(fields)?.submethods.to_vec();
+                let credential = Credential::KeyboardInteractive { submethods };
+                Ok(self.ask(credential, None, transport))
+            }
+            b"none" if self.chains.allows(Method::None) => Ok(self.ask(Credential::None, None, transport)),
             b"none" => {
-                self.send_failure(transport); // learns the methods; costs no try and no time
+                self.send_failure(false, transport); // learns the methods; costs no try and no time
                 Ok(Outcome::Internal)
             }
             _ => self.fail(transport),
         }
     }
 
-    fn handle_publickey<'b>(
+    const fn count_request(&mut self, transport: &Transport<Server>) -> Result<(), Error> {
+        self.requested_at = transport.now();
+        self.requests += 1;
+        if self.requests > REQUESTS_MAX { Err(Error::Peer(TOO_MANY_REQUESTS)) } else { Ok(()) }
+    }
+
+    fn handle_publickey(
         &mut self,
-        request: &UserauthRequest<'b>,
+        request: &UserauthRequest<'_>,
         fields: &PublickeyFields<'_>,
         binding: Binding<'_>,
         transport: &mut Transport<Server>,
-    ) -> Result<Outcome<CredentialEvent<'b>>, Error> {
+    ) -> Result<Outcome<CredentialEvent>, Error> {
         // A name that is not accepted costs nothing more; nor does a key that cannot be read end the connection.
-        let Some(algorithm) = accepted(transport, fields.public_key_algorithm_name) else {
+        let Some((algorithm, name)) = accepted(transport, fields.public_key_algorithm_name) else {
             return self.fail(transport);
         };
-        let Ok(key) = PublicKey::for_algorithm(algorithm, fields.public_key_blob) else {
+        let Some(key) = read_key(algorithm, name, fields.public_key_blob) else {
             return self.fail(transport);
         };
         let Some(signature) = fields.signature else {
@@ -242,33 +381,43 @@ impl ServerUserauth {
             if self.queries > QUERIES_MAX {
                 return Err(TOO_MANY_REQUESTS.into());
             }
-            self.pending = Some(Pending::Query { algorithm, key: Box::new(key.clone()) });
-            return Ok(ask(request.user_name, Credential::Query { key }, transport));
+            self.pending = Some(Pending::Query { name, blob: fields.public_key_blob.into() });
+            return Ok(self.event(Credential::Query { key }, transport));
         };
         let session_id = transport.session_id();
-        let data =
-            binding.signed_data(session_id, request.user_name, algorithm.name(), fields.public_key_blob);
-        let Ok(proof) = key.verify(algorithm, &data, signature) else { return self.fail(transport) };
-        // A token that nobody touched may be in the hands of a program.
-        if proof.sk().is_some_and(|sk| !sk.user_present()) {
-            return self.fail(transport);
-        }
-        self.pending = Some(Pending::Credential);
-        Ok(ask(request.user_name, Credential::Publickey { key, proof }, transport))
+        let data = binding.signed_data(session_id, request.user_name, name, fields.public_key_blob);
+        let Ok(proof) = key.key().verify(algorithm, &data, signature) else { return self.fail(transport) };
+        let signer = Signer { key: Box::new(key.key().clone()), sk: proof.sk() };
+        let credential = Credential::Publickey { key, proof };
+        Ok(self.ask(credential, Some(signer), transport))
     }
 
-    fn handle_password<'b>(
+    fn handle_response(
         &mut self,
-        request: &UserauthRequest<'b>,
+        message: &UserauthInfoResponse<'_>,
         transport: &mut Transport<Server>,
-    ) -> Result<Outcome<CredentialEvent<'b>>, Error> {
-        let fields = PasswordFields::decode(request.method_fields)?;
-        if fields.new_password.is_some() || fields.password.is_empty() {
+    ) -> Result<Outcome<CredentialEvent>, Error> {
+        self.count_request(transport)?;
+        let responses = responses(message)?;
+        if self.prompts.take() != Some(responses.len()) {
             return self.fail(transport);
         }
-        self.pending = Some(Pending::Credential);
-        let password = Zeroizing::new(fields.password.to_vec());
-        Ok(ask(request.user_name, Credential::Password(password), transport))
+        Ok(self.ask(Credential::Responses(responses), None, transport))
+    }
+
+    fn ask(
+        &mut self,
+        credential: Credential,
+        signer: Option<Signer>,
+        transport: &mut Transport<Server>,
+    ) -> Outcome<CredentialEvent> {
+        self.pending = Some(Pending::Credential { method: credential.method(), signer });
+        self.event(credential, transport)
+    }
+
+    fn event(&self, credential: Credential, transport: &mut Transport<Server>) -> Outcome<CredentialEvent> {
+        let user_name = self.user_name.clone().unwrap_or_default();
+        Outcome::Event(CredentialEvent { user_name, credential, ticket: transport.tickets().issue() })
     }
 
     /// Counts a wrong credential; the answer goes out when its time has come.
@@ -284,44 +433,79 @@ impl ServerUserauth {
     fn delay_failure(&mut self, transport: &mut Transport<Server>) {
         let at = self.requested_at + self.config.failure_delay;
         if at <= transport.now() {
-            self.send_failure(transport);
+            self.send_failure(false, transport);
         } else {
             self.fail_at = Some(at);
         }
     }
 
-    fn send_failure(&self, transport: &mut Transport<Server>) {
-        let methods = match (self.config.publickey, self.config.password) {
-            (true, true) => "publickey,password",
-            (true, false) => "publickey",
-            (false, true) => "password",
-            (false, false) => "",
-        };
+    /// Until a step is done everybody is told the same methods, whoever he is and whether he exists.
+    fn send_failure(&self, partial_success: bool, transport: &mut Transport<Server>) {
+        let chains = if self.permitted.is_some() { &self.chains } else { &self.config.methods };
         transport.send(&UserauthFailure {
-            authentications_that_can_continue: NameList::from_own(methods),
-            partial_success: false,
+            authentications_that_can_continue: NameList::from_own(&chains.names()),
+            partial_success,
         });
     }
 
-    /// The application says yes: a query is answered, a credential logs the user in.
+    /// What this user must go through, before his first step.
+    pub(crate) fn set_methods(&mut self, methods: MethodChains) {
+        if self.permitted.is_none() {
+            self.chains = methods;
+        }
+    }
+
+    /// The application says yes: a query is answered, a credential is a step of the login.
     pub(crate) fn accept(
         &mut self,
         transport: &mut Transport<Server>,
         ticket: Ticket,
-    ) -> Result<Option<Authenticated>, Error> {
-        let pending = self.redeem(transport, ticket)?;
-        match pending {
-            Pending::Query { algorithm, key } => {
-                transport.send(&UserauthPkOk {
-                    public_key_algorithm_name: algorithm.name().as_bytes(),
-                    public_key_blob: &key.blob(),
-                });
-                Ok(None)
+        permissions: &Permissions,
+    ) -> Result<(Accepted, Option<Authenticated>), Error> {
+        let (method, signer) = match self.redeem(transport, ticket)? {
+            Pending::Query { name, blob } => {
+                let public_key_algorithm_name = name.as_bytes();
+                transport.send(&UserauthPkOk { public_key_algorithm_name, public_key_blob: &blob });
+                return Ok((Accepted::Query, None));
             }
-            Pending::Credential => {
-                transport.send(&UserauthSuccess {});
-                Ok(Some(Authenticated(())))
+            Pending::Credential { method, signer } => (method, signer),
+        };
+        let permitted = match self.permitted_with(method, signer.as_ref(), permissions) {
+            Ok(permitted) => permitted,
+            Err(why) => {
+                self.fail::<()>(transport)?;
+                return Ok((Accepted::Insufficient(why), None));
             }
+        };
+        self.used_keys.extend(signer.map(|signer| *signer.key));
+        if self.chains.advance(method) {
+            transport.send(&UserauthSuccess {});
+            return Ok((Accepted::Complete, Some(Authenticated(Some(Box::new(permitted))))));
+        }
+        self.permitted = Some(permitted);
+        self.send_failure(true, transport);
+        Ok((Accepted::Partial, None))
+    }
+
+    /// What is permitted after one more step.
+    fn permitted_with(
+        &self,
+        method: Method,
+        signer: Option<&Signer>,
+        permissions: &Permissions,
+    ) -> Result<Permissions, Insufficient> {
+        if !self.chains.allows(method) {
+            return Err(Insufficient::NotNext);
+        }
+        if signer.is_some_and(|signer| !permissions.permits_signature(signer.sk)) {
+            return Err(Insufficient::Token);
+        }
+        if signer.is_some_and(|signer| self.used_keys.contains(&signer.key)) {
+            return Err(Insufficient::KeyUsed);
+        }
+        match &self.permitted {
+            Some(before) => before.intersect(permissions).map_err(|_| Insufficient::CommandsDiffer),
+            None => Ok(permissions.clone()),
         }
     }
 
@@ -329,10 +513,46 @@ impl ServerUserauth {
     pub(crate) fn refuse(&mut self, transport: &mut Transport<Server>, ticket: Ticket) -> Result<(), Error> {
         match self.redeem(transport, ticket)? {
             Pending::Query { .. } => self.delay_failure(transport),
-            Pending::Credential => {
+            Pending::Credential { .. } => {
                 self.fail::<()>(transport)?;
             }
         }
+        Ok(())
+    }
+
+    /// The application wants to know more of the person at the client.
+    pub(crate) fn request_information(
+        &mut self,
+        transport: &mut Transport<Server>,
+        ticket: Ticket,
+        (name, instruction): (&[u8], &[u8]),
+        prompts: &[Prompt<'_>],
+    ) -> Result<(), Error> {
+        let num_prompts = u32::try_from(prompts.len()).map_err(|_| TOO_MANY_PROMPTS)?;
+        if prompts.len() > PROMPTS_MAX {
+            return Err(TOO_MANY_PROMPTS.into());
+        }
+        self.redeem_for(Method::KeyboardInteractive, transport, ticket)?;
+        self.prompts = Some(prompts.len());
+        transport.send(&UserauthInfoRequest {
+            name,
+            instruction,
+            language_tag: b"",
+            num_prompts,
+            prompts: &encode_prompts(prompts),
+        });
+        Ok(())
+    }
+
+    /// The password is right, and must be changed before it counts.
+    pub(crate) fn expire_password(
+        &mut self,
+        transport: &mut Transport<Server>,
+        ticket: Ticket,
+        prompt: &[u8],
+    ) -> Result<(), Error> {
+        self.redeem_for(Method::Password, transport, ticket)?;
+        transport.send(&UserauthPasswdChangereq { prompt, language_tag: b"" });
         Ok(())
     }
 
@@ -342,17 +562,36 @@ impl ServerUserauth {
         }
         Err(STALE_VERDICT.into())
     }
+
+    /// The same for an answer that only one method has; for another one nothing changes.
+    fn redeem_for(
+        &mut self,
+        method: Method,
+        transport: &mut Transport<Server>,
+        ticket: Ticket,
+    ) -> Result<(), Error> {
+        match &self.pending {
+            Some(Pending::Credential { method: pending, .. }) if *pending == method => {
+                self.redeem(transport, ticket).map(drop)
+            }
+            _ => Err(STALE_VERDICT.into()),
+        }
+    }
 }
 
-fn ask<'b>(
-    user_name: &'b [u8],
-    credential: Credential,
-    transport: &mut Transport<Server>,
-) -> Outcome<CredentialEvent<'b>> {
-    Outcome::Event(CredentialEvent { user_name, credential, ticket: transport.tickets().issue() })
+/// The algorithm of exactly this name, if it is one that users may sign with here, plain or by a certificate.
+fn accepted(transport: &Transport<Server>, name: &[u8]) -> Option<(SignatureAlgorithm, &'static str)> {
+    transport.user_key_algorithms().find_map(|row| {
+        let names = [row.name, row.algorithm.certificate_name()];
+        names.into_iter().find(|own| own.as_bytes() == name).map(|name| (row.algorithm, name))
+    })
 }
 
-/// The algorithm of exactly this name, if it is one that users may sign with here.
-fn accepted(transport: &Transport<Server>, name: &[u8]) -> Option<SignatureAlgorithm> {
-    transport.user_key_algorithms().find(|row| row.name.as_bytes() == name).map(|row| row.algorithm)
+/// Reads the key or certificate that goes with exactly this name.
+fn read_key(algorithm: SignatureAlgorithm, name: &str, blob: &[u8]) -> Option<PlainOrCertified> {
+    if name == algorithm.name() {
+        return PublicKey::for_algorithm(algorithm, blob).ok().map(PlainOrCertified::Plain);
+    }
+    let certificate = Certificate::for_algorithm(algorithm, blob).ok()?;
+    Some(PlainOrCertified::Certified(Box::new(certificate)))
 }

@@ -3,14 +3,16 @@
 
 use super::client::{WatchOptions, watch};
 use super::generate::Generator;
-use super::server::{LogFile, ServerOptions, User, WeblogServer};
+use super::server::{LogFile, ServerOptions, WeblogServer};
 use super::show::{Show, View};
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PrivateKey;
+use crate::driver::accounts::{Account, Accounts, Names};
 use crate::driver::files::create_private;
 use crate::driver::options::{Options, StrictHostKeyChecking};
 use crate::keys::known_hosts::{self, Host, NameForm};
-use crate::keys::private_key;
+use crate::keys::{private_key, public_key};
+use crate::userauth::{Method, MethodChains};
 use core::time::Duration;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -32,8 +34,9 @@ const USER: &str = "demo";
 /// A text for the user.
 pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
     let directory = tempfile::Builder::new().prefix("ssh-weblog-demo").tempdir().map_err(text)?; // mode 0700
-    let (log, key_file, known_hosts) = (
+    let (log, authorized_keys, key_file, known_hosts) = (
         directory.path().join("access.log"),
+        directory.path().join("authorized_keys"),
         directory.path().join("id_ed25519"),
         directory.path().join("known_hosts"),
     );
@@ -43,13 +46,17 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
         private_key::write(&key, "ssh-weblog demo", &mut rng).map_err(|error| error.to_string())?;
     create_private(&key_file, contents.as_bytes()).map_err(text)?;
     File::create_new(&log).map_err(text)?;
+    let line = public_key::write(&key.public_key(), "").map_err(|error| error.to_string())?;
+    create_private(&authorized_keys, line.as_bytes()).map_err(text)?;
+    let account = Account { authorized_keys: vec![authorized_keys], ..Account::default() };
     let host_key = PrivateKey::generate_ed25519(&mut rng);
     let public_host_key = host_key.public_key();
     let server = WeblogServer::bind(
         ServerOptions {
             listen: SocketAddr::from((HOST, 0)),
             host_key,
-            users: vec![User { name: USER.to_owned(), keys: vec![key.public_key()] }],
+            accounts: Accounts::new(Names::Of([(USER.into(), account)].into())),
+            methods: MethodChains::any_of(&[Method::Publickey]),
             passwords: None,
             logs: vec![LogFile { name: "access".to_owned(), path: log.clone() }],
         },

@@ -12,3 +12,4 @@ pub mod options;
 pub mod record;
 pub mod server;
 pub mod show;
+pub mod users;

@@ -9,13 +9,16 @@ use super::options::{ShowOptions, words};
 use super::record::Record;
 use super::show::View;
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
-use crate::crypto::sign::{PrivateKey, PublicKey};
+use crate::crypto::sign::PrivateKey;
 use crate::crypto::{Rng, SystemRng};
-use crate::driver::passwords::{Checker, Passwords};
+use crate::driver::accounts::Accounts;
+use crate::driver::authenticator::Authenticator;
+use crate::driver::passwords::Passwords;
 use crate::driver::text::escaped;
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
-use crate::transport::{self, Server, ServerConfig, Ticket};
-use crate::userauth::{Credential, CredentialEvent, ServerUserauthConfig};
+use crate::transport::Error::Disconnected;
+use crate::transport::{Server, ServerConfig};
+use crate::userauth::{MethodChains, ServerUserauthConfig};
 use crate::wire::DisconnectReason;
 use clap::Parser;
 use mio::net::TcpListener;
@@ -36,15 +39,6 @@ const NOT_FOUND: u32 = 127;
 /// A command with wrong arguments.
 const WRONG_ARGUMENTS: u32 = 2;
 
-/// Who may log in.
-#[derive(Debug)]
-pub struct User {
-    /// The name.
-    pub name: String,
-    /// Any of these keys suffices.
-    pub keys: Vec<PublicKey>,
-}
-
 /// A log to serve.
 #[derive(Debug)]
 pub struct LogFile {
@@ -62,7 +56,9 @@ pub struct ServerOptions {
     /// What the server is known by.
     pub host_key: PrivateKey,
     /// Users and their keys.
-    pub users: Vec<User>,
+    pub accounts: Accounts,
+    /// What all of them must go through.
+    pub methods: MethodChains,
     /// Users and their passwords.
     pub passwords: Option<Arc<Passwords>>,
     /// The logs.
@@ -101,9 +97,7 @@ struct Viewer {
 }
 
 struct App {
-    users: Vec<User>,
-    passwords: Option<Arc<Passwords>>,
-    checker: Checker<(PeerId, Ticket)>,
+    authenticator: Authenticator,
     logs: Vec<Log>,
     feeds: Vec<Feed>,
     viewers: HashMap<Session, Viewer>,
@@ -141,29 +135,20 @@ impl WeblogServer {
     /// # Errors
     /// A text for the user.
     pub fn bind(options: ServerOptions, signals: bool) -> Result<Self, String> {
-        let ServerOptions { listen, host_key, users, passwords, logs } = options;
-        if users.iter().all(|user| user.keys.is_empty()) && passwords.as_ref().is_none_or(|p| p.is_empty()) {
-            return Err("nobody may log in: give --authorized-keys or --password-file".to_owned());
-        }
+        let ServerOptions { listen, host_key, accounts, methods, passwords, logs } = options;
         let logs = logs.into_iter().map(Log::open).collect::<Result<_, _>>()?;
         let listener = TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?;
         let text = |error: io::Error| error.to_string();
         let address = listener.local_addr().map_err(text)?;
-        let userauth = ServerUserauthConfig {
-            publickey: users.iter().any(|user| !user.keys.is_empty()),
-            password: passwords.is_some(),
-            ..Default::default()
-        };
+        let userauth = ServerUserauthConfig { methods, ..Default::default() };
         let stop = Arc::new(AtomicBool::new(false));
         let mut wakers = None;
         let mut driver = Driver::with_waker(|waker| {
-            let checker = Checker::spawn(&waker)?;
+            let authenticator = Authenticator::new(accounts, passwords, &waker)?;
             let signals = if signals { Some((Signals::new([SIGTERM, SIGINT])?, None)) } else { None };
             wakers = Some(waker);
             Ok(App {
-                users,
-                passwords,
-                checker,
+                authenticator,
                 logs,
                 feeds: Vec::new(),
                 viewers: HashMap::new(),
@@ -238,39 +223,10 @@ impl App {
         }
     }
 
-    fn credential(
-        &mut self,
-        peer: PeerId,
-        conn: &mut Connection<Server>,
-        question: CredentialEvent<'_>,
-    ) -> Result<(), Error> {
-        let CredentialEvent { user_name, credential, ticket } = question;
-        let user = self.users.iter().find(|user| user.name.as_bytes() == user_name);
-        match credential {
-            Credential::Query { key } => {
-                verdict(conn, ticket, user.is_some_and(|user| user.keys.contains(&key)))?
-            }
-            Credential::Publickey { key, .. } => {
-                let yes = user.is_some_and(|user| user.keys.contains(&key));
-                let word = if yes { "login" } else { "refused" };
-                eprintln!("{word} {} publickey {}", escaped(user_name), key.fingerprint());
-                verdict(conn, ticket, yes)?;
-            }
-            Credential::Password(password) => {
-                let refused = match &self.passwords {
-                    Some(passwords) => self
-                        .checker
-                        .check(passwords, user_name, password, (peer, ticket))
-                        .err()
-                        .map(|(_, ticket)| ticket),
-                    None => Some(ticket),
-                };
-                if let Some(ticket) = refused {
-                    verdict(conn, ticket, false)?;
-                }
-            }
+    fn tell(&mut self) {
+        for line in self.authenticator.log.drain(..) {
+            eprintln!("{line}");
         }
-        Ok(())
     }
 
     fn channel_event(
@@ -369,10 +325,6 @@ impl Viewer {
     }
 }
 
-fn verdict(conn: &mut Connection<Server>, ticket: Ticket, yes: bool) -> Result<(), transport::Error> {
-    if yes { conn.accept_user(ticket) } else { conn.refuse_user(ticket) }
-}
-
 /// A command of a session, or the status and the text that it ends with.
 fn parse(command: &[u8]) -> Result<Command, (u32, String)> {
     let text = String::from_utf8_lossy(command);
@@ -397,8 +349,9 @@ fn end(conn: &mut Connection<Server>, id: ChannelId, status: u32, out: &str, err
 }
 
 impl Application<Server> for App {
-    fn connect(&mut self, _: &mut Context<'_>, peer: PeerId, _: Option<SocketAddr>) {
+    fn connect(&mut self, _: &mut Context<'_>, peer: PeerId, address: Option<SocketAddr>) {
         self.peers.insert(peer);
+        self.authenticator.connect(peer, address);
     }
 
     fn event(
@@ -410,7 +363,11 @@ impl Application<Server> for App {
     ) -> Result<(), Error> {
         match event {
             Event::Kex(never) => match never {},
-            Event::Userauth(question) => self.credential(peer, conn, question),
+            Event::Userauth(question) => {
+                let answered = self.authenticator.credential(peer, conn, question);
+                self.tell();
+                answered
+            }
             Event::Authenticated => Ok(()),
             Event::Channel(id, event) => self.channel_event((peer, id), conn, event),
         }
@@ -433,9 +390,10 @@ impl Application<Server> for App {
 
     fn disconnect(&mut self, _: &mut Context<'_>, peer: PeerId, why: Result<(), Error>) {
         match why {
-            Ok(()) | Err(Error::Ssh(transport::Error::Disconnected { .. })) => {}
+            Ok(()) | Err(Error::Ssh(Disconnected { .. })) => {}
             Err(error) => eprintln!("connection ended: {}", escaped(error.to_string().as_bytes())),
         }
+        self.authenticator.disconnect(peer);
         self.peers.remove(&peer);
         self.viewers.retain(|session, _| session.0 != peer);
     }
@@ -448,12 +406,8 @@ impl Application<Server> for App {
     ) -> Result<(), Error> {
         match source {
             Source::Woken => {
-                while let Some(((peer, ticket), yes)) = self.checker.answer() {
-                    eprintln!("{} by password", if yes { "login" } else { "refused" });
-                    if let Some(conn) = peers.get(peer) {
-                        let _ended = verdict(conn, ticket, yes); // its own turn tells
-                    }
-                }
+                self.authenticator.answered(peers);
+                self.tell();
                 if self.stop.load(Ordering::Relaxed) {
                     self.stop(cx, peers);
                 }

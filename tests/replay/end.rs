@@ -16,7 +16,7 @@ use strombus::transport::{
     Client, ClientConfig, Error, KexSide, RecvBuf, Server, ServerConfig, TransportConfig,
 };
 use strombus::userauth::{
-    ClientUserauthConfig, ClientUserauthEvent, Credential, ServerUserauthConfig, UserauthSide,
+    ClientUserauthConfig, ClientUserauthEvent, Credential, Permissions, ServerUserauthConfig, UserauthSide,
 };
 use strombus::wire::DisconnectReason;
 use strombus::wire::number::Sender;
@@ -188,12 +188,12 @@ impl Side for Server {
                 let (what, shown) = match question.credential {
                     Credential::Query { key } => ("Query", key),
                     Credential::Publickey { key, .. } => ("Publickey", key),
-                    Credential::Password(_) => panic!("nobody has a password"),
+                    _ => panic!("nobody has a password"),
                 };
-                assert_eq!(question.user_name, app.settings.user_name.as_bytes());
-                assert_eq!(shown, key(USER_KEY).public_key());
-                conn.accept_user(question.ticket).unwrap();
-                format!("{what} {}", shown.fingerprint())
+                assert_eq!(*question.user_name, *app.settings.user_name.as_bytes());
+                assert_eq!(*shown.key(), key(USER_KEY).public_key());
+                conn.accept_user(question.ticket, &Permissions::FULL).unwrap();
+                format!("{what} {}", shown.key().fingerprint())
             }
             Event::Authenticated => "Authenticated".to_owned(),
             Event::Channel(id, event) => {

@@ -155,6 +155,9 @@ impl Login {
                 self.notices.push(String::from_utf8_lossy(message).trim_end().to_owned());
                 return Ok(());
             }
+            ClientUserauthEvent::Sign { .. } | ClientUserauthEvent::InformationRequest { .. } => {
+                return self.deny(conn, "not there yet");
+            }
             ClientUserauthEvent::PasswordExpired { .. } => {
                 return self.deny(conn, "the password has expired: change it on the host");
             }

@@ -133,42 +133,63 @@ fn t54_t26_keys_of_other_sizes_types_and_names_are_failures() {
     }
 }
 
-/// The signature of a token that nobody touched holds, and lets nobody in.
+/// The signature of a token that nobody touched holds, and lets nobody in whose permissions ask for more.
 #[test]
-fn t56_a_token_must_have_been_touched() {
+fn t56_a_token_must_have_been_touched_and_know_its_user_as_permitted() {
+    let untouched = Permissions { touch_required: false, ..Permissions::FULL };
+    let verified = Permissions { verify_required: true, ..Permissions::FULL };
+    for (permissions, flags, good) in [
+        (&Permissions::FULL, 0, false),
+        (&Permissions::FULL, 1, true),
+        (&Permissions::FULL, 4, false),
+        (&Permissions::FULL, 5, true),
+        (&Permissions::FULL, 0xfe, false),
+        (&untouched, 0, true),
+        (&untouched, 4, true),
+        (&verified, 1, false),
+        (&verified, 4, false),
+        (&verified, 5, true),
+    ] {
+        let mut pair = keyed();
+        let request = signed_by_token(&pair, flags);
+        pair.client.conn.send_payload(&request);
+        pair.drive();
+        assert_eq!(pair.server.seen, [Seen::Publickey(b"ann".to_vec())], "{flags:#x}");
+        let ticket = pair.server.ticket();
+        let expected = if good { Accepted::Complete } else { Accepted::Insufficient(Insufficient::Token) };
+        assert_eq!(pair.server.conn.accept_user(ticket, permissions), Ok(expected), "{flags:#x}");
+        assert_eq!(pair.server.conn.is_authenticated(), good, "{flags:#x}");
+    }
+}
+
+/// A request with the signature of a token.
+fn signed_by_token(pair: &Pair, flags: u8) -> Vec<u8> {
     let (name, key) = ("sk-ssh-ed25519@openssh.com", user_key());
     let mut blob = Vec::new();
     let mut w = Writer::new(&mut blob);
     w.string(name.as_bytes());
     w.bytes(&key.public_key().blob()[4 + "ssh-ed25519".len()..]);
     w.string(b"ssh:");
-    for (flags, good) in [(0, false), (1, true), (4, false), (5, true), (0xfe, false)] {
-        let mut pair = keyed();
-        let mut fields = Vec::new();
-        let mut w = Writer::new(&mut fields);
-        w.boolean(true);
+    let mut fields = Vec::new();
+    let mut w = Writer::new(&mut fields);
+    w.boolean(true);
+    w.string(name.as_bytes());
+    w.string(&blob);
+    let mut data = Vec::new();
+    let mut w = Writer::new(&mut data);
+    w.string(pair.client.conn.session_id());
+    w.bytes(&request(b"ann", b"ssh-connection", b"publickey", &fields));
+    let state = [flags, 0, 0, 0, 9];
+    let signed =
+        [Hash::Sha256.digest(b"ssh:").as_bytes(), &state, Hash::Sha256.digest(&data).as_bytes()].concat();
+    let plain = key.sign(key.algorithms()[0], &signed).unwrap();
+    let mut w = Writer::new(&mut fields);
+    w.nested(|w| {
         w.string(name.as_bytes());
-        w.string(&blob);
-        let mut data = Vec::new();
-        let mut w = Writer::new(&mut data);
-        w.string(pair.client.conn.session_id());
-        w.bytes(&request(b"ann", b"ssh-connection", b"publickey", &fields));
-        let state = [flags, 0, 0, 0, 9];
-        let signed =
-            [Hash::Sha256.digest(b"ssh:").as_bytes(), &state, Hash::Sha256.digest(&data).as_bytes()].concat();
-        let plain = key.sign(key.algorithms()[0], &signed).unwrap();
-        let mut w = Writer::new(&mut fields);
-        w.nested(|w| {
-            w.string(name.as_bytes());
-            w.bytes(&plain[4 + "ssh-ed25519".len()..]);
-            w.bytes(&state);
-        });
-        pair.client.conn.send_payload(&request(b"ann", b"ssh-connection", b"publickey", &fields));
-        pair.drive();
-        let asked: &[Seen] = &[Seen::Publickey(b"ann".to_vec())];
-        assert_eq!(pair.server.seen, if good { asked } else { &[] }, "{flags:#x}");
-        assert_eq!(pair.server.error, None);
-    }
+        w.bytes(&plain[4 + "ssh-ed25519".len()..]);
+        w.bytes(&state);
+    });
+    request(b"ann", b"ssh-connection", b"publickey", &fields)
 }
 
 #[test]

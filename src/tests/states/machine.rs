@@ -4,10 +4,11 @@ use super::alphabet::{ALPHABET, Letter, letter};
 use super::peer::{Peer, World};
 use super::{HOST_KEY, USER_KEY};
 use crate::connection::{ChannelLimits, Connection};
+use crate::crypto::sign::certificate::PlainOrCertified;
 use crate::tests::pair::{End, SeededRng, Seen, TestSide};
 use crate::transport::algorithms::{KEX, pick};
 use crate::transport::{Client, ClientConfig, Error, Server, ServerConfig, TransportConfig};
-use crate::userauth::{ClientUserauthConfig, ServerUserauthConfig};
+use crate::userauth::{ClientUserauthConfig, Method, MethodChains, Permissions, ServerUserauthConfig};
 use crate::wire::number::{self, Sender};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -54,6 +55,10 @@ impl Side for Client {
         "refuse host key",
         "password",
         "publickey",
+        "identity",
+        "signature",
+        "keyboard-interactive",
+        "responses",
         "rekey",
         "open",
         "exec",
@@ -75,6 +80,13 @@ impl Side for Client {
             "refuse host key" => end.conn.refuse_host_key(ticket()?)?,
             "password" => end.conn.request_password(ticket()?, b"password")?,
             "publickey" => end.conn.request_publickey(ticket()?, Arc::clone(&USER_KEY))?,
+            "identity" => {
+                let identity = PlainOrCertified::Plain(USER_KEY.public_key());
+                end.conn.request_identity(ticket()?, &identity)?;
+            }
+            "signature" => end.conn.send_signature(ticket()?, b"signature")?,
+            "keyboard-interactive" => end.conn.request_keyboard_interactive(ticket()?, b"")?,
+            "responses" => end.conn.send_responses(ticket()?, &[])?,
             "open" => end.channel = Some(end.conn.open_session()?),
             "exec" => end.conn.channel(end.channel.ok_or(Error::Failed)?)?.request_exec(b"cat")?,
             _ => act_on_either_side(end, action)?,
@@ -87,6 +99,8 @@ impl Side for Server {
     const ACTIONS: &'static [&'static str] = &[
         "accept user",
         "refuse user",
+        "ask",
+        "expire password",
         "wait",
         "rekey",
         "accept channel",
@@ -101,7 +115,15 @@ impl Side for Server {
     fn connection(world: World, now: Instant) -> Connection<Self> {
         let transport = transport_config(world, TransportConfig::server());
         let config = ServerConfig { transport, host_keys: vec![Arc::clone(&HOST_KEY)] };
-        let userauth = ServerUserauthConfig { failure_delay: FAILURE_DELAY, ..Default::default() };
+        let userauth = ServerUserauthConfig {
+            methods: MethodChains::any_of(&[
+                Method::Publickey,
+                Method::Password,
+                Method::KeyboardInteractive,
+            ]),
+            failure_delay: FAILURE_DELAY,
+            ..Default::default()
+        };
         Connection::<Self>::new(Arc::new(config), userauth, limits(), Box::new(SeededRng::new(2)), now)
     }
 
@@ -109,7 +131,11 @@ impl Side for Server {
         let mut ticket = || end.tickets.pop_front().ok_or(Error::Failed);
         let channel = end.channel.ok_or(Error::Failed);
         match action {
-            "accept user" => end.conn.accept_user(ticket()?)?,
+            "accept user" => {
+                end.conn.accept_user(ticket()?, &Permissions::FULL)?;
+            }
+            "ask" => end.conn.request_information(ticket()?, b"", b"", &[])?,
+            "expire password" => end.conn.expire_password(ticket()?, b"")?,
             "refuse user" => end.conn.refuse_user(ticket()?)?,
             "wait" => {} // the bench knows the time
             "accept channel" => end.conn.accept_channel(channel?)?,

@@ -49,7 +49,7 @@ macro_rules! messages {
     // The lifetime comes twice: as tokens for the struct, and as one token tree to be repeated with each field.
     (@define [$($doc:tt)*] $number:ident $name:ident [$($life:tt)*] $l:tt { $($field:ident : $type:ident),* $(,)? }) => {
         $($doc)*
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, PartialEq, Eq)]
         pub struct $name $($life)* {
             $(
                 #[doc = concat!("`", stringify!($type), "`")]
@@ -62,6 +62,14 @@ macro_rules! messages {
             #[allow(unused_variables, reason = "a message may have no fields")]
             fn encode(&self, w: &mut $crate::wire::Writer<'_>) {
                 $( messages!(@write w $type self.$field); )*
+            }
+        }
+
+        impl $($life)* core::fmt::Debug for $name $($life)* {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                let mut shown = f.debug_struct(stringify!($name));
+                $( shown.field(stringify!($field), messages!(@show $type self.$field)); )*
+                shown.finish()
             }
         }
 
@@ -82,6 +90,9 @@ macro_rules! messages {
             }
         }
     };
+    // What is not decoded here may be a secret.
+    (@show remainder $value:expr) => { &format_args!("{} bytes", $value.len()) };
+    (@show $type:ident $value:expr) => { &$value };
     (@type boolean $l:tt) => { bool };
     (@type uint32 $l:tt) => { u32 };
     (@type string [<$life:lifetime>]) => { &$life [u8] };

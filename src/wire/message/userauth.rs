@@ -18,6 +18,12 @@ messages! {
     USERAUTH_PK_OK UserauthPkOk<'a> { public_key_algorithm_name: string, public_key_blob: string }
     /// RFC 4252 §8: the password must be changed. Its number is that of PK_OK; the method under way tells which it is.
     USERAUTH_PK_OK UserauthPasswdChangereq<'a> { prompt: string, language_tag: string }
+    /// RFC 4256 §3.2: as many prompts follow, each with its echo. The number is that of PK_OK, too.
+    USERAUTH_PK_OK UserauthInfoRequest<'a> {
+        name: string, instruction: string, language_tag: string, num_prompts: uint32, prompts: remainder
+    }
+    /// RFC 4256 §3.4: as many responses follow.
+    USERAUTH_INFO_RESPONSE UserauthInfoResponse<'a> { num_responses: uint32, responses: remainder }
 }
 
 /// The method fields of `publickey` (RFC 4252 §7).
@@ -81,5 +87,23 @@ impl<'a> PasswordFields<'a> {
             Self { password: r.string()?, new_password: if change { Some(r.string()?) } else { None } };
         r.finish()?;
         Ok(message)
+    }
+}
+
+/// The method fields of `keyboard-interactive` (RFC 4256 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyboardInteractiveFields<'a> {
+    /// A hint which ways of asking the client would like; any bytes.
+    pub submethods: &'a [u8],
+}
+
+impl<'a> KeyboardInteractiveFields<'a> {
+    /// Reads the fields after the method's name.
+    pub fn decode(fields: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(fields);
+        let _language_tag = r.string()?;
+        let submethods = r.string()?;
+        r.finish()?;
+        Ok(Self { submethods })
     }
 }

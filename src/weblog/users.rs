@@ -1,0 +1,180 @@
+//! Who may log in to `ssh-weblog-server`: the `[[user]]` tables of its configuration, and what the command line says of one user.
+
+use crate::driver::accounts::{Account, Accounts, Names};
+use crate::driver::passwords::Passwords;
+use crate::userauth::{Method, MethodChains};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A configuration file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// The users.
+    #[serde(default)]
+    pub user: Vec<User>,
+}
+
+/// One user: `[[user]]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// The name to log in with.
+    pub name: String,
+    /// A file of keys, a line each, as authorized_keys of sshd(8).
+    pub authorized_keys: Option<PathBuf>,
+    /// A hash of argon2id.
+    pub password_hash: Option<String>,
+    /// All of these methods, in this order; without it any one.
+    pub require: Option<Vec<String>>,
+    /// A file of CAs, whose certificates let the user in.
+    pub ca_keys: Option<PathBuf>,
+}
+
+/// All that a server asks.
+#[derive(Debug)]
+pub struct Users {
+    /// By keys.
+    pub accounts: Accounts,
+    /// By passwords.
+    pub passwords: Option<Arc<Passwords>>,
+    /// What everybody may try.
+    pub methods: MethodChains,
+}
+
+/// Reads a configuration; relative names in it are looked for in `directory`.
+///
+/// # Errors
+/// A text for the user.
+pub fn parse(text: &str, directory: &Path) -> Result<Vec<User>, String> {
+    let mut file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    for user in &mut file.user {
+        for path in [&mut user.authorized_keys, &mut user.ca_keys].into_iter().flatten() {
+            *path = directory.join(&*path);
+        }
+    }
+    Ok(file.user)
+}
+
+/// Puts users and a password file together.
+///
+/// # Errors
+/// Nobody could log in, or somebody could not; a text for the user.
+pub fn collect(users: Vec<User>, passwords: Option<Passwords>) -> Result<Users, String> {
+    let mut passwords = passwords.map_or_else(Passwords::new, Ok)?;
+    let mut accounts: HashMap<Vec<u8>, Account> = HashMap::new();
+    for user in users {
+        let (name, account) = user.into_account(&mut passwords)?;
+        if accounts.insert(name.clone().into_bytes(), account).is_some() {
+            return Err(format!("{name}: two users have this name"));
+        }
+    }
+    for name in passwords.names() {
+        accounts.entry(name.to_vec()).or_default();
+    }
+    let has_keys =
+        |account: &Account| !account.authorized_keys.is_empty() || account.trusted_ca_keys.is_some();
+    let mut methods = Vec::new();
+    if accounts.values().any(has_keys) {
+        methods.push(Method::Publickey);
+    }
+    let has_passwords = passwords.names().next().is_some();
+    if has_passwords {
+        methods.extend([Method::Password, Method::KeyboardInteractive]);
+    }
+    if methods.is_empty() {
+        return Err(
+            "nobody may log in: give --user NAME with --authorized-keys FILE, or --password-file FILE, or \
+                    --config FILE with a [[user]]"
+                .to_owned(),
+        );
+    }
+    Ok(Users {
+        accounts: Accounts::new(Names::Of(accounts)),
+        passwords: has_passwords.then(|| Arc::new(passwords)),
+        methods: MethodChains::any_of(&methods),
+    })
+}
+
+impl User {
+    fn into_account(self, passwords: &mut Passwords) -> Result<(String, Account), String> {
+        let Self { name, authorized_keys, password_hash, require, ca_keys } = self;
+        let in_user = |why: String| format!("user {name}: {why}");
+        let methods = match &require {
+            Some(words) => {
+                let chain = words.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+                Some(MethodChains::parse(&chain).map_err(|error| in_user(format!("require: {error}")))?)
+            }
+            None => None,
+        };
+        let known = passwords.names().any(|known| known == name.as_bytes());
+        let needs = |method: &str| require.iter().flatten().any(|word| word == method);
+        let no_keys = authorized_keys.is_none() && ca_keys.is_none();
+        let no_password = password_hash.is_none() && !known;
+        if needs("publickey") && no_keys {
+            return Err(in_user("require names publickey: give authorized_keys or ca_keys".to_owned()));
+        }
+        if (needs("password") || needs("keyboard-interactive")) && no_password {
+            return Err(in_user("require names a password: give password_hash".to_owned()));
+        }
+        if no_keys && no_password {
+            return Err(in_user("give authorized_keys, ca_keys or password_hash".to_owned()));
+        }
+        if let Some(hash) = password_hash {
+            passwords.add(&name, &hash).map_err(in_user)?;
+        }
+        let account = Account {
+            authorized_keys: authorized_keys.into_iter().collect(),
+            trusted_ca_keys: ca_keys,
+            authorized_principals: None,
+            methods,
+        };
+        Ok((name, account))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::passwords::hash;
+
+    fn users(text: &str) -> Result<Users, String> {
+        collect(parse(text, Path::new("/etc/weblog"))?, None)
+    }
+
+    #[test]
+    fn a_user_is_a_table_of_the_configuration() {
+        let hash = hash(b"secret").unwrap();
+        let text = format!(
+            "[[user]]\nname = 'ann'\nauthorized_keys = 'ann.pub'\npassword_hash = '{hash}'\nrequire = ['publickey', \
+             'password']\n[[user]]\nname = 'bob'\nca_keys = '/ca.pub'\n"
+        );
+        let users = users(&text).unwrap();
+        let ann = users.accounts.account(b"ann").unwrap();
+        assert_eq!(ann.authorized_keys, [PathBuf::from("/etc/weblog/ann.pub")]);
+        assert_eq!(ann.methods, Some(MethodChains::all_of(&[Method::Publickey, Method::Password])));
+        let bob = users.accounts.account(b"bob").unwrap();
+        assert_eq!((bob.trusted_ca_keys.clone(), &bob.methods), (Some("/ca.pub".into()), &None));
+        assert!(users.accounts.account(b"eve").is_none());
+        assert!(users.passwords.unwrap().verify(b"ann", b"secret"));
+    }
+
+    #[test]
+    fn what_lets_nobody_in_is_refused_when_it_is_read() {
+        for (text, word) in [
+            ("", "nobody may log in"),
+            ("[[user]]\nname = 'ann'\n", "authorized_keys"),
+            ("[[user]]\nname = 'ann'\nauthorized_key = 'a'\n", "authorized_key"),
+            ("[[user]]\nauthorized_keys = 'a'\n", "name"),
+            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['password']\n", "password_hash"),
+            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['magic']\n", "require"),
+            ("[[user]]\nname = 'ann'\npassword_hash = 'plain'\n", "ann"),
+            ("[[user]]\nname = 'a'\nca_keys = 'a'\n[[user]]\nname = 'a'\nca_keys = 'a'\n", "two users"),
+        ] {
+            let why = users(text).unwrap_err();
+            assert!(why.contains(word), "{text}: {why}");
+        }
+    }
+}
