@@ -243,6 +243,7 @@ impl ClientUserauth {
 /// What this client signs with `key` with.
 fn signs_with(transport: &Transport<Client>, key: &PrivateKey) -> Option<SignatureAlgorithm> {
     let rows = transport.user_key_algorithms().map(|row| row.algorithm);
+    let rows = rows.filter(|algorithm| !algorithm.certified).map(|algorithm| algorithm.signature);
     choose(rows.filter(|algorithm| key.can_sign(*algorithm)), transport.server_sig_algs())
 }
 

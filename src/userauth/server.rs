@@ -354,5 +354,6 @@ fn ask<'b>(
 
 /// The algorithm of exactly this name, if it is one that users may sign with here.
 fn accepted(transport: &Transport<Server>, name: &[u8]) -> Option<SignatureAlgorithm> {
-    transport.user_key_algorithms().find(|row| row.name.as_bytes() == name).map(|row| row.algorithm)
+    let mut plain = transport.user_key_algorithms().filter(|row| !row.algorithm.certified);
+    plain.find(|row| row.name.as_bytes() == name).map(|row| row.algorithm.signature)
 }
