@@ -167,7 +167,10 @@ fn measure(method: &str, host_key: &str, file: &str) {
     algorithms.host_key = pick(SIGNATURE, host_key).unwrap();
     let transport = TransportConfig { algorithms, ..TransportConfig::client() };
     let host_key: PrivateKey = private_key::parse(&contents(file)).unwrap().plain().unwrap().key;
-    let server = Arc::new(ServerConfig { transport: transport.clone(), host_keys: vec![Arc::new(host_key)] });
+    let server = Arc::new(ServerConfig {
+        transport: transport.clone(),
+        ..ServerConfig::new(vec![Arc::new(host_key)])
+    });
     let client = Arc::new(ClientConfig { transport });
     let exchange = || {
         let mut pair = Pair::new(&client, &server, Default::default());

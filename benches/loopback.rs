@@ -184,8 +184,10 @@ fn serve(kex: &str, bytes: u64) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = listener.local_addr().expect("bound");
     let host_keys = vec![Arc::new(PrivateKey::generate_ed25519(&mut SystemRng))];
-    let config =
-        Arc::new(ServerConfig { transport: transport(TransportConfig::server(), kex, bytes), host_keys });
+    let config = Arc::new(ServerConfig {
+        transport: transport(TransportConfig::server(), kex, bytes),
+        ..ServerConfig::new(host_keys)
+    });
     let thread = thread::spawn(move || {
         let mut driver = Driver::new(Service::default()).expect("a loop");
         let accept = move |_, now| {

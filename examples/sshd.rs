@@ -554,7 +554,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         })
     })
     .map_err(|error| error.to_string())?;
-    let config = Arc::new(ServerConfig { transport: options.transport, host_keys });
+    let config = Arc::new(ServerConfig { transport: options.transport, ..ServerConfig::new(host_keys) });
     let userauth = options.userauth;
     let accept = move |_, now| {
         let limits = ChannelLimits::default();

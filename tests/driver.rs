@@ -189,7 +189,7 @@ fn serve(echo: Echo, rekey_limit: RekeyLimit) -> (SocketAddr, Arc<mio::Waker>, J
         .unwrap();
         let host_keys = vec![Arc::new(PrivateKey::generate_ed25519(&mut SystemRng))];
         let transport = TransportConfig { rekey_limit, ..TransportConfig::server() };
-        let config = Arc::new(ServerConfig { transport, host_keys });
+        let config = Arc::new(ServerConfig { transport, ..ServerConfig::new(host_keys) });
         let accept = move |_, now| {
             let userauth = ServerUserauthConfig::default();
             Connection::new(Arc::clone(&config), userauth, Default::default(), Box::new(SystemRng), now)

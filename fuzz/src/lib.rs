@@ -154,7 +154,7 @@ impl End<Client> {
 impl End<Server> {
     pub fn server(transport: TransportConfig, limits: ChannelLimits, now: Instant) -> Self {
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
-        let config = Arc::new(ServerConfig { transport, host_keys: HOST_KEYS.clone() });
+        let config = Arc::new(ServerConfig { transport, ..ServerConfig::new(HOST_KEYS.clone()) });
         Self::new(Connection::new(config, userauth, limits, Box::new(SeededRng(3, 0)), now))
     }
 }

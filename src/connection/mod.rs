@@ -306,6 +306,11 @@ impl<S: UserauthSide> Connection<S> {
         self.transport.set_first_host_key(b"another");
     }
 
+    /// K_S of the first exchange.
+    pub fn first_host_key(&self) -> &[u8] {
+        self.transport.first_host_key()
+    }
+
     /// Forgets what waits for the end of an exchange.
     pub fn drop_held(&mut self) {
         self.transport.drop_held();

@@ -2,7 +2,8 @@
 
 use super::Way;
 use super::algorithms::AlgorithmOptions;
-use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::crypto::sign::PrivateKey;
+use crate::crypto::sign::certificate::KeyAlgorithm;
 use crate::keys::ssh_config::{self, Config, PubkeyAuthentication};
 use crate::transport::algorithms::Algorithm;
 use crate::transport::{ClientConfig, RekeyLimit, TransportConfig};
@@ -141,16 +142,21 @@ impl Options {
     /// Whether `key` signs with anything that is offered.
     #[must_use]
     pub fn offers(&self, key: &PrivateKey) -> bool {
-        self.algorithms.chosen().user_key.iter().any(|row| key.can_sign(row.algorithm))
+        self.algorithms
+            .chosen()
+            .user_key
+            .iter()
+            .any(|row| !row.algorithm.certified && key.can_sign(row.algorithm.signature))
     }
 
-    /// The transport's configuration, with the host key algorithms of `known` key types first, unless the user gave them
-    /// an order.
+    /// The transport's configuration, with the host key algorithms of `known` types of keys and certificates first and those
+    /// of other certificates last, unless the user gave them an order. A host that nobody vouches for shows its plain key,
+    /// which a person can compare.
     #[must_use]
     pub fn client_config(&self, known: &[String]) -> ClientConfig {
         let mut algorithms = self.algorithms.chosen().clone();
-        let is_new = |row: &Algorithm<SignatureAlgorithm>| {
-            !known.iter().any(|known| known == row.algorithm.key_type())
+        let is_new = |row: &Algorithm<KeyAlgorithm>| {
+            (!known.iter().any(|known| known == row.algorithm.key_type())).then_some(row.algorithm.certified)
         };
         if !self.algorithms.orders_host_keys() {
             algorithms.host_key.sort_by_key(is_new);

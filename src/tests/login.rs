@@ -1,7 +1,8 @@
 //! Every way a login can go.
 
 use super::pair::{Pair, Seen, Settings, host_key, user_key};
-use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
+use crate::crypto::sign::PrivateKey;
+use crate::crypto::sign::certificate::KeyAlgorithm;
 use crate::keys::private_key;
 use crate::transport::algorithms::{Algorithm, Algorithms, Offered, SIGNATURE, Slot, pick};
 use crate::transport::{Error, HOST_KEY_CHANGED, STALE_VERDICT};
@@ -19,12 +20,14 @@ fn a_key_logs_in_after_its_query() {
     assert_eq!(pair.server.seen, [Seen::Query(b"ann".to_vec()), Seen::Publickey(b"ann".to_vec())]);
     assert!(pair.client.conn.is_authenticated() && pair.server.conn.is_authenticated());
     assert_eq!(pair.client.conn.session_id(), pair.server.conn.session_id());
-    let taken: Vec<_> = Algorithms::server().user_key.iter().map(|row| row.algorithm).collect();
+    let taken = Algorithms::server().user_key;
+    let taken = taken.iter().filter(|row| !row.algorithm.certified);
+    let taken: Vec<_> = taken.map(|row| row.algorithm.signature).collect();
     assert_eq!(pair.client.conn.server_sig_algs(), Some(&*taken));
 }
 
 /// Lists that leave nothing to sign users' keys with: one is empty, one has only what is broken.
-fn none_for_users() -> [Vec<Algorithm<SignatureAlgorithm>>; 2] {
+fn none_for_users() -> [Vec<Algorithm<KeyAlgorithm>>; 2] {
     let mut broken = SIGNATURE.to_vec();
     broken.iter_mut().for_each(|row| row.offered = Offered::Legacy);
     [Vec::new(), broken]

@@ -2,6 +2,7 @@
 
 mod channels;
 mod compression;
+mod host_keys;
 mod hostile;
 mod login;
 pub(crate) mod pair;

@@ -2,6 +2,7 @@
 
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
 use crate::crypto::sign::PrivateKey;
+use crate::crypto::sign::certificate::Certificate;
 use crate::crypto::{Cipher, Mac, Rng, hash};
 use crate::transport::algorithms::{Algorithm, CIPHER, COMPRESSION, KEX, MAC, pick};
 use crate::transport::{Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig};
@@ -238,6 +239,7 @@ pub(crate) struct Settings {
     pub(crate) limits: ChannelLimits,
     pub(crate) seed: u64,
     pub(crate) host_key: Arc<PrivateKey>,
+    pub(crate) certificates: Vec<Certificate>,
 }
 
 impl Default for Settings {
@@ -248,7 +250,8 @@ impl Default for Settings {
         let (mut client, mut server) = (TransportConfig::client(), TransportConfig::server());
         client.algorithms.kex.clone_from(&kex);
         server.algorithms.kex = kex;
-        Self { client, server, userauth, limits: ChannelLimits::default(), seed: 1, host_key: host_key() }
+        let limits = ChannelLimits::default();
+        Self { client, server, userauth, limits, seed: 1, host_key: host_key(), certificates: Vec::new() }
     }
 }
 
@@ -292,7 +295,11 @@ impl Pair {
             now,
         );
         let server = Connection::<Server>::new(
-            Arc::new(ServerConfig { transport: settings.server, host_keys: vec![settings.host_key] }),
+            Arc::new(ServerConfig {
+                transport: settings.server,
+                certificates: settings.certificates,
+                ..ServerConfig::new(vec![settings.host_key])
+            }),
             settings.userauth,
             settings.limits,
             Box::new(SeededRng::new(settings.seed + 1)),

@@ -76,7 +76,9 @@ pub(super) fn extensions(payload: &[u8]) -> Result<Extensions, Error> {
         let again = match name {
             SERVER_SIG_ALGS => {
                 let list = NameList::from_bytes(value)?;
-                let known = SIGNATURE.iter().filter(|row| list.contains(row.name)).map(|row| row.algorithm);
+                let plain =
+                    SIGNATURE.iter().filter(|row| !row.algorithm.certified && list.contains(row.name));
+                let known = plain.map(|row| row.algorithm.signature);
                 found.server_sig_algs.replace(known.collect()).is_some()
             }
             PUBLICKEY_HOSTBOUND if value == VERSION_0 => {

@@ -45,6 +45,7 @@ pub(crate) use ticket::Tickets;
 use crate::crypto::Rng;
 use crate::crypto::hash::Digest;
 use crate::crypto::sign::SignatureAlgorithm;
+use crate::crypto::sign::certificate::KeyAlgorithm;
 use crate::wire::message::{Disconnect, Ping, Pong, Unimplemented};
 use crate::wire::number::{self, Admission, Phase, Sender, admit};
 use crate::wire::{Decode, DisconnectReason, Encode, Fault, Writer};
@@ -276,7 +277,9 @@ impl<S: KexSide> Transport<S> {
         self.kex = Some(kex);
         if !self.is_sending_kex() {
             if core::mem::take(&mut self.link.wants_ext_info) {
-                let names = self.user_key_algorithms().map(|row| row.name);
+                // OpenSSH's clients look for plain names, whatever they show the key in.
+                let names =
+                    self.user_key_algorithms().filter(|row| !row.algorithm.certified).map(|row| row.name);
                 let payload = extension::ext_info(S::ROLE, names);
                 self.link.send.payload(&payload);
             }
@@ -532,7 +535,7 @@ impl<S: KexSide> Transport<S> {
     }
 
     /// The signature algorithms of users' keys that this side offers or takes: never a legacy one, whatever is configured.
-    pub(crate) fn user_key_algorithms(&self) -> impl Iterator<Item = &Algorithm<SignatureAlgorithm>> + Clone {
+    pub(crate) fn user_key_algorithms(&self) -> impl Iterator<Item = &Algorithm<KeyAlgorithm>> + Clone {
         let rows = &S::transport_config(&self.link.config).algorithms.user_key;
         rows.iter().filter(|row| row.offered != Offered::Legacy)
     }

@@ -6,6 +6,7 @@ use super::error::Error;
 use super::kex::{ExchangeHash, KexNext};
 use super::rekey::RekeyLimit;
 use super::{Link, Ticket};
+use crate::crypto::sign::certificate::Certificate;
 use crate::crypto::sign::{PrivateKey, PublicKey, SignatureVerified};
 use crate::wire::number::Sender;
 use core::time::Duration;
@@ -70,13 +71,15 @@ pub struct ServerConfig {
     pub transport: TransportConfig,
     /// What the server is known by, one of a type.
     pub host_keys: Vec<Arc<PrivateKey>>,
+    /// Certificates of these keys, for clients that ask for one. What is of another key or for users is not shown.
+    pub certificates: Vec<Certificate>,
 }
 
 impl ServerConfig {
     /// The default with these host keys.
     #[must_use]
     pub fn new(host_keys: Vec<Arc<PrivateKey>>) -> Self {
-        Self { transport: TransportConfig::server(), host_keys }
+        Self { transport: TransportConfig::server(), host_keys, certificates: Vec::new() }
     }
 }
 
@@ -84,12 +87,17 @@ impl ServerConfig {
 /// show the same key.
 #[derive(Debug)]
 pub struct HostKey<'b> {
-    /// The key.
+    /// The key that signed this exchange.
     pub key: PublicKey,
+    /// The certificate that it was shown in, if that was agreed upon. Nothing in it has been checked.
+    pub certificate: Option<Box<Certificate>>,
     /// The proof that it signed this exchange.
     pub proof: SignatureVerified,
-    /// K_S: the key as on the wire.
+    /// K_S: the key or its certificate as on the wire.
     pub k_s: &'b [u8],
+    /// The signature as on the wire. Its message is what the [session
+    /// identifier](crate::connection::Connection::session_id) will be.
+    pub signature: &'b [u8],
     /// For [`accept_host_key`](crate::connection::Connection::accept_host_key) or
     /// [`refuse_host_key`](crate::connection::Connection::refuse_host_key).
     pub ticket: Ticket,

@@ -3,7 +3,7 @@
 use super::interactive::{KEYBOARD_INTERACTIVE, Prompt, encode_responses, prompts};
 use super::signature::{Binding, PUBLICKEY};
 use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
-use crate::crypto::sign::certificate::PlainOrCertified;
+use crate::crypto::sign::certificate::{KeyAlgorithm, PlainOrCertified};
 use crate::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use crate::transport::{Client, Error, Misuse, STALE_VERDICT, Ticket, Transport};
 use crate::wire::message::{
@@ -106,9 +106,7 @@ pub struct SignatureRequest {
 /// A key that the server was asked about.
 #[derive(Debug)]
 struct Offer {
-    algorithm: SignatureAlgorithm,
-    /// In the request: that of the algorithm, or its name for certificates.
-    name: &'static str,
+    algorithm: KeyAlgorithm,
     blob: Vec<u8>,
     /// Signs by itself, if it is there.
     key: Option<Arc<PrivateKey>>,
@@ -271,21 +269,16 @@ impl ClientUserauth {
         identity: &PlainOrCertified,
         key: Option<Arc<PrivateKey>>,
     ) -> Result<(), Error> {
-        let algorithm = signs_with(transport, identity.key().key_type()).ok_or(KEY_NOT_OFFERED)?;
+        let algorithm = shown_by(transport, identity).ok_or(KEY_NOT_OFFERED)?;
         self.redeem(transport, ticket)?;
-        let (name, blob) = match identity {
-            PlainOrCertified::Plain(key) => (algorithm.name(), key.blob()),
-            PlainOrCertified::Certified(certificate) => {
-                (algorithm.certificate_name(), certificate.blob().to_vec())
-            }
-        };
+        let (name, blob) = (algorithm.name(), identity.blob());
         let mut fields = Vec::new();
         let mut w = Writer::new(&mut fields);
         w.boolean(false);
         w.string(name.as_bytes());
         w.string(&blob);
         self.request(transport, PUBLICKEY, &fields);
-        self.state = State::Query(Box::new(Offer { algorithm, name, blob, key }));
+        self.state = State::Query(Box::new(Offer { algorithm, blob, key }));
         Ok(())
     }
 
@@ -384,22 +377,27 @@ impl ClientUserauth {
             return Err(UNASKED_ANSWER.into());
         };
         let ok = UserauthPkOk::from_payload(payload)?;
-        if ok.public_key_algorithm_name != offer.name.as_bytes() || ok.public_key_blob != offer.blob {
+        if ok.public_key_algorithm_name != offer.algorithm.name().as_bytes()
+            || ok.public_key_blob != offer.blob
+        {
             return Err(UNASKED_ANSWER.into());
         }
         let data = Self::binding(transport).signed_data(
             transport.session_id(),
             self.user_name.as_bytes(),
-            offer.name,
+            offer.algorithm.name(),
             &offer.blob,
         );
         if let Some(key) = &offer.key {
-            let signature = key.sign(offer.algorithm, &data).map_err(|_| Error::Failed)?;
+            let signature = key.sign(offer.algorithm.signature, &data).map_err(|_| Error::Failed)?;
             self.request_signed(transport, &offer, &signature);
             return Ok(Outcome::Internal);
         }
-        let request =
-            SignatureRequest { algorithm: offer.algorithm, public_key_blob: offer.blob.clone(), data };
+        let request = SignatureRequest {
+            algorithm: offer.algorithm.signature,
+            public_key_blob: offer.blob.clone(),
+            data,
+        };
         self.state = State::Signing(offer);
         let ticket = transport.tickets().issue();
         Ok(Outcome::Event(ClientUserauthEvent::Sign { request, ticket }))
@@ -414,7 +412,8 @@ impl ClientUserauth {
 
     fn request_signed(&self, transport: &mut Transport<Client>, offer: &Offer, signature: &[u8]) {
         let binding = Self::binding(transport);
-        let (method, mut fields) = (binding.method_name(), binding.signed_fields(offer.name, &offer.blob));
+        let (method, mut fields) =
+            (binding.method_name(), binding.signed_fields(offer.algorithm.name(), &offer.blob));
         Writer::new(&mut fields).string(signature);
         self.request(transport, method, &fields);
     }
@@ -437,10 +436,14 @@ impl ClientUserauth {
     }
 }
 
-/// What a key of this type signs with for this client.
-fn signs_with(transport: &Transport<Client>, key_type: &str) -> Option<SignatureAlgorithm> {
+/// By what this client shows a key or certificate.
+fn shown_by(transport: &Transport<Client>, identity: &PlainOrCertified) -> Option<KeyAlgorithm> {
+    let certified = matches!(identity, PlainOrCertified::Certified(_));
+    let key_type = identity.key().key_type();
     let rows = transport.user_key_algorithms().map(|row| row.algorithm);
-    choose(rows.filter(|algorithm| algorithm.key_type() == key_type), transport.server_sig_algs())
+    let rows = rows.filter(|row| row.certified == certified && row.signature.key_type() == key_type);
+    let signature = choose(rows.map(|row| row.signature), transport.server_sig_algs())?;
+    Some(KeyAlgorithm { signature, certified })
 }
 
 /// The first of `own` that the server says it takes. One that says nothing, or nothing of this kind of key (RFC 8308 §3.1),

@@ -9,9 +9,9 @@ use super::method::{Method, MethodChains};
 use super::permissions::Permissions;
 use super::signature::{Binding, PUBLICKEY, PUBLICKEY_HOSTBOUND};
 use super::{Authenticated, CONNECTION_SERVICE, Outcome, USERAUTH_SERVICE, UserauthSide};
-use crate::crypto::sign::certificate::{Certificate, PlainOrCertified};
+use crate::crypto::sign::certificate::{KeyAlgorithm, PlainOrCertified};
 use crate::crypto::sign::sk::SkFlags;
-use crate::crypto::sign::{PublicKey, SignatureAlgorithm, SignatureVerified};
+use crate::crypto::sign::{PublicKey, SignatureVerified};
 use crate::transport::{Error, Misuse, STALE_VERDICT, Server, Ticket, Transport};
 use crate::wire::message::{
     KeyboardInteractiveFields, PasswordFields, PublickeyFields, ServiceAccept, ServiceRequest,
@@ -187,7 +187,7 @@ impl fmt::Display for Insufficient {
 /// What the verdict is on.
 #[derive(Debug)]
 enum Pending {
-    Query { name: &'static str, blob: Box<[u8]> },
+    Query { algorithm: KeyAlgorithm, blob: Box<[u8]> },
     Credential { method: Method, signer: Option<Signer> },
 }
 
@@ -370,10 +370,10 @@ impl ServerUserauth {
         transport: &mut Transport<Server>,
     ) -> Result<Outcome<CredentialEvent>, Error> {
         // A name that is not accepted costs nothing more; nor does a key that cannot be read end the connection.
-        let Some((algorithm, name)) = accepted(transport, fields.public_key_algorithm_name) else {
+        let Some(algorithm) = accepted(transport, fields.public_key_algorithm_name) else {
             return self.fail(transport);
         };
-        let Some(key) = read_key(algorithm, name, fields.public_key_blob) else {
+        let Ok(key) = PlainOrCertified::for_algorithm(algorithm, fields.public_key_blob) else {
             return self.fail(transport);
         };
         let Some(signature) = fields.signature else {
@@ -381,12 +381,15 @@ impl ServerUserauth {
             if self.queries > QUERIES_MAX {
                 return Err(TOO_MANY_REQUESTS.into());
             }
-            self.pending = Some(Pending::Query { name, blob: fields.public_key_blob.into() });
+            self.pending = Some(Pending::Query { algorithm, blob: fields.public_key_blob.into() });
             return Ok(self.event(Credential::Query { key }, transport));
         };
         let session_id = transport.session_id();
-        let data = binding.signed_data(session_id, request.user_name, name, fields.public_key_blob);
-        let Ok(proof) = key.key().verify(algorithm, &data, signature) else { return self.fail(transport) };
+        let data =
+            binding.signed_data(session_id, request.user_name, algorithm.name(), fields.public_key_blob);
+        let Ok(proof) = key.key().verify(algorithm.signature, &data, signature) else {
+            return self.fail(transport);
+        };
         let signer = Signer { key: Box::new(key.key().clone()), sk: proof.sk() };
         let credential = Credential::Publickey { key, proof };
         Ok(self.ask(credential, Some(signer), transport))
@@ -463,8 +466,8 @@ impl ServerUserauth {
         permissions: &Permissions,
     ) -> Result<(Accepted, Option<Authenticated>), Error> {
         let (method, signer) = match self.redeem(transport, ticket)? {
-            Pending::Query { name, blob } => {
-                let public_key_algorithm_name = name.as_bytes();
+            Pending::Query { algorithm, blob } => {
+                let public_key_algorithm_name = algorithm.name().as_bytes();
                 transport.send(&UserauthPkOk { public_key_algorithm_name, public_key_blob: &blob });
                 return Ok((Accepted::Query, None));
             }
@@ -579,19 +582,7 @@ impl ServerUserauth {
     }
 }
 
-/// The algorithm of exactly this name, if it is one that users may sign with here, plain or by a certificate.
-fn accepted(transport: &Transport<Server>, name: &[u8]) -> Option<(SignatureAlgorithm, &'static str)> {
-    transport.user_key_algorithms().find_map(|row| {
-        let names = [row.name, row.algorithm.certificate_name()];
-        names.into_iter().find(|own| own.as_bytes() == name).map(|name| (row.algorithm, name))
-    })
-}
-
-/// Reads the key or certificate that goes with exactly this name.
-fn read_key(algorithm: SignatureAlgorithm, name: &str, blob: &[u8]) -> Option<PlainOrCertified> {
-    if name == algorithm.name() {
-        return PublicKey::for_algorithm(algorithm, blob).ok().map(PlainOrCertified::Plain);
-    }
-    let certificate = Certificate::for_algorithm(algorithm, blob).ok()?;
-    Some(PlainOrCertified::Certified(Box::new(certificate)))
+/// The algorithm of exactly this name, if it is one that users may show keys by here.
+fn accepted(transport: &Transport<Server>, name: &[u8]) -> Option<KeyAlgorithm> {
+    transport.user_key_algorithms().find(|row| row.name.as_bytes() == name).map(|row| row.algorithm)
 }

@@ -175,7 +175,7 @@ impl Side for Client {
 impl Side for Server {
     fn connection(settings: &Settings, now: Instant) -> Connection<Self> {
         let transport = transport(settings, TransportConfig::server());
-        let config = ServerConfig { transport, host_keys: vec![key(HOST_KEY)] };
+        let config = ServerConfig { transport, ..ServerConfig::new(vec![key(HOST_KEY)]) };
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
         let rng = Box::new(SeededRng::new(settings.seed));
         Connection::new(Arc::new(config), userauth, Default::default(), rng, now)

@@ -54,6 +54,42 @@ impl SignatureAlgorithm {
     }
 }
 
+/// How a key is shown and what it signs by: what a name in a negotiation or a request says. The signature's own name is always
+/// the plain one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyAlgorithm {
+    /// What signatures are made and checked by.
+    pub signature: SignatureAlgorithm,
+    /// Whether the key is shown in a certificate.
+    pub certified: bool,
+}
+
+impl KeyAlgorithm {
+    /// That of a key alone.
+    #[must_use]
+    pub const fn plain(signature: SignatureAlgorithm) -> Self {
+        Self { signature, certified: false }
+    }
+
+    /// That of a key in a certificate.
+    #[must_use]
+    pub const fn certified(signature: SignatureAlgorithm) -> Self {
+        Self { signature, certified: true }
+    }
+
+    /// The name in negotiations and requests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        if self.certified { self.signature.certificate_name() } else { self.signature.name() }
+    }
+
+    /// The type name in the blobs that it is used with.
+    #[must_use]
+    pub fn key_type(self) -> &'static str {
+        if self.certified { self.signature.certificate_type() } else { self.signature.key_type() }
+    }
+}
+
 /// Whom a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -300,6 +336,24 @@ impl PlainOrCertified {
             Ok(certificate) => Ok(Self::Certified(Box::new(certificate))),
             Err(CertificateError::NotACertificate) => Ok(Self::Plain(PublicKey::from_blob(blob)?)),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the blob of what `algorithm` is used with. Of one of another type no more than the name is looked at.
+    pub fn for_algorithm(algorithm: KeyAlgorithm, blob: &[u8]) -> Result<Self, CertificateError> {
+        if algorithm.certified {
+            Ok(Self::Certified(Box::new(Certificate::for_algorithm(algorithm.signature, blob)?)))
+        } else {
+            Ok(Self::Plain(PublicKey::for_algorithm(algorithm.signature, blob)?))
+        }
+    }
+
+    /// The blob.
+    #[must_use]
+    pub fn blob(&self) -> Vec<u8> {
+        match self {
+            Self::Plain(key) => key.blob(),
+            Self::Certified(certificate) => certificate.blob().to_vec(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::crypto::sign::{PublicKey, sk};
 use crate::driver::files;
 use crate::driver::options::{Options, StrictHostKeyChecking};
 use crate::keys::known_hosts::{self, File, Host, NameForm, Verdict};
+use crate::transport::algorithms::SIGNATURE;
 use std::io;
 use std::path::PathBuf;
 
@@ -63,9 +64,17 @@ impl HostKeys {
             .collect()
     }
 
-    /// The types of key that are known; those should be asked for first.
+    /// The types of key that are known, and of certificates if there is an authority for the host; those should be asked for
+    /// first.
     pub(super) fn key_types(&self) -> Vec<String> {
-        known_hosts::key_types(&self.files(), &self.host).into_iter().map(str::to_owned).collect()
+        let files = self.files();
+        let mut types: Vec<_> =
+            known_hosts::key_types(&files, &self.host).into_iter().map(str::to_owned).collect();
+        if known_hosts::has_authority(&files, &self.host) {
+            let certified = SIGNATURE.iter().map(|row| row.algorithm).filter(|algorithm| algorithm.certified);
+            types.extend(certified.map(|algorithm| algorithm.key_type().to_owned()));
+        }
+        types
     }
 
     pub(super) fn judge(&self, key: &PublicKey) -> Judgement {

@@ -484,9 +484,10 @@ fn t30_exactly_one_packet_follows_a_wrong_guess_and_none_a_right_one() {
         (b"curve25519-sha256,kex-strict-c-v00@openssh.com", true),
     ] {
         let mut pair = Pair::new(Settings::default());
-        let methods = NameList::from_bytes(method).unwrap();
+        let [methods, host_key] = [method, b"ssh-ed25519"].map(|list| NameList::from_bytes(list).unwrap());
         let mut bytes = with_kexinit(&mut pair.client, |message| {
             message.kex_algorithms = methods;
+            message.server_host_key_algorithms = host_key; // the server's first, too
             message.first_kex_packet_follows = true;
         });
         if !right {

@@ -114,7 +114,7 @@ impl Side for Server {
 
     fn connection(world: World, now: Instant) -> Connection<Self> {
         let transport = transport_config(world, TransportConfig::server());
-        let config = ServerConfig { transport, host_keys: vec![Arc::clone(&HOST_KEY)] };
+        let config = ServerConfig { transport, ..ServerConfig::new(vec![Arc::clone(&HOST_KEY)]) };
         let userauth = ServerUserauthConfig {
             methods: MethodChains::any_of(&[
                 Method::Publickey,

@@ -17,7 +17,7 @@ pub use table::{CIPHER, COMPRESSION, KEX, MAC, SIGNATURE};
 pub(super) use negotiate::negotiate;
 
 use crate::crypto::kex::KeyExchange;
-use crate::crypto::sign::SignatureAlgorithm;
+use crate::crypto::sign::certificate::KeyAlgorithm;
 use crate::crypto::{Cipher, Mac};
 use crate::wire::number::Sender;
 
@@ -60,11 +60,11 @@ pub enum Compression {
 pub struct Algorithms {
     /// Key exchange methods.
     pub kex: Vec<Algorithm<KeyExchange>>,
-    /// Signature algorithms of the host key.
-    pub host_key: Vec<Algorithm<SignatureAlgorithm>>,
-    /// Signature algorithms of users' keys: a client signs with no other; a server takes no other, and announces these as
-    /// `server-sig-algs` (RFC 8308 §3.1).
-    pub user_key: Vec<Algorithm<SignatureAlgorithm>>,
+    /// Signature algorithms of the host key, alone or in a certificate.
+    pub host_key: Vec<Algorithm<KeyAlgorithm>>,
+    /// Signature algorithms of users' keys, alone or in a certificate: a client signs with no other; a server takes no
+    /// other, and announces those of keys alone as `server-sig-algs` (RFC 8308 §3.1).
+    pub user_key: Vec<Algorithm<KeyAlgorithm>>,
     /// Ciphers, for both directions.
     pub cipher: Vec<Algorithm<Cipher>>,
     /// MACs, for both directions.

@@ -5,7 +5,7 @@
 
 use super::{Algorithm, Algorithms, CIPHER, COMPRESSION, Compression, KEX, MAC, Offered, SIGNATURE, names};
 use crate::crypto::kex::KeyExchange;
-use crate::crypto::sign::SignatureAlgorithm;
+use crate::crypto::sign::certificate::KeyAlgorithm;
 use crate::crypto::{Cipher, Mac};
 use crate::wire::message::KexInit;
 use crate::wire::{NameList, number::Sender};
@@ -84,8 +84,8 @@ pub struct Direction {
 pub struct Negotiated {
     /// The key exchange method.
     pub kex: Algorithm<KeyExchange>,
-    /// The signature algorithm of the host key.
-    pub host_key: Algorithm<SignatureAlgorithm>,
+    /// The signature algorithm of the host key, and whether that is shown in a certificate.
+    pub host_key: Algorithm<KeyAlgorithm>,
     /// From the client to the server.
     pub client_to_server: Direction,
     /// From the server to the client.

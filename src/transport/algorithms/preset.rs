@@ -1,7 +1,7 @@
 //! Presets: from the tables to a side's offer.
 
 use super::{Algorithm, Algorithms, CIPHER, COMPRESSION, KEX, MAC, Offered, SIGNATURE};
-use crate::crypto::sign::SignatureAlgorithm;
+use crate::crypto::sign::certificate::KeyAlgorithm;
 use crate::crypto::{Cipher, aes_is_fast};
 use crate::wire::number::Sender;
 
@@ -60,7 +60,7 @@ impl Preset {
     #[must_use]
     pub fn permitted(self, role: Sender) -> Algorithms {
         let kex = KEX.iter().filter(|row| self != Self::PostQuantum || row.algorithm.is_post_quantum());
-        let sound: Vec<Algorithm<SignatureAlgorithm>> =
+        let sound: Vec<Algorithm<KeyAlgorithm>> =
             SIGNATURE.iter().filter(|row| row.offered != Offered::Legacy).copied().collect();
         Algorithms {
             kex: kex.copied().collect(),

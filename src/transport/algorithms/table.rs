@@ -6,6 +6,7 @@ use super::Offered::{ByBoth, ByClients, ByName, Legacy};
 use super::{Algorithm, Compression, Offered};
 use crate::crypto::kex::KeyExchange::{GroupExchange, OneStep};
 use crate::crypto::kex::{KeyExchange, Method};
+use crate::crypto::sign::certificate::KeyAlgorithm;
 use crate::crypto::sign::{SignatureAlgorithm, ecdsa::Curve, rsa::Scheme};
 use crate::crypto::{Cipher, Hash, Mac};
 
@@ -31,17 +32,38 @@ pub static KEX: &[Algorithm<KeyExchange>] = &[
     row("diffie-hellman-group-exchange-sha1", GroupExchange(Hash::Sha1), Legacy),
 ];
 
-/// Signature algorithms of host keys and users' keys.
-pub static SIGNATURE: &[Algorithm<SignatureAlgorithm>] = &[
-    row("ssh-ed25519", SignatureAlgorithm::Ed25519, ByBoth),
-    row("ecdsa-sha2-nistp256", SignatureAlgorithm::Ecdsa(Curve::Nistp256), ByBoth),
-    row("ecdsa-sha2-nistp384", SignatureAlgorithm::Ecdsa(Curve::Nistp384), ByBoth),
-    row("ecdsa-sha2-nistp521", SignatureAlgorithm::Ecdsa(Curve::Nistp521), ByBoth),
-    row("sk-ssh-ed25519@openssh.com", SignatureAlgorithm::SkEd25519, ByBoth),
-    row("sk-ecdsa-sha2-nistp256@openssh.com", SignatureAlgorithm::SkEcdsa, ByBoth),
-    row("rsa-sha2-512", SignatureAlgorithm::Rsa(Scheme::Sha512), ByBoth),
-    row("rsa-sha2-256", SignatureAlgorithm::Rsa(Scheme::Sha256), ByBoth),
-    row("ssh-rsa", SignatureAlgorithm::Rsa(Scheme::Sha1), Legacy),
+/// Signature algorithms of host keys and users' keys: of those in certificates, then of those shown alone.
+pub static SIGNATURE: &[Algorithm<KeyAlgorithm>] = &[
+    row("ssh-ed25519-cert-v01@openssh.com", certified(SignatureAlgorithm::Ed25519), ByBoth),
+    row(
+        "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+        certified(SignatureAlgorithm::Ecdsa(Curve::Nistp256)),
+        ByBoth,
+    ),
+    row(
+        "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+        certified(SignatureAlgorithm::Ecdsa(Curve::Nistp384)),
+        ByBoth,
+    ),
+    row(
+        "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+        certified(SignatureAlgorithm::Ecdsa(Curve::Nistp521)),
+        ByBoth,
+    ),
+    row("sk-ssh-ed25519-cert-v01@openssh.com", certified(SignatureAlgorithm::SkEd25519), ByBoth),
+    row("sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", certified(SignatureAlgorithm::SkEcdsa), ByBoth),
+    row("rsa-sha2-512-cert-v01@openssh.com", certified(SignatureAlgorithm::Rsa(Scheme::Sha512)), ByBoth),
+    row("rsa-sha2-256-cert-v01@openssh.com", certified(SignatureAlgorithm::Rsa(Scheme::Sha256)), ByBoth),
+    row("ssh-rsa-cert-v01@openssh.com", certified(SignatureAlgorithm::Rsa(Scheme::Sha1)), Legacy),
+    row("ssh-ed25519", plain(SignatureAlgorithm::Ed25519), ByBoth),
+    row("ecdsa-sha2-nistp256", plain(SignatureAlgorithm::Ecdsa(Curve::Nistp256)), ByBoth),
+    row("ecdsa-sha2-nistp384", plain(SignatureAlgorithm::Ecdsa(Curve::Nistp384)), ByBoth),
+    row("ecdsa-sha2-nistp521", plain(SignatureAlgorithm::Ecdsa(Curve::Nistp521)), ByBoth),
+    row("sk-ssh-ed25519@openssh.com", plain(SignatureAlgorithm::SkEd25519), ByBoth),
+    row("sk-ecdsa-sha2-nistp256@openssh.com", plain(SignatureAlgorithm::SkEcdsa), ByBoth),
+    row("rsa-sha2-512", plain(SignatureAlgorithm::Rsa(Scheme::Sha512)), ByBoth),
+    row("rsa-sha2-256", plain(SignatureAlgorithm::Rsa(Scheme::Sha256)), ByBoth),
+    row("ssh-rsa", plain(SignatureAlgorithm::Rsa(Scheme::Sha1)), Legacy),
 ];
 
 /// Ciphers, for a processor with instructions for AES; see [`Preset`](super::Preset) for others.
@@ -68,6 +90,14 @@ pub static MAC: &[Algorithm<Mac>] = &[
 /// them: it would read streams of peers that nobody has authenticated (CVE-2026-23943).
 pub static COMPRESSION: &[Algorithm<Compression>] =
     &[row("none", Compression::None, ByBoth), row("zlib@openssh.com", Compression::ZlibOpenssh, ByName)];
+
+const fn certified(signature: SignatureAlgorithm) -> KeyAlgorithm {
+    KeyAlgorithm::certified(signature)
+}
+
+const fn plain(signature: SignatureAlgorithm) -> KeyAlgorithm {
+    KeyAlgorithm::plain(signature)
+}
 
 const fn row<T: Copy>(name: &'static str, algorithm: T, offered: Offered) -> Algorithm<T> {
     Algorithm { name, algorithm, offered }
@@ -114,7 +144,7 @@ mod tests {
             .chain(MAC.iter().map(|row| (row.name, row.offered)))
             .chain(SIGNATURE.iter().map(|row| (row.name, row.offered)))
         {
-            let sha_1 = name.contains("sha1") || name == "ssh-rsa";
+            let sha_1 = name.contains("sha1") || name.starts_with("ssh-rsa");
             assert_eq!(legacy(offered), sha_1, "{name}");
         }
     }

@@ -5,7 +5,7 @@ use super::{BAD_GROUP, BAD_HOST_SIGNATURE, BAD_PUBLIC_VALUE, ExchangeHash, HOST_
 use crate::crypto::kex::{
     Ephemeral, Group, KeyExchange, MODULUS_BITS_MAX, MODULUS_BITS_MIN, MODULUS_BITS_PREFERRED,
 };
-use crate::crypto::sign::PublicKey;
+use crate::crypto::sign::certificate::PlainOrCertified;
 use crate::transport::algorithms::{Algorithms, Negotiated};
 use crate::transport::error::Error;
 use crate::transport::side::{Client, ClientConfig, HostKey, KexSide, TransportConfig};
@@ -101,14 +101,21 @@ fn finish<'b>(
     let k = ephemeral.agree(q_s).map_err(|_| BAD_PUBLIC_VALUE)?;
     let agreement = hash.finish(k_s, chosen, &q_c, q_s, k);
     let algorithm = negotiated.host_key.algorithm;
-    let key = PublicKey::for_algorithm(algorithm, k_s).map_err(|_| BAD_HOST_SIGNATURE)?;
-    let proof = key.verify(algorithm, agreement.h.as_bytes(), signature).map_err(|_| BAD_HOST_SIGNATURE)?;
+    let shown = PlainOrCertified::for_algorithm(algorithm, k_s).map_err(|_| BAD_HOST_SIGNATURE)?;
+    let proof = shown
+        .key()
+        .verify(algorithm.signature, agreement.h.as_bytes(), signature)
+        .map_err(|_| BAD_HOST_SIGNATURE)?;
     match &link.k_s {
         Some(first) if **first == *k_s => Ok(KexNext::SendNewKeys(agreement)),
         Some(_) => Err(HOST_KEY_CHANGED.into()),
         None => {
             link.k_s = Some(k_s.into());
-            let event = HostKey { key, proof, k_s, ticket: link.tickets.issue() };
+            let (key, certificate) = match shown {
+                PlainOrCertified::Plain(key) => (key, None),
+                PlainOrCertified::Certified(certificate) => (certificate.key().clone(), Some(certificate)),
+            };
+            let event = HostKey { key, certificate, proof, k_s, signature, ticket: link.tickets.issue() };
             Ok(KexNext::AwaitVerdict(agreement, event))
         }
     }

@@ -4,6 +4,7 @@ use super::exchange_hash::ChosenGroup;
 use super::{BAD_GROUP_REQUEST, BAD_PUBLIC_VALUE, ExchangeHash, KexNext};
 use crate::crypto::kex::{Group, KeyExchange, SharedSecret};
 use crate::crypto::sign::PrivateKey;
+use crate::crypto::sign::certificate::{Certificate, KeyAlgorithm, Role};
 use crate::transport::algorithms::{Algorithms, Negotiated, Offered};
 use crate::transport::error::Error;
 use crate::transport::side::{KexSide, Server, ServerConfig, TransportConfig};
@@ -19,9 +20,16 @@ use std::sync::Arc;
 /// What a server waits with.
 pub struct ServerExchange {
     /// The host key that will sign; none only if the configuration has no key at all.
-    host_key: Option<Arc<PrivateKey>>,
+    host_key: Option<Shown>,
     /// KEX_DH_GEX_GROUP is out.
     chosen: Option<Box<ChosenGroup>>,
+}
+
+/// A host key as it is shown.
+struct Shown {
+    key: Arc<PrivateKey>,
+    /// The blob of the key or of its certificate.
+    k_s: Box<[u8]>,
 }
 
 impl KexSide for Server {
@@ -36,15 +44,14 @@ impl KexSide for Server {
 
     fn algorithms(config: &ServerConfig) -> Algorithms {
         let mut algorithms = config.transport.algorithms.clone();
-        algorithms.host_key.retain(|row| {
-            row.offered != Offered::Legacy && config.host_keys.iter().any(|key| key.can_sign(row.algorithm))
-        });
+        algorithms
+            .host_key
+            .retain(|row| row.offered != Offered::Legacy && shown(config, row.algorithm).is_some());
         algorithms
     }
 
     fn begin(link: &mut Link<Self>, negotiated: &Negotiated) -> ServerExchange {
-        let algorithm = negotiated.host_key.algorithm;
-        let host_key = link.config.host_keys.iter().find(|key| key.can_sign(algorithm)).cloned();
+        let host_key = shown(&link.config, negotiated.host_key.algorithm);
         ServerExchange { host_key, chosen: None }
     }
 
@@ -79,9 +86,24 @@ impl KexSide for Server {
     }
 }
 
+/// The key for an algorithm, if there is one.
+fn shown(config: &ServerConfig, algorithm: KeyAlgorithm) -> Option<Shown> {
+    let mut keys = config.host_keys.iter().filter(|key| key.can_sign(algorithm.signature));
+    if !algorithm.certified {
+        return keys.next().map(|key| Shown { key: Arc::clone(key), k_s: key.public_key().blob().into() });
+    }
+    keys.find_map(|key| {
+        let public = key.public_key();
+        let is_its =
+            |certificate: &&Certificate| certificate.role() == Role::Host && *certificate.key() == public;
+        let certificate = config.certificates.iter().find(is_its)?;
+        Some(Shown { key: Arc::clone(key), k_s: certificate.blob().into() })
+    })
+}
+
 /// H, its signature, and the reply with both.
 fn reply(
-    host_key: Option<Arc<PrivateKey>>,
+    host_key: Option<Shown>,
     chosen: Option<&ChosenGroup>,
     q_c: &[u8],
     (q_s, k): (Vec<u8>, SharedSecret),
@@ -89,15 +111,15 @@ fn reply(
     hash: ExchangeHash,
     link: &mut Link<Server>,
 ) -> Result<KexNext<Server, Infallible>, Error> {
-    let host_key = host_key.ok_or(Error::Failed)?;
-    let k_s = host_key.public_key().blob();
+    let Shown { key, k_s } = host_key.ok_or(Error::Failed)?;
     let agreement = hash.finish(&k_s, chosen, q_c, &q_s, k);
-    let signature =
-        host_key.sign(negotiated.host_key.algorithm, agreement.h.as_bytes()).map_err(|_| Error::Failed)?;
+    let signature = key
+        .sign(negotiated.host_key.algorithm.signature, agreement.h.as_bytes())
+        .map_err(|_| Error::Failed)?;
     match chosen {
         None => link.send.message(&KexEcdhReply { k_s: &k_s, q_s: &q_s, signature: &signature }),
         Some(_) => link.send.message(&KexDhGexReply { k_s: &k_s, f: &q_s, signature: &signature }),
     }
-    link.k_s.get_or_insert_with(|| k_s.into());
+    link.k_s.get_or_insert(k_s);
     Ok(KexNext::SendNewKeys(agreement))
 }
