@@ -1,29 +1,39 @@
-//! A client's login as ssh's users know it: the host key against known_hosts, then keys, then the password.
+//! A client's login as ssh's users know it: the host key against known_hosts, then keys from the agent and from files, then
+//! what a person types.
 //!
-//! It answers the questions of a connection from files and from the person at the terminal. It knows paths and prompts; what
-//! happens after the login it does not.
+//! It answers the questions of a connection from files, an agent and the person at the terminal, all of them beside the
+//! loop: whatever is waited for comes with a [`Waker`], and [`answered`](Login::answered) takes it. It knows paths and
+//! prompts; what happens after the login it does not.
 
 mod host_key;
+mod methods;
+mod person;
+mod publickey;
 
 pub use host_key::kind;
 
 use super::Error;
-use super::files::{self, KeyFileError};
-use super::options::{Options, home};
+use super::agent::{self, AgentClient};
+use super::identities::{Identity, Notice};
+use super::options::Options;
 use super::terminal::{self, Question};
+use super::text::{escaped, escaped_lines};
 use crate::connection::Connection;
 use crate::crypto::SystemRng;
-use crate::crypto::sign::{PrivateKey, PublicKey};
-use crate::transport::{Client, HostKey, Ticket};
-use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent};
-use crate::wire::DisconnectReason;
+use crate::crypto::sign::PublicKey;
+use crate::keys::ssh_config::LogLevel;
+use crate::transport::{self, Client, HostKey, Ticket};
+use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent, Method};
+use crate::wire::{DisconnectReason, NameList};
+use host_key::{HostKeys, Judgement};
+use methods::Methods;
 use mio::Waker;
-use std::collections::VecDeque;
+use person::{Asked, Person};
+use publickey::{AgentTask, Keys, Unlock};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
-
-use host_key::{HostKeys, Judgement};
+use zeroize::Zeroizing;
 
 /// Why a login ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,20 +46,29 @@ pub enum Refused {
     Interrupted,
 }
 
-/// What is open at the terminal.
-enum Pending {
-    HostKey { ticket: Ticket, key: Box<PublicKey> },
-    Password { ticket: Ticket },
+/// What the login waits for.
+enum Waiting {
+    /// An answer of the person.
+    Person(Asked, Question),
+    /// An answer of the agent.
+    Agent(AgentTask),
+    /// A passphrase that is being tried.
+    Unlock(Unlock),
 }
 
 /// One login.
 pub struct Login {
     options: Options,
     host_keys: HostKeys,
-    keys: VecDeque<Arc<PrivateKey>>,
-    prompts: u32,
-    pending: Option<(Pending, Question)>,
+    methods: Methods,
+    /// What the server takes, as it said last.
+    takes: String,
+    keys: Keys,
+    person: Person,
+    waiting: Option<Waiting>,
     waker: Arc<Waker>,
+    /// What was tried and did not suffice, for the last words.
+    tried: Vec<String>,
     /// What the user should know, one text a line.
     pub notices: Vec<String>,
 }
@@ -60,41 +79,19 @@ impl Login {
     /// # Errors
     /// A text for the user: the host's name cannot be one, or a known_hosts file cannot be read.
     pub fn new(options: Options, waker: Arc<Waker>) -> Result<Self, String> {
-        let mut login = Self {
-            prompts: options.number_of_password_prompts,
+        let asks = !options.batch_mode && terminal::can_ask();
+        Ok(Self {
             host_keys: HostKeys::new(&options)?,
-            keys: VecDeque::new(),
-            pending: None,
+            methods: Methods::new(&options, asks),
+            takes: String::new(),
+            keys: Keys::new(&options),
+            person: Person::new(&options),
+            waiting: None,
             waker,
+            tried: Vec::new(),
             notices: Vec::new(),
             options,
-        };
-        login.read_keys();
-        Ok(login)
-    }
-
-    fn read_keys(&mut self) {
-        let configured = &self.options.config.identity_file.0; // `none` among them, too
-        let by_default = self.options.identity_files.is_empty() && configured.is_empty();
-        let paths = if by_default {
-            vec![home().join(".ssh/id_ed25519")]
-        } else {
-            self.options.identity_files.clone()
-        };
-        for path in paths {
-            match files::read_private_key(&path) {
-                Ok(key) if self.options.offers(&key) => self.keys.push_back(Arc::new(key)),
-                Ok(key) => {
-                    let kind = kind(&key.public_key());
-                    self.notices.push(format!(
-                        "{}: PubkeyAcceptedAlgorithms has nothing for a key of type {kind}",
-                        path.display()
-                    ));
-                }
-                Err(KeyFileError::Io(error)) if by_default && error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.notices.push(format!("{}: {error}", path.display())),
-            }
-        }
+        })
     }
 
     /// A connection for this login.
@@ -112,7 +109,8 @@ impl Login {
     /// Why the connection ended, and what the user could type if it is the algorithms.
     #[must_use]
     pub fn explain(&self, error: &Error) -> String {
-        self.options.algorithms.explain(error)
+        let text = self.options.algorithms.explain(error);
+        if self.tried.is_empty() { text } else { format!("{text} (tried: {})", self.tried.join(", ")) }
     }
 
     /// Judges a host key, or asks the person at the terminal.
@@ -120,17 +118,23 @@ impl Login {
     /// # Errors
     /// The login has ended.
     pub fn judge(&mut self, conn: &mut Connection<Client>, question: HostKey<'_>) -> Result<(), Refused> {
-        let HostKey { key, ticket, .. } = question;
+        let HostKey { key, k_s, signature, ticket, .. } = question;
+        self.keys.bind_to(k_s, signature);
+        let remote = escaped(conn.remote_identification());
+        self.debug(1, || format!("Remote software is {remote}"));
+        self.debug(1, || format!("Server host key: {} {}", key.key_type(), key.fingerprint()));
         match self.host_keys.judge(&key) {
             Judgement::Accept => accept(conn, ticket),
             Judgement::AcceptNew => {
-                self.notices.push(self.host_keys.remember(&key));
+                let notice = self.host_keys.remember(&key);
+                self.tell(notice);
                 accept(conn, ticket)
             }
-            Judgement::Ask(text) if !self.options.batch_mode && terminal::is_there() => {
-                match Question::line(&text, Arc::clone(&self.waker)) {
+            Judgement::Ask(text) if !self.options.batch_mode && terminal::can_ask() => {
+                match Question::confirm(&text, Arc::clone(&self.waker)) {
                     Ok(question) => {
-                        self.pending = Some((Pending::HostKey { ticket, key: Box::new(key) }, question));
+                        let asked = Asked::HostKey { ticket, key: Box::new(key) };
+                        self.waiting = Some(Waiting::Person(asked, question));
                         Ok(())
                     }
                     Err(error) => refuse(conn, ticket, error.to_string()),
@@ -150,98 +154,210 @@ impl Login {
         conn: &mut Connection<Client>,
         event: ClientUserauthEvent<'_>,
     ) -> Result<(), Refused> {
-        let (ticket, methods) = match event {
+        match event {
             ClientUserauthEvent::Banner { message } => {
-                self.notices.push(String::from_utf8_lossy(message).trim_end().to_owned());
-                return Ok(());
+                self.tell(escaped_lines(String::from_utf8_lossy(message).trim_end()));
+                Ok(())
             }
-            ClientUserauthEvent::Sign { .. } | ClientUserauthEvent::InformationRequest { .. } => {
-                return self.deny(conn, "not there yet");
+            ClientUserauthEvent::Continue { authentications_that_can_continue, partial_success, ticket } => {
+                self.takes = authentications_that_can_continue.as_str().to_owned();
+                self.answer_came(conn, partial_success);
+                self.next(conn, ticket)
             }
-            ClientUserauthEvent::PasswordExpired { .. } => {
-                return self.deny(conn, "the password has expired: change it on the host");
+            ClientUserauthEvent::Sign { request, ticket } => self.sign(conn, request, ticket),
+            ClientUserauthEvent::PasswordExpired { prompt, ticket } => {
+                self.tell(escaped_lines(String::from_utf8_lossy(prompt).trim_end()));
+                self.ask_new_password(conn, ticket)
             }
-            ClientUserauthEvent::Continue { authentications_that_can_continue, ticket, .. } => {
-                (ticket, authentications_that_can_continue)
+            ClientUserauthEvent::InformationRequest { name, instruction, prompts, ticket } => {
+                self.begin_interview(conn, [name, instruction], &prompts, ticket)
             }
-        };
-        if methods.contains("publickey")
-            && self.options.pubkey_authentication
-            && let Some(key) = self.keys.pop_front()
+        }
+    }
+
+    /// The user is logged in.
+    pub fn authenticated(&mut self, conn: &Connection<Client>) {
+        let method = self.keys.trying().map_or("what was tried last", |identity| identity.name.as_str());
+        let text = format!("Authenticated to {} by {method}.", self.options.host);
+        self.keys.finish();
+        self.person.forget();
+        self.debug(1, || text);
+        if let Some(negotiated) = conn.negotiated() {
+            let (up, down) = (negotiated.client_to_server, negotiated.server_to_client);
+            self.debug(2, || {
+                format!(
+                    "kex {}, host key {}, cipher {} there and {} back",
+                    negotiated.kex.name, negotiated.host_key.name, up.cipher.name, down.cipher.name
+                )
+            });
+        }
+    }
+
+    /// The server has answered the last request, and wants more.
+    fn answer_came(&mut self, conn: &Connection<Client>, partial_success: bool) {
+        if self.tried.is_empty()
+            && let Some(negotiated) = conn.negotiated()
         {
-            return conn.request_publickey(ticket, key).map_err(|error| Refused::Denied(error.to_string()));
+            self.debug(1, || format!("kex: {} with {}", negotiated.kex.name, negotiated.host_key.name));
         }
-        let asks = self.options.password_authentication && !self.options.batch_mode && self.prompts > 0;
-        if methods.contains("password") && asks && terminal::is_there() {
-            if self.prompts < self.options.number_of_password_prompts {
-                self.notices.push("Permission denied, please try again.".to_owned());
-            }
-            self.prompts -= 1;
-            let text = format!("{}@{}'s password: ", self.options.user, self.options.host);
-            match Question::secret(&text, Arc::clone(&self.waker)) {
-                Ok(question) => {
-                    self.pending = Some((Pending::Password { ticket }, question));
-                    return Ok(());
-                }
-                Err(error) => self.notices.push(error.to_string()),
-            }
+        let takes = escaped(self.takes.as_bytes());
+        self.debug(1, || format!("Authentications that can continue: {takes}"));
+        if let Some(Identity { name, .. }) = self.keys.refused() {
+            self.tried.push(name);
         }
-        self.deny(conn, &format!("Permission denied ({}).", methods.as_str()))
+        if partial_success {
+            self.tell_debug(1, "Authenticated with partial success.");
+            self.methods.begin_again();
+            self.keys.begin_again();
+            self.person.begin_again();
+            self.tried.clear();
+        }
     }
 
-    fn deny(&self, conn: &mut Connection<Client>, why: &str) -> Result<(), Refused> {
+    /// Tries what comes next.
+    fn next(&mut self, conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
+        if self.host_keys.passwords_off() {
+            self.methods.without_passwords();
+        }
+        let takes = self.takes.clone();
+        let Ok(takes) = NameList::from_bytes(takes.as_bytes()) else { return self.deny(conn) };
+        if self.methods.has_keys(&takes) && !self.keys.are_planned() {
+            return self.plan_keys(conn, ticket);
+        }
+        let method = self.methods.next(&takes, self.keys.next_is_stray());
+        if let Some(method) = method {
+            self.debug(1, || format!("Next authentication method: {}", method.name()));
+        }
+        match method {
+            Some(Method::Publickey) => self.try_key(conn, ticket),
+            Some(Method::KeyboardInteractive) => {
+                self.tried.push("keyboard-interactive".to_owned());
+                conn.request_keyboard_interactive(ticket, b"").map_err(denied)
+            }
+            Some(Method::Password) => self.ask_password(conn, ticket),
+            Some(Method::None) | None => self.deny(conn),
+        }
+    }
+
+    /// Nothing is left: says what the server would take, and what was tried.
+    fn deny(&self, conn: &mut Connection<Client>) -> Result<(), Refused> {
         conn.disconnect(DisconnectReason::NO_MORE_AUTH_METHODS_AVAILABLE, "nothing left to try");
-        Err(Refused::Denied(format!("{}@{}: {why}", self.options.user, self.options.host)))
+        let (user, host) = (&self.options.user, &self.options.host);
+        let mut tried = self.tried.clone();
+        tried.dedup();
+        let tried = if tried.is_empty() { "nothing".to_owned() } else { tried.join(", ") };
+        Err(Refused::Denied(format!(
+            "{user}@{host}: Permission denied ({}).\nTried: {tried}.",
+            escaped(self.takes.as_bytes())
+        )))
     }
 
-    /// Whether a question is open at the terminal.
-    #[must_use]
-    pub const fn is_asking(&self) -> bool {
-        self.pending.is_some()
-    }
-
-    /// The loop was woken: takes the answer from the terminal, if there is one.
+    /// The loop was woken: takes what came from the terminal, the agent or a passphrase, if anything did.
     ///
     /// # Errors
     /// The login has ended.
     pub fn answered(&mut self, conn: &mut Connection<Client>) -> Result<(), Refused> {
-        let Some(answer) = self.pending.as_ref().and_then(|(_, question)| question.answer()) else {
-            return Ok(());
+        match self.waiting.take() {
+            None => Ok(()),
+            Some(Waiting::Person(asked, question)) => match question.answer() {
+                None => {
+                    self.waiting = Some(Waiting::Person(asked, question));
+                    Ok(())
+                }
+                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Err(Refused::Interrupted),
+                Some(answer) => {
+                    if answer.is_err() {
+                        question.abort();
+                    }
+                    self.person_answered(conn, asked, answer)
+                }
+            },
+            Some(Waiting::Agent(task)) => self.agent_answered(conn, task),
+            Some(Waiting::Unlock(unlock)) => self.unlocked(conn, unlock),
+        }
+    }
+
+    fn person_answered(
+        &mut self,
+        conn: &mut Connection<Client>,
+        asked: Asked,
+        answer: io::Result<Zeroizing<String>>,
+    ) -> Result<(), Refused> {
+        match asked {
+            Asked::HostKey { ticket, key } => self.host_key_answered(conn, ticket, *key, answer),
+            Asked::Password { ticket } => self.password_answered(conn, ticket, answer),
+            Asked::NewPassword { ticket } => self.new_password_answered(conn, ticket, answer),
+            Asked::Prompt { ticket } => self.prompt_answered(conn, ticket, answer),
+            Asked::Passphrase { task } => self.passphrase_answered(conn, task, answer),
+        }
+    }
+
+    fn host_key_answered(
+        &mut self,
+        conn: &mut Connection<Client>,
+        ticket: Ticket,
+        key: PublicKey,
+        answer: io::Result<Zeroizing<String>>,
+    ) -> Result<(), Refused> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return refuse(conn, ticket, error.to_string()),
         };
-        let Some((pending, question)) = self.pending.take() else { return Ok(()) };
-        match (pending, answer) {
-            (_, Err(error)) if error.kind() == io::ErrorKind::Interrupted => Err(Refused::Interrupted),
-            (Pending::HostKey { ticket, key }, Ok(answer)) => {
-                if *answer == "yes" || *answer == key.fingerprint() {
-                    self.notices.push(self.host_keys.remember(&key));
-                    return accept(conn, ticket);
-                }
-                if *answer == "no" {
-                    return refuse(conn, ticket, "it was not accepted".to_owned());
-                }
-                let text = "Please type 'yes', 'no' or the fingerprint: ";
-                match Question::line(text, Arc::clone(&self.waker)) {
-                    Ok(question) => self.pending = Some((Pending::HostKey { ticket, key }, question)),
-                    Err(error) => return refuse(conn, ticket, error.to_string()),
-                }
+        if answer.eq_ignore_ascii_case("yes") || *answer == key.fingerprint() {
+            let notice = self.host_keys.remember(&key);
+            self.tell(notice);
+            return accept(conn, ticket);
+        }
+        if answer.eq_ignore_ascii_case("no") {
+            return refuse(conn, ticket, "it was not accepted".to_owned());
+        }
+        let text = "Please type 'yes', 'no' or the fingerprint: ";
+        match Question::confirm(text, Arc::clone(&self.waker)) {
+            Ok(question) => {
+                let asked = Asked::HostKey { ticket, key: Box::new(key) };
+                self.waiting = Some(Waiting::Person(asked, question));
                 Ok(())
             }
-            (Pending::HostKey { ticket, .. }, Err(error)) => refuse(conn, ticket, error.to_string()),
-            (Pending::Password { ticket }, Ok(password)) => conn
-                .request_password(ticket, password.as_bytes())
-                .map_err(|error| Refused::Denied(error.to_string())),
-            (Pending::Password { .. }, Err(_)) => {
-                question.abort();
-                self.deny(conn, "no password was typed")
-            }
+            Err(error) => refuse(conn, ticket, error.to_string()),
         }
     }
 
     /// Leaves the terminal as it was; for the end of the program.
     pub fn abort(&self) {
-        if let Some((_, question)) = &self.pending {
+        if let Some(Waiting::Person(_, question)) = &self.waiting {
             question.abort();
         }
+    }
+
+    /// A word for every user.
+    fn tell(&mut self, text: String) {
+        if self.options.config.log_level >= LogLevel::Info && !text.is_empty() {
+            self.notices.push(text);
+        }
+    }
+
+    /// A word for who asked for the story of the login, by as many `-v` as `level`.
+    fn debug(&mut self, level: u8, text: impl FnOnce() -> String) {
+        if self.options.config.log_level.debug() >= level {
+            self.notices.push(format!("debug{level}: {}", text()));
+        }
+    }
+
+    fn tell_debug(&mut self, level: u8, text: &str) {
+        self.debug(level, || text.to_owned());
+    }
+
+    fn pass_on(&mut self, notice: Notice) {
+        match notice {
+            Notice::Tell(text) => self.tell(text),
+            Notice::Debug(text) => self.tell_debug(1, &text),
+        }
+    }
+
+    /// Connects to the agent, if there is one to ask.
+    fn agent(&self) -> Option<AgentClient> {
+        let path = agent::socket(&self.options.config.identity_agent, |name| std::env::var_os(name))?;
+        Some(AgentClient::connect(&path, Arc::clone(&self.waker)))
     }
 }
 
@@ -252,4 +368,9 @@ fn accept(conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> 
 fn refuse(conn: &mut Connection<Client>, ticket: Ticket, why: String) -> Result<(), Refused> {
     conn.refuse_host_key(ticket).map_err(|error| Refused::HostKey(error.to_string()))?;
     Err(Refused::HostKey(format!("{why}\nHost key verification failed.")))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn denied(error: transport::Error) -> Refused {
+    Refused::Denied(error.to_string())
 }
