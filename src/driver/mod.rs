@@ -11,6 +11,8 @@
 //! share the buffers of the loop; an idle one holds none. This layer knows not one byte of SSH.
 
 #[cfg(feature = "programs")]
+pub mod agent;
+#[cfg(feature = "programs")]
 pub mod algorithms;
 mod application;
 #[cfg(feature = "programs")]
@@ -21,6 +23,7 @@ mod error;
 pub mod files;
 #[cfg(feature = "programs")]
 mod glob;
+#[cfg(feature = "programs")]
 #[cfg(feature = "programs")]
 pub mod login;
 #[cfg(feature = "programs")]
