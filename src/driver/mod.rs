@@ -24,6 +24,7 @@ pub mod files;
 #[cfg(feature = "programs")]
 mod glob;
 #[cfg(feature = "programs")]
+pub mod identities;
 #[cfg(feature = "programs")]
 pub mod login;
 #[cfg(feature = "programs")]

@@ -222,7 +222,9 @@ fn a_signature_may_take_longer_than_a_list() {
 #[test]
 fn an_agent_that_does_not_read_is_given_up() {
     let (mut around, (go, stop)) = (Loop::new(), channel::<()>());
-    let fake = Fake::start(move |_stream| drop(stop.recv()));
+    let fake = Fake::start(move |_stream| {
+        let _stop = stop.recv();
+    });
     let mut client = fake.client(SHORT, &around.waker);
     let data = vec![0; 200 * 1024];
     let mut answers = Vec::new();
@@ -274,9 +276,8 @@ fn a_client_that_is_dropped_leaves_neither_a_connection_nor_a_thread() {
 fn an_agent_that_is_not_there_or_does_not_accept_is_told() {
     let (mut around, directory) = (Loop::new(), tempfile::tempdir().unwrap());
     let path = directory.path().join("agent");
-    let connect = |path: &Path, around: &Loop| {
-        AgentClient::connect_within(SHORT, path, Arc::clone(&around.waker))
-    };
+    let connect =
+        |path: &Path, around: &Loop| AgentClient::connect_within(SHORT, path, Arc::clone(&around.waker));
     for path in [path.clone(), directory.path().join("x".repeat(200)), directory.path().to_owned()] {
         let mut client = connect(&path, &around);
         let failure = around.ask(&mut client, Request::Identities).unwrap_err();
