@@ -56,7 +56,7 @@ struct Arguments {
     /// IPv6 only
     #[arg(short = '6')]
     inet6: bool,
-    /// Tell what is passed over
+    /// Tell the story of the login; more of it with -vv and -vvv
     #[arg(short, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Ciphers, in the order of preference; +LIST appends to the default, -LIST removes, ^LIST puts in front
@@ -95,6 +95,7 @@ impl Arguments {
             ("Ciphers", self.cipher.as_deref()),
             ("MACs", self.mac.as_deref()),
             ("Compression", self.compression.then_some("yes")),
+            ("LogLevel", config::log_level(self.verbose)),
             ("AddressFamily", self.inet.then_some("inet")),
             ("AddressFamily", self.inet6.then_some("inet6")),
         ];
@@ -227,6 +228,7 @@ impl Application<Client> for Ssh {
             Event::Kex(question) => self.login.judge(conn, question),
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
+                self.login.authenticated(conn);
                 conn.open_session()?;
                 Ok(())
             }

@@ -72,9 +72,9 @@ struct Arguments {
     /// No fingerprint and no notices
     #[arg(short, long)]
     quiet: bool,
-    /// Tell of lines that are not understood
-    #[arg(short, long)]
-    verbose: bool,
+    /// Tell the story of the login, and of lines that are not understood; more with -vv and -vvv
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
     /// With demo: end after so many seconds
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
@@ -138,7 +138,7 @@ impl Arguments {
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let connection = self.connection(host, user)?;
-        if self.verbose {
+        if self.verbose > 0 {
             connection.passed_over.iter().for_each(|text| eprintln!("{}", escaped_lines(text)));
         }
         Ok(WatchOptions {
@@ -148,7 +148,7 @@ impl Arguments {
             view: self.view(),
             stop_on: self.stop_on.clone(),
             quiet: self.quiet,
-            verbose: self.verbose,
+            verbose: self.verbose > 0,
             seconds: None,
         })
     }
@@ -158,6 +158,7 @@ impl Arguments {
         let named = [
             ("Port", self.port.as_deref()),
             ("BatchMode", self.batch.then_some("yes")),
+            ("LogLevel", config::log_level(self.verbose)),
             ("AddressFamily", self.inet.then_some("inet")),
             ("AddressFamily", self.inet6.then_some("inet6")),
         ];

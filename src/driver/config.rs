@@ -48,6 +48,17 @@ pub fn option(keyword: &str, value: &str) -> String {
     format!("{keyword}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// The `LogLevel` that so many `-v` mean.
+#[must_use]
+pub const fn log_level(verbose: u8) -> Option<&'static str> {
+    match verbose {
+        0 => None,
+        1 => Some("DEBUG1"),
+        2 => Some("DEBUG2"),
+        _ => Some("DEBUG3"),
+    }
+}
+
 /// Why there are no options. The text names the place.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LoadError {

@@ -1,7 +1,10 @@
 //! Files of keys and hosts: read whole and bounded, written so that nobody else can read them.
 
 use crate::crypto::sign::PrivateKey;
-use crate::keys::private_key::{self, PRIVATE_KEY_FILE_MAX, Parsed, PrivateKeyError};
+use crate::crypto::sign::certificate::{CertificateError, PlainOrCertified};
+use crate::keys::certificate::{self, CertificateLineError};
+use crate::keys::private_key::{self, ForeignFormat, PRIVATE_KEY_FILE_MAX, Parsed, PrivateKeyError};
+use crate::keys::public_key;
 use core::fmt;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{geteuid, getuid};
@@ -98,19 +101,47 @@ impl fmt::Display for KeyFileError {
 
 impl core::error::Error for KeyFileError {}
 
-/// Reads a private key. Like ssh it refuses a file of the caller's own that group or others may read; the open file is
-/// judged, not its name.
+/// Reads a file of a private key, encrypted or not. Like ssh it refuses a file of the caller's own that group or others may
+/// read; the open file is judged, not its name. What is no private key has no secret, and is told as what it is.
+///
+/// # Errors
+/// See [`KeyFileError`].
+pub fn read_key_file(path: &Path) -> Result<Parsed, KeyFileError> {
+    let file = open_regular(path).map_err(KeyFileError::Io)?;
+    let metadata = file.metadata().map_err(KeyFileError::Io)?;
+    let exposed = metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o077 != 0;
+    let contents = read_all(file, PRIVATE_KEY_FILE_MAX).map_err(KeyFileError::Io)?;
+    match private_key::parse(&contents) {
+        Err(
+            error @ (PrivateKeyError::NotAPrivateKey | PrivateKeyError::Foreign(ForeignFormat::PublicKey)),
+        ) => Err(KeyFileError::Key(error)),
+        _ if exposed => Err(KeyFileError::Permissions(metadata.mode() & 0o7777)),
+        parsed => parsed.map_err(KeyFileError::Key),
+    }
+}
+
+/// Reads a private key that needs no passphrase; otherwise as [`read_key_file`].
 ///
 /// # Errors
 /// See [`KeyFileError`].
 pub fn read_private_key(path: &Path) -> Result<PrivateKey, KeyFileError> {
-    let file = open_regular(path).map_err(KeyFileError::Io)?;
-    let metadata = file.metadata().map_err(KeyFileError::Io)?;
-    if metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o077 != 0 {
-        return Err(KeyFileError::Permissions(metadata.mode() & 0o7777));
+    read_key_file(path)?.plain().map(|file| file.key).map_err(KeyFileError::Key)
+}
+
+/// Reads a `.pub` file, of a key or of a certificate. Anybody may read it.
+///
+/// # Errors
+/// The system's, of the kind `InvalidData` if the file is something else.
+pub fn read_public(path: &Path) -> io::Result<PlainOrCertified> {
+    let contents = read_text(path)?;
+    match certificate::parse(&contents) {
+        Ok(certificate) => return Ok(PlainOrCertified::Certified(Box::new(certificate))),
+        Err(CertificateLineError::Certificate(CertificateError::NotACertificate)) => {}
+        Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
     }
-    let contents = read_all(file, PRIVATE_KEY_FILE_MAX).map_err(KeyFileError::Io)?;
-    private_key::parse(&contents).and_then(Parsed::plain).map(|file| file.key).map_err(KeyFileError::Key)
+    let line = public_key::parse(&contents);
+    line.map(|line| PlainOrCertified::Plain(line.key))
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Makes a file that must not exist, which only its owner may read, from the first moment.
@@ -137,7 +168,9 @@ pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyFileError, create_private, read_private_key, read_text};
+    use super::{KeyFileError, create_private, read_key_file, read_private_key, read_public, read_text};
+    use crate::crypto::sign::certificate::PlainOrCertified;
+    use crate::keys::private_key::{ForeignFormat, Parsed, PrivateKeyError};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
@@ -157,6 +190,26 @@ mod tests {
             }
         }
         assert!(KeyFileError::Permissions(0o644).to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_public_key_is_told_from_a_private_one_whoever_may_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pub");
+        fs::write(&path, include_bytes!("../../vectors/keys/ed25519.pub")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let public = PrivateKeyError::Foreign(ForeignFormat::PublicKey);
+        assert!(matches!(read_key_file(&path), Err(KeyFileError::Key(error)) if error == public));
+        assert!(matches!(read_public(&path), Ok(PlainOrCertified::Plain(_))));
+        fs::write(&path, include_bytes!("../../vectors/keys/cert-user-plain-cert.pub")).unwrap();
+        assert!(matches!(read_public(&path), Ok(PlainOrCertified::Certified(_))));
+        fs::write(&path, KEY).unwrap();
+        assert_eq!(read_public(&path).unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+        // Encrypted, it is as secret.
+        fs::write(&path, include_bytes!("../../vectors/keys/ecdsa-256.aes256-ctr")).unwrap();
+        assert!(matches!(read_key_file(&path), Err(KeyFileError::Permissions(0o644))));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(read_key_file(&path), Ok(Parsed::Encrypted(_))));
     }
 
     #[test]

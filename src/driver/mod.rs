@@ -13,6 +13,8 @@
 #[cfg(feature = "programs")]
 pub mod accounts;
 #[cfg(feature = "programs")]
+pub mod agent;
+#[cfg(feature = "programs")]
 pub mod algorithms;
 mod application;
 #[cfg(feature = "programs")]
@@ -25,6 +27,8 @@ mod error;
 pub mod files;
 #[cfg(feature = "programs")]
 mod glob;
+#[cfg(feature = "programs")]
+pub mod identities;
 #[cfg(feature = "programs")]
 pub mod login;
 #[cfg(feature = "programs")]

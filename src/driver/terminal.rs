@@ -1,28 +1,60 @@
-//! Questions to the person at the terminal, asked beside the loop.
+//! Questions to the person: at the terminal, or by the program that SSH_ASKPASS names (ssh(1)); beside the loop.
 //!
-//! The question is put on the controlling terminal by a thread, so that the loop goes on and Ctrl-C works meanwhile; the
-//! answer comes with a [`Waker`]. What is asked is the program's.
+//! A thread waits for the answer, so that the loop goes on and Ctrl-C works meanwhile; the answer comes with a [`Waker`].
+//! What is asked is the program's: a prompt says who asks, and what of it came from a peer the caller has escaped.
 
+mod askpass;
+
+pub use askpass::{DEFAULT_ASKPASS, Environment};
+
+use askpass::Askpass;
 use mio::Waker;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 use zeroize::Zeroizing;
 
+/// The longest answer (bytes).
+pub const ANSWER_MAX: usize = 4096;
+
 /// A question that was asked.
 pub struct Question {
     answer: Receiver<io::Result<Zeroizing<String>>>,
-    /// How the terminal was before the question.
-    before: (File, Termios),
+    way: Way,
+}
+
+/// How it was asked.
+enum Way {
+    /// At the terminal, and how that was before.
+    Terminal(File, Box<Termios>),
+    /// By a program.
+    Askpass(Askpass),
+}
+
+/// What kind of answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Shown as it is typed.
+    Line,
+    /// Not shown.
+    Secret,
+    /// Yes or no.
+    Confirm,
 }
 
 /// Whether there is a terminal to ask on.
 #[must_use]
 pub fn is_there() -> bool {
     open().is_ok()
+}
+
+/// Whether there is somebody to ask, at the terminal or by a program.
+#[must_use]
+pub fn can_ask() -> bool {
+    Environment::own().can_ask(is_there())
 }
 
 fn open() -> io::Result<File> {
@@ -33,58 +65,170 @@ impl Question {
     /// Asks for a line that is shown as it is typed.
     ///
     /// # Errors
-    /// There is no terminal, or no thread.
+    /// There is nobody to ask, or no thread.
     pub fn line(prompt: &str, waker: Arc<Waker>) -> io::Result<Self> {
-        let terminal = open()?;
-        Self::ask(prompt, waker, move || {
-            let mut answer = Zeroizing::new(String::new());
-            match BufReader::new(terminal).read_line(&mut answer)? {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                _ => Ok(answer),
-            }
-        })
+        Self::ask(Kind::Line, prompt, &Environment::own(), waker)
     }
 
     /// Asks for a secret, which is not shown.
     ///
     /// # Errors
-    /// There is no terminal, or no thread.
+    /// There is nobody to ask, or no thread.
     pub fn secret(prompt: &str, waker: Arc<Waker>) -> io::Result<Self> {
-        Self::ask(prompt, waker, || rpassword::read_password().map(Zeroizing::new))
+        Self::ask(Kind::Secret, prompt, &Environment::own(), waker)
     }
 
-    fn ask(
-        prompt: &str,
-        waker: Arc<Waker>,
-        read: impl FnOnce() -> io::Result<Zeroizing<String>> + Send + 'static,
-    ) -> io::Result<Self> {
-        let mut terminal = open()?;
-        let before = tcgetattr(&terminal)?;
-        terminal.write_all(prompt.as_bytes())?;
-        let (sender, answer) = sync_channel(1);
-        thread::Builder::new().name("terminal".to_owned()).spawn(move || {
-            let _nobody_waits = sender.send(read());
-            let _nobody_waits = waker.wake();
-        })?;
-        Ok(Self { answer, before: (terminal, before) })
+    /// Asks whether something may be done. The answer is what is typed; a program that shows a button gives `yes`.
+    ///
+    /// # Errors
+    /// There is nobody to ask, or no thread.
+    pub fn confirm(prompt: &str, waker: Arc<Waker>) -> io::Result<Self> {
+        Self::ask(Kind::Confirm, prompt, &Environment::own(), waker)
     }
 
-    /// The answer without its line end, once there is one. An error of the kind `Interrupted` is Ctrl-C; with any other
-    /// nothing more can be typed.
-    #[must_use]
-    pub fn answer(&self) -> Option<io::Result<Zeroizing<String>>> {
-        match self.answer.try_recv() {
-            Ok(Ok(line)) => Some(Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))),
-            Ok(Err(error)) => Some(Err(error)),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err(io::ErrorKind::BrokenPipe.into())),
+    fn ask(kind: Kind, prompt: &str, environment: &Environment, waker: Arc<Waker>) -> io::Result<Self> {
+        let terminal = open();
+        match environment.askpass(terminal.is_ok()) {
+            Some(program) => Self::by_program(kind, prompt, program, waker),
+            None => Self::at_terminal(kind, prompt, terminal?, waker),
         }
     }
 
-    /// Gives the question up: the terminal is as it was before, on a new line.
+    fn by_program(
+        kind: Kind,
+        prompt: &str,
+        program: &std::ffi::OsStr,
+        waker: Arc<Waker>,
+    ) -> io::Result<Self> {
+        let (askpass, running) = Askpass::start(program, prompt, kind == Kind::Confirm)?;
+        let answer = wait(waker, move || running.answer())?;
+        Ok(Self { answer, way: Way::Askpass(askpass) })
+    }
+
+    /// A secret is read without echo, and with Ctrl-C as the end of a line instead of a signal.
+    fn at_terminal(kind: Kind, prompt: &str, mut terminal: File, waker: Arc<Waker>) -> io::Result<Self> {
+        let before = tcgetattr(&terminal)?;
+        let interrupt = before.special_codes[SpecialCodeIndex::VINTR];
+        if kind == Kind::Secret {
+            let mut hidden = before.clone();
+            hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
+            hidden.local_modes.insert(LocalModes::ICANON | LocalModes::ECHONL);
+            hidden.special_codes[SpecialCodeIndex::VEOL] = interrupt;
+            tcsetattr(&terminal, OptionalActions::Now, &hidden)?;
+        }
+        let way = Way::Terminal(terminal.try_clone()?, Box::new(before.clone()));
+        let asked = terminal.write_all(prompt.as_bytes()).and_then(|()| {
+            wait(waker, move || {
+                let answer = read_line(&terminal, (kind == Kind::Secret).then_some(interrupt));
+                if kind == Kind::Secret {
+                    tcsetattr(&terminal, OptionalActions::Now, &before)?;
+                }
+                answer
+            })
+        });
+        match asked {
+            Ok(answer) => Ok(Self { answer, way }),
+            Err(error) => {
+                way.restore();
+                Err(error)
+            }
+        }
+    }
+
+    /// The answer without its line end, once there is one. An error of the kind `Interrupted` is Ctrl-C at a secret (with
+    /// other questions it is a signal); with any other nothing more can be typed, or the program's user has declined.
+    #[must_use]
+    pub fn answer(&self) -> Option<io::Result<Zeroizing<String>>> {
+        match self.answer.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    /// Gives the question up: the terminal is as it was before, on a new line; a program is ended.
     pub fn abort(&self) {
-        let (terminal, before) = &self.before;
-        let _gone = tcsetattr(terminal, OptionalActions::Now, before);
-        let _gone = (&*terminal).write_all(b"\n");
+        self.way.restore();
     }
 }
+
+impl Way {
+    fn restore(&self) {
+        match self {
+            Self::Terminal(terminal, before) => {
+                let mut terminal = terminal;
+                let _gone = tcsetattr(terminal, OptionalActions::Now, before);
+                let _gone = terminal.write_all(b"\n");
+            }
+            Self::Askpass(askpass) => askpass.end(),
+        }
+    }
+}
+
+/// Lets a thread wait for the answer.
+fn wait(
+    waker: Arc<Waker>,
+    answer: impl FnOnce() -> io::Result<Zeroizing<String>> + Send + 'static,
+) -> io::Result<Receiver<io::Result<Zeroizing<String>>>> {
+    let (sender, receiver) = sync_channel(1);
+    thread::Builder::new().name("question".to_owned()).spawn(move || {
+        let _nobody_waits = sender.send(answer());
+        let _nobody_waits = waker.wake();
+    })?;
+    Ok(receiver)
+}
+
+/// What was read of an answer.
+struct Answer {
+    bytes: Zeroizing<[u8; ANSWER_MAX]>,
+    len: usize,
+}
+
+impl Answer {
+    fn new() -> Self {
+        Self { bytes: Zeroizing::new([0; ANSWER_MAX]), len: 0 }
+    }
+
+    /// Reads once more, and returns what has come; nothing at the end.
+    fn read(&mut self, mut input: impl Read) -> io::Result<&[u8]> {
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        if room.is_empty() {
+            return Err(io::Error::new(ErrorKind::InvalidData, "the answer is too long"));
+        }
+        let n = loop {
+            match input.read(room) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        self.len += n;
+        Ok(room.get(..n).unwrap_or_default())
+    }
+
+    /// The first line, without its end.
+    fn line(&self) -> io::Result<Zeroizing<String>> {
+        let read = self.bytes.get(..self.len).unwrap_or_default();
+        let line = read.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+        match core::str::from_utf8(line) {
+            Ok(line) => Ok(Zeroizing::new(line.to_owned())),
+            Err(_) => Err(io::Error::new(ErrorKind::InvalidData, "the answer is not UTF-8")),
+        }
+    }
+}
+
+/// Reads a line from a terminal. `interrupt` at the end of what comes is Ctrl-C.
+fn read_line(input: impl Read, interrupt: Option<u8>) -> io::Result<Zeroizing<String>> {
+    let (mut input, mut answer) = (input, Answer::new());
+    loop {
+        match answer.read(&mut input)?.last().copied() {
+            Some(b'\n') => return answer.line(),
+            Some(last) if last != 0 && Some(last) == interrupt => return Err(ErrorKind::Interrupted.into()),
+            Some(_) => {}
+            None if answer.len == 0 => return Err(ErrorKind::UnexpectedEof.into()),
+            None => return answer.line(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

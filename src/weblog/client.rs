@@ -300,6 +300,7 @@ impl Application<Client> for Watch {
             }
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
+                self.login.authenticated(conn);
                 conn.open_session()?;
                 Ok(())
             }

@@ -47,7 +47,8 @@ impl Methods {
     /// What to try next of what the server takes. `stray` says whether the next key is one that no file names; nothing if
     /// there is no next key.
     pub(super) fn next(&mut self, takes: &NameList<'_>, stray: Option<bool>) -> Option<Method> {
-        let taken: Vec<_> = self.order.iter().filter(|method| takes.contains(method.name())).copied().collect();
+        let taken: Vec<_> =
+            self.order.iter().filter(|method| takes.contains(method.name())).copied().collect();
         let late = stray == Some(true) && self.stray_keys >= STRAY_KEYS_MAX;
         let possible = |method: &&Method| match method {
             Method::None => false,

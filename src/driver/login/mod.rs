@@ -66,6 +66,8 @@ pub struct Login {
     keys: Keys,
     person: Person,
     waiting: Option<Waiting>,
+    /// The host key has changed, and the user goes on: the host is told no password.
+    passwords_off: bool,
     waker: Arc<Waker>,
     /// What was tried and did not suffice, for the last words.
     tried: Vec<String>,
@@ -87,6 +89,7 @@ impl Login {
             keys: Keys::new(&options),
             person: Person::new(&options),
             waiting: None,
+            passwords_off: false,
             waker,
             tried: Vec::new(),
             notices: Vec::new(),
@@ -216,7 +219,7 @@ impl Login {
 
     /// Tries what comes next.
     fn next(&mut self, conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
-        if self.host_keys.passwords_off() {
+        if self.passwords_off {
             self.methods.without_passwords();
         }
         let takes = self.takes.clone();

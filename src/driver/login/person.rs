@@ -92,7 +92,11 @@ impl Login {
         self.ask(asked, prompt, false)
     }
 
-    pub(super) fn ask_password(&mut self, conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
+    pub(super) fn ask_password(
+        &mut self,
+        conn: &mut Connection<Client>,
+        ticket: Ticket,
+    ) -> Result<(), Refused> {
         if self.methods.passwords() > 1 {
             self.tell("Permission denied, please try again.".to_owned());
         }
@@ -162,7 +166,9 @@ impl Login {
             self.tell(escaped_lines(String::from_utf8_lossy(text).trim_end()));
         }
         let who = &self.person.who;
-        let text = |prompt: &Prompt<'_>| format!("({who}) {}", escaped_lines(&String::from_utf8_lossy(prompt.prompt)));
+        let text = |prompt: &Prompt<'_>| {
+            format!("({who}) {}", escaped_lines(&String::from_utf8_lossy(prompt.prompt)))
+        };
         self.person.prompts = prompts.iter().map(|prompt| (text(prompt), prompt.echo)).collect();
         self.person.responses.clear();
         self.go_on_with_interview(conn, ticket)

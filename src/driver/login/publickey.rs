@@ -5,7 +5,9 @@ use super::{Login, Refused, Waiting, denied};
 use crate::connection::Connection;
 use crate::crypto::sign::PrivateKey;
 use crate::driver::agent::{AgentClient, AgentFailure, Request};
-use crate::driver::identities::{self, Candidate, Identity, KeySource, Locked, Plan, Rules, UnlockError, Unlocking};
+use crate::driver::identities::{
+    self, Candidate, Identity, KeySource, Locked, Plan, Rules, UnlockError, Unlocking,
+};
 use crate::driver::login::kind;
 use crate::driver::options::Options;
 use crate::keys::agent::Answer;
@@ -88,7 +90,7 @@ impl Keys {
     /// Whether no file names the next key; nothing if there is no next one.
     pub(super) fn next_is_stray(&self) -> Option<bool> {
         match self.candidates.as_ref()?.front()? {
-            Candidate::Identity(Identity { is_named, .. }) => Some(!is_named),
+            Candidate::Identity(identity) => Some(!identity.is_named),
             Candidate::Locked(_) => Some(false),
         }
     }
@@ -174,7 +176,7 @@ impl Login {
     /// Offers the next key.
     pub(super) fn try_key(&mut self, conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
         match self.keys.candidates.as_mut().and_then(VecDeque::pop_front) {
-            Some(Candidate::Identity(identity)) => self.offer(conn, ticket, identity),
+            Some(Candidate::Identity(identity)) => self.offer(conn, ticket, *identity),
             Some(Candidate::Locked(locked)) => {
                 let (file, name) = (Arc::clone(&locked.file), locked.name.clone());
                 let then = Then::Offer(Box::new(locked));
@@ -216,9 +218,8 @@ impl Login {
             }
             KeySource::Agent(blob) => {
                 let SignatureRequest { algorithm, data, .. } = request;
-                let asked = self.keys.agent.as_mut().map(|agent| {
-                    agent.ask(Request::Sign { blob, data, algorithm })
-                });
+                let asked =
+                    self.keys.agent.as_mut().map(|agent| agent.ask(Request::Sign { blob, data, algorithm }));
                 match asked {
                     Some(Ok(())) => {
                         let name = identity.name;
@@ -292,9 +293,12 @@ impl Login {
             }
             AgentTask::Signature { ticket, name } => match answer {
                 Ok(Answer::Signature(signature)) => conn.send_signature(ticket, &signature).map_err(denied),
-                Ok(Answer::OtherAlgorithm) => {
-                    self.not_signed(conn, ticket, &name, "the agent signs by another algorithm than was asked for")
-                }
+                Ok(Answer::OtherAlgorithm) => self.not_signed(
+                    conn,
+                    ticket,
+                    &name,
+                    "the agent signs by another algorithm than was asked for",
+                ),
                 Ok(_) => self.not_signed(conn, ticket, &name, "the agent refused to sign"),
                 Err(failure) => {
                     self.keys.agent = None;
@@ -309,7 +313,8 @@ impl Login {
         let prompt = format!("Enter passphrase for key '{name}': ");
         if self.keys.asks && task.tries < self.keys.prompts_max {
             let (ticket, file) = (task.ticket, task.file);
-            let task = PassphraseTask { ticket, file, name: task.name, tries: task.tries + 1, then: task.then };
+            let task =
+                PassphraseTask { ticket, file, name: task.name, tries: task.tries + 1, then: task.then };
             // The ticket goes with the question; without one there is nothing to give back.
             return match crate::driver::terminal::can_ask() {
                 true => self.ask_secret(Asked::Passphrase { task }, &prompt).or_else(|error| {
@@ -324,7 +329,12 @@ impl Login {
     }
 
     /// Goes on without a key.
-    fn give_up(&mut self, conn: &mut Connection<Client>, task: PassphraseTask, why: &str) -> Result<(), Refused> {
+    fn give_up(
+        &mut self,
+        conn: &mut Connection<Client>,
+        task: PassphraseTask,
+        why: &str,
+    ) -> Result<(), Refused> {
         let PassphraseTask { ticket, name, .. } = task;
         self.debug(1, || format!("{name}: {why}"));
         self.tried.push(format!("{name} ({why})"));
@@ -377,13 +387,11 @@ impl Login {
                 self.debug(1, || format!("{name}: PubkeyAcceptedAlgorithms has nothing for it"));
                 self.next(conn, ticket)
             }
-            Then::Sign(request) => {
-                let fits = self.keys.trying.as_mut().is_some_and(|identity| identity.fits(&key));
-                if fits {
-                    return self.sign_with(conn, ticket, &key, &request);
-                }
-                self.not_signed(conn, ticket, &name, "the private key is not that of the public key beside it")
-            }
+            Then::Sign(request) => match self.keys.trying.as_mut().map(|identity| identity.unlocked(key)) {
+                Some(Ok(())) => self.sign(conn, *request, ticket),
+                Some(Err(error)) => self.not_signed(conn, ticket, &name, &error.to_string()),
+                None => self.next(conn, ticket),
+            },
         }
     }
 }

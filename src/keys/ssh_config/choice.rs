@@ -6,7 +6,7 @@ use super::value::{Arguments, Field};
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $($word:literal)|+,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name { $($(#[$of])* $variant,)* }
 
         impl $name {
@@ -143,5 +143,18 @@ choice! {
         Debug2 = "DEBUG2",
         /// As `-vvv`.
         Debug3 = "DEBUG3",
+    }
+}
+
+impl LogLevel {
+    /// How many `-v` it is worth.
+    #[must_use]
+    pub const fn debug(self) -> u8 {
+        match self {
+            Self::Quiet | Self::Fatal | Self::Error | Self::Info | Self::Verbose => 0,
+            Self::Debug => 1,
+            Self::Debug2 => 2,
+            Self::Debug3 => 3,
+        }
     }
 }

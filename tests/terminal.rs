@@ -1,0 +1,128 @@
+//! A question on a terminal of its own, which `script` of util-linux makes: what is typed, what is shown, and Ctrl-C.
+
+use mio::{Events, Poll, Token, Waker};
+use rustix::termios::{LocalModes, tcgetattr};
+use std::env;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use strombus::driver::terminal::{self, Question};
+
+/// Set in the process that asks.
+const ASKS: &str = "STROMBUS_TEST_ASKS";
+
+/// What the asking process does: a secret, then a line; each answer is told.
+fn ask() {
+    let mut poll = Poll::new().unwrap();
+    let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+    let mut wait = |question: &Question| {
+        let mut events = Events::with_capacity(4);
+        loop {
+            if let Some(answer) = question.answer() {
+                return answer;
+            }
+            poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
+        }
+    };
+    assert!(terminal::is_there() && terminal::can_ask());
+    let tty = File::open("/dev/tty").unwrap();
+    let told = |answer: std::io::Result<zeroize::Zeroizing<String>>| {
+        let modes = tcgetattr(&tty).unwrap().local_modes;
+        let plain = modes.contains(LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON);
+        let answer = answer.map(|answer| answer.to_string()).map_err(|error| error.kind());
+        println!("told {answer:?} plain={plain}");
+    };
+    let secret = Question::secret("secret? ", Arc::clone(&waker)).unwrap();
+    told(wait(&secret));
+    let line = Question::line("line? ", Arc::clone(&waker)).unwrap();
+    told(wait(&line));
+    let given_up = Question::secret("another? ", waker).unwrap();
+    assert!(given_up.answer().is_none());
+    given_up.abort();
+    told(Ok(zeroize::Zeroizing::default()));
+}
+
+/// A process of this test on a terminal.
+struct Terminal {
+    child: Child,
+    shown: String,
+}
+
+impl Terminal {
+    fn start(test: &str) -> Self {
+        let own = env::current_exe().unwrap();
+        let mut command = Command::new("script");
+        command.args([
+            "-q",
+            "-e",
+            "-c",
+            &format!("{} --exact {test} --nocapture", own.display()),
+            "/dev/null",
+        ]);
+        for name in ["SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "WAYLAND_DISPLAY"] {
+            command.env_remove(name);
+        }
+        let child = command.env(ASKS, "1").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        Self { child: child.expect("script of util-linux"), shown: String::new() }
+    }
+
+    /// Reads until `text` is shown, and gives what was shown since the last time.
+    fn wait_for(&mut self, text: &str) -> String {
+        let mut shown = std::mem::take(&mut self.shown);
+        let output = self.child.stdout.as_mut().unwrap();
+        let mut chunk = [0; 1024];
+        while !shown.contains(text) {
+            let n = output.read(&mut chunk).unwrap();
+            assert!(n > 0, "it ended with {shown:?}");
+            shown.push_str(core::str::from_utf8(&chunk[..n]).unwrap());
+        }
+        let end = shown.find(text).unwrap() + text.len();
+        self.shown = shown.split_off(end);
+        shown
+    }
+
+    fn type_in(&mut self, text: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn end(mut self) {
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_secret_is_not_shown_and_a_line_is() {
+    if env::var_os(ASKS).is_some() {
+        return ask();
+    }
+    let mut terminal = Terminal::start("a_secret_is_not_shown_and_a_line_is");
+    terminal.wait_for("secret? ");
+    terminal.type_in("pssd\x7f\x7f\x7fassword\n");
+    let shown = terminal.wait_for("plain=");
+    assert_eq!(shown, "\r\ntold Ok(\"password\") plain=");
+    terminal.wait_for("true\r\nline? ");
+    terminal.type_in("visible\n");
+    let shown = terminal.wait_for("another? ");
+    assert_eq!(shown, "visible\r\ntold Ok(\"visible\") plain=true\r\nanother? ");
+    terminal.wait_for("plain=true");
+    terminal.end();
+}
+
+#[test]
+fn ctrl_c_at_a_secret_is_told_and_the_terminal_is_as_before() {
+    if env::var_os(ASKS).is_some() {
+        return ask();
+    }
+    let mut terminal = Terminal::start("ctrl_c_at_a_secret_is_told_and_the_terminal_is_as_before");
+    terminal.wait_for("secret? ");
+    terminal.type_in("half\x03");
+    let shown = terminal.wait_for("line? ");
+    assert_eq!(shown.trim_start(), "told Err(Interrupted) plain=true\r\nline? ");
+    // Ctrl-D ends the next one.
+    terminal.type_in("\x04");
+    terminal.wait_for("told Err(UnexpectedEof) plain=true");
+    terminal.wait_for("plain=true");
+    terminal.end();
+}
