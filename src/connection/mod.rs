@@ -30,6 +30,7 @@ pub use channels::{
     ADMINISTRATIVELY_PROHIBITED, ChannelId, ChannelLimits, NO_PACKET_SIZE, NO_SUCH_CHANNEL, OFFERED_MAX,
     RESOURCE_SHORTAGE, TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, UNKNOWN_CHANNEL_TYPE,
 };
+pub use client::{HOST_TO_CONNECT_MAX, HOST_TOO_LONG};
 pub use event::{ChannelEvent, Event, Step};
 pub use request::Request;
 
