@@ -21,6 +21,7 @@ mod error;
 pub mod files;
 #[cfg(feature = "programs")]
 mod glob;
+pub mod join;
 #[cfg(feature = "programs")]
 pub mod login;
 #[cfg(feature = "programs")]
