@@ -30,6 +30,8 @@ pub mod options;
 pub mod passwords;
 mod peer;
 mod pool;
+#[cfg(feature = "programs")]
+pub mod proxy;
 pub mod stdio;
 #[cfg(feature = "programs")]
 pub mod terminal;
