@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
-use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
+use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request, open_failure};
 use strombus::driver::algorithms::{PRESET_HELP, QUERIES, query};
 use strombus::driver::config::{self, CommandLine, LoadError, Loaded};
 use strombus::driver::login::{Login, Refused};
@@ -205,9 +205,9 @@ impl Ssh {
             ChannelEvent::Request { request: Request::ExitSignal { signal_name, .. }, .. } => {
                 eprintln!("ssh: ended by signal {}", signal_name.escape_ascii());
             }
-            ChannelEvent::OpenFailure { description, .. } => {
-                let what = self.target.as_ref().map_or("session", |(host, _)| host);
-                eprintln!("ssh: no {}: {}", escaped(what), description.escape_ascii());
+            ChannelEvent::OpenFailure { reason_code, description } => {
+                let what = self.target.as_ref().map_or("session".to_owned(), |(host, _)| escaped(host));
+                eprintln!("ssh: no {what}: {}: {}", open_failure(reason_code), description.escape_ascii());
                 conn.disconnect(DisconnectReason::BY_APPLICATION, "no channel");
             }
             ChannelEvent::Closed => {

@@ -15,7 +15,7 @@ use super::login::{Login, Refused};
 use super::options::Options;
 use super::text::{escaped, escaped_lines};
 use super::{Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
-use crate::connection::{ChannelEvent, ChannelId, Connection, Event};
+use crate::connection::{ChannelEvent, ChannelId, Connection, Event, open_failure};
 use crate::transport::{Client, text_of_peer};
 use crate::wire::DisconnectReason;
 use core::convert::Infallible;
@@ -281,10 +281,11 @@ impl Jump {
                 self.join = Some(Join::new(cx, id, stream)?);
                 self.answer(Ok(()));
             }
-            (ChannelEvent::OpenFailure { description, .. }, _) => {
-                let (host, port) = &self.target;
+            (ChannelEvent::OpenFailure { reason_code, description }, _) => {
+                let ((host, port), reason) = (&self.target, open_failure(*reason_code));
                 let why = text_of_peer(description);
-                let text = format!("{}: no connection to {host} port {port} from there: {why}", self.host);
+                let text =
+                    format!("{}: no connection to {host} port {port} from there: {reason}: {why}", self.host);
                 self.give_up(conn, Unreached::Failed(text.trim_end_matches([':', ' ']).to_owned()));
             }
             (_, stream) => self.stream = stream,
