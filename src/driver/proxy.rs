@@ -391,3 +391,97 @@ impl Application<Client> for Jump {
         self.gone && self.join.as_ref().is_none_or(Join::is_over)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    /// The options of a host by a configuration.
+    fn options(directory: &TempDir, text: &str, given: &[&str]) -> Options {
+        let file = directory.path().join("config");
+        std::fs::write(&file, text).unwrap();
+        let line = CommandLine {
+            host: "target".to_owned(),
+            options: given.iter().map(|option| (*option).to_owned()).collect(),
+            file: Some(file),
+            ..CommandLine::default()
+        };
+        load(&line).unwrap().options().unwrap()
+    }
+
+    fn way(options: &Options) -> Vec<String> {
+        let jumps = jumps(options).unwrap();
+        jumps.iter().map(|jump| format!("{}@{}:{}", jump.user, jump.host, jump.port)).collect()
+    }
+
+    #[test]
+    fn a_jump_has_what_is_configured_for_its_name_and_nothing_of_the_targets() {
+        let directory = TempDir::new().unwrap();
+        let text = "Host a\nHostName a.example\nPort 1\nUser ann\nHost b\nUser bob\nHost target\nPort 3\n\
+                    ProxyJump a,eve@b:9,[::1]\nStrictHostKeyChecking no\nHost *\nUser other\n";
+        let target = options(&directory, text, &["ConnectTimeout=5", "UserKnownHostsFile=/x"]);
+        assert_eq!(way(&target), ["ann@a.example:1", "eve@b:9", "other@::1:22"]);
+        for jump in jumps(&target).unwrap() {
+            assert_eq!(jump.connect_timeout, super::super::options::CONNECT_TIMEOUT);
+            assert_ne!(jump.user_known_hosts_files, target.user_known_hosts_files);
+            assert_ne!(jump.strict_host_key_checking, target.strict_host_key_checking);
+            assert!(!jump.batch_mode);
+        }
+        let silent = options(&directory, text, &["BatchMode=yes"]);
+        assert!(jumps(&silent).unwrap().iter().all(|jump| jump.batch_mode), "nobody is to be asked");
+    }
+
+    #[test]
+    fn only_the_first_jump_goes_a_way_of_its_own() {
+        let directory = TempDir::new().unwrap();
+        let text = "User u\nHost a\nProxyJump first\nHost b\nProxyJump never\nHost target\nProxyJump a,b\n";
+        assert_eq!(way(&options(&directory, text, &[])), ["u@first:22", "u@a:22", "u@b:22"]);
+        assert_eq!(way(&options(&directory, text, &["ProxyJump=none"])), [""; 0]);
+    }
+
+    #[test]
+    fn hosts_that_lead_to_each_other_have_a_bound() {
+        let directory = TempDir::new().unwrap();
+        for text in ["ProxyJump target", "Host a\nProxyJump b\nHost b\nProxyJump a\nHost target\nProxyJump a"]
+        {
+            let why = jumps(&options(&directory, text, &[])).unwrap_err();
+            assert!(matches!(why, Unreached::Failed(text) if text.contains("more than 16 hosts")));
+        }
+        let hosts: Vec<_> = (0..JUMPS_MAX).map(|n| format!("h{n}")).collect();
+        let longest = format!("Host target\nProxyJump {}", hosts.join(","));
+        assert_eq!(way(&options(&directory, &longest, &[])).len(), JUMPS_MAX);
+        let longer = format!("{longest},more");
+        assert!(jumps(&options(&directory, &longer, &[])).is_err());
+    }
+
+    #[test]
+    fn a_broken_line_for_a_jump_and_a_name_that_cannot_be_one_are_told() {
+        let directory = TempDir::new().unwrap();
+        let text = "Host target\nProxyJump a\nHost a\nRequiredRSASize 4096";
+        let why = jumps(&options(&directory, text, &[])).unwrap_err();
+        assert!(matches!(why, Unreached::Failed(text) if text.contains("config:4: RequiredRSASize")));
+        for name in ["a;b", "-x", "$(x)", "eve;@a"] {
+            let options = options(&directory, &format!("ProxyJump {name}"), &[]);
+            assert!(jumps(&options).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_command_reads_and_writes_one_socket_and_ends_with_the_proxy() {
+        use std::io::{Read, Write};
+        let (stream, child) = run("cat").unwrap();
+        let Stream::Unix(stream) = stream else { panic!("it is a socket pair") };
+        let mut stream = Blocking::from(OwnedFd::from(stream));
+        stream.set_nonblocking(false).unwrap();
+        stream.write_all(b"there and back").unwrap();
+        let mut back = [0; 14];
+        stream.read_exact(&mut back).unwrap();
+        assert_eq!(&back, b"there and back");
+        let pid = child.id();
+        // Our end is still open: the command would go on for ever.
+        drop(Proxy { command: Some(child), jumps: None });
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+        assert_eq!(stream.read(&mut back).unwrap(), 0);
+    }
+}
