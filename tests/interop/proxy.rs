@@ -3,10 +3,11 @@
 use super::openssh::{Account, ENDED, Files, Generation, Server, Terminal, deadline, ours, run, sshd, user};
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// A server with keys of its own.
 struct Host {
@@ -137,6 +138,30 @@ fn bulk_goes_whole_through_two_hosts() {
     let output = run(our_ssh(&config).args(["c", "cat"]), &sent);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stdout == sent, "{} bytes of {} came back, or others", output.stdout.len(), sent.len());
+    assert_eq!(way.logins(), [1, 1, 1]);
+    for host in &way.hosts {
+        assert!(host.server.running.wait_for("disconnected by user").is_some(), "each is told of the end");
+    }
+}
+
+#[test]
+fn a_log_is_read_through_a_host() {
+    let way = Way::new();
+    let line = "192.0.2.7 - - [10/Oct/2026:13:55:36 +0000] \"GET /through HTTP/1.1\" 200 2326\n";
+    let log = way.hosts[2].files.write("access.log", line);
+    let mut weblog = ours("ssh-weblog");
+    weblog.env_remove("SSH_AUTH_SOCK").args([
+        "-F",
+        &way.config("", ""),
+        "-J",
+        "a,b",
+        "--batch",
+        "--show",
+        "raw",
+    ]);
+    let output = run(weblog.args(["--no-follow", &format!("c:{log}")]), b"");
+    let (shown, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!((output.status.code(), &*shown), (Some(0), line), "{told}");
     assert_eq!(way.logins(), [1, 1, 1]);
 }
 
@@ -291,6 +316,21 @@ fn a_command_that_fails_or_is_silent_is_no_connection() {
     let (status, told) = run(&more);
     assert_eq!((status, told.contains("did not answer in time")), (Some(255), true), "{told}");
     assert_eq!(host.logins(), 1);
+    // Behind a jump that hears nothing of the host: its listener's queue is full.
+    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None);
+    let socket = socket.unwrap();
+    rustix::net::bind(&socket, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let full = TcpListener::from(socket);
+    let port = full.local_addr().unwrap().port();
+    let connect =
+        |_: &usize| TcpStream::connect_timeout(&full.local_addr().unwrap(), Duration::from_millis(50)).ok();
+    let _queued: Vec<_> = (0..16).collect::<Vec<_>>().iter().map_while(connect).collect();
+    let config = lines("c", port, "ann", &files, &more) + COMMON;
+    let output = super::openssh::run(our_ssh(&files.write("config", &config)).args(["c", "true"]), b"");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("127.0.0.1: no answer about 127.0.0.1 in time"), "{told}");
+    assert_eq!((output.status.code(), host.logins()), (Some(255), 2));
 }
 
 #[test]
