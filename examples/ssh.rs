@@ -11,14 +11,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
-use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
+use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request, open_failure};
 use strombus::driver::algorithms::{PRESET_HELP, QUERIES, query};
 use strombus::driver::config::{self, CommandLine, LoadError, Loaded};
 use strombus::driver::login::{Login, Refused};
 use strombus::driver::options::Options;
+use strombus::driver::proxy::{self, ORIGINATOR, Tell, Unreached};
 use strombus::driver::stdio::{Descriptor, Input, Output};
 use strombus::driver::text::escaped_lines as escaped;
-use strombus::driver::{self, Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
+use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source};
 use strombus::transport::Client;
 use strombus::wire::DisconnectReason;
 
@@ -50,6 +51,9 @@ struct Arguments {
     /// Hosts to go through
     #[arg(short = 'J', value_name = "HOSTS")]
     jump: Option<String>,
+    /// Nothing runs there: the host connects to another, and standard input and output are that connection
+    #[arg(short = 'W', value_name = "HOST:PORT", conflicts_with = "command")]
+    forward: Option<String>,
     /// IPv4 only
     #[arg(short = '4', conflicts_with = "inet6")]
     inet: bool,
@@ -111,6 +115,17 @@ impl Arguments {
         })
     }
 
+    /// Where the host is to connect to.
+    fn target(&self) -> Result<Option<(String, u16)>, String> {
+        let Some(text) = &self.forward else { return Ok(None) };
+        let parse = |text: &str| {
+            let (host, port) = text.rsplit_once(':')?;
+            let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            Some((host.to_owned(), port.parse().ok().filter(|port| *port > 0 && !host.is_empty())?))
+        };
+        parse(text).map(Some).ok_or_else(|| format!("ssh: -W {text}: write it as HOST:PORT"))
+    }
+
     /// The command that runs there: none for the user's shell.
     fn command(&self, options: &Options) -> Result<Option<Vec<u8>>, String> {
         let typed = Some(self.command.join(" ")).filter(|command| !command.is_empty());
@@ -125,12 +140,17 @@ impl Arguments {
 struct Ssh {
     login: Login,
     command: Option<Vec<u8>>,
+    /// What the host connects to, instead of a command.
+    target: Option<(String, u16)>,
     waker: Arc<mio::Waker>,
     peer: Option<PeerId>,
     channel: Option<ChannelId>,
     input: Option<Input>,
     out: Output,
     err: Output,
+    /// Bytes that wait for standard output, and whether more may come.
+    unwritten: usize,
+    ended: bool,
     status: u8,
     done: bool,
 }
@@ -158,19 +178,27 @@ impl Ssh {
         event: ChannelEvent<'_>,
     ) -> Result<(), Error> {
         match event {
+            ChannelEvent::Opened if self.target.is_some() => {
+                self.status = 0;
+                self.start_input(id)?;
+            }
             ChannelEvent::Opened => match &self.command {
                 Some(command) => conn.channel(id)?.request_exec(command)?,
                 None => conn.channel(id)?.request_shell()?,
             },
-            ChannelEvent::Reply { success: true } => {
-                self.channel = Some(id);
-                self.input = Some(Input::spawn(Arc::clone(&self.waker))?);
-            }
+            ChannelEvent::Reply { success: true } => self.start_input(id)?,
             ChannelEvent::Reply { success: false } => {
                 eprintln!("ssh: the host does not run that");
                 conn.channel(id)?.close()?;
             }
-            ChannelEvent::Data { data } => self.out.push(data),
+            ChannelEvent::Data { data } => {
+                self.unwritten += data.len();
+                self.out.push(data);
+            }
+            ChannelEvent::Eof if self.target.is_some() => {
+                self.ended = true;
+                self.pump_output(conn)?;
+            }
             ChannelEvent::Stderr { data } => self.err.push(data),
             ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
                 self.status = u8::try_from(exit_status & 0xff).unwrap_or(FAILED);
@@ -178,9 +206,10 @@ impl Ssh {
             ChannelEvent::Request { request: Request::ExitSignal { signal_name, .. }, .. } => {
                 eprintln!("ssh: ended by signal {}", signal_name.escape_ascii());
             }
-            ChannelEvent::OpenFailure { description, .. } => {
-                eprintln!("ssh: no session: {}", description.escape_ascii());
-                conn.disconnect(DisconnectReason::BY_APPLICATION, "no session");
+            ChannelEvent::OpenFailure { reason_code, description } => {
+                let what = self.target.as_ref().map_or("session".to_owned(), |(host, _)| escaped(host));
+                eprintln!("ssh: no {what}: {}: {}", open_failure(reason_code), description.escape_ascii());
+                conn.disconnect(DisconnectReason::BY_APPLICATION, "no channel");
             }
             ChannelEvent::Closed => {
                 self.channel = None;
@@ -188,6 +217,12 @@ impl Ssh {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn start_input(&mut self, id: ChannelId) -> Result<(), Error> {
+        self.channel = Some(id);
+        self.input = Some(Input::spawn(Arc::clone(&self.waker))?);
         Ok(())
     }
 
@@ -203,8 +238,12 @@ impl Ssh {
     }
 
     /// Credit for what was written here.
-    fn pump_output(&self, conn: &mut Connection<Client>) -> Result<(), Error> {
+    fn pump_output(&mut self, conn: &mut Connection<Client>) -> Result<(), Error> {
         let (out, err) = (self.out.take_written(), self.err.take_written());
+        self.unwritten -= out.0;
+        if self.unwritten == 0 && core::mem::take(&mut self.ended) {
+            end_output()?;
+        }
         let Some(id) = self.channel else { return Ok(()) };
         let mut channel = conn.channel(id)?;
         channel.adjust_window(out.0 + err.0)?;
@@ -213,6 +252,12 @@ impl Ssh {
         }
         Ok(())
     }
+}
+
+/// Whoever reads standard output sees its end, while input may go on.
+fn end_output() -> std::io::Result<()> {
+    let _no_socket = rustix::net::shutdown(std::io::stdout(), rustix::net::Shutdown::Write);
+    Ok(rustix::stdio::dup2_stdout(std::fs::File::open("/dev/null")?)?)
 }
 
 impl Application<Client> for Ssh {
@@ -229,7 +274,10 @@ impl Application<Client> for Ssh {
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
                 self.login.authenticated(conn);
-                conn.open_session()?;
+                match &self.target {
+                    Some((host, port)) => conn.open_direct_tcpip(host, *port, ORIGINATOR.0, ORIGINATOR.1)?,
+                    None => conn.open_session()?,
+                };
                 Ok(())
             }
             Event::Channel(id, event) => return self.channel_event(conn, id, event),
@@ -295,20 +343,39 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
         options.passed_over.iter().for_each(|text| eprintln!("{}", escaped(text)));
     }
     let command = arguments.command(&options)?;
-    let (host, port) = (options.host.clone(), options.port);
-    let stream = driver::connect(&host, port, &options.way())
-        .map_err(|error| format!("ssh: connect to host {host} port {port}: {error}"))?;
+    let target = arguments.target()?;
+    let tell: Tell = Arc::new(|text| eprintln!("{text}"));
+    let (stream, _proxy) = match proxy::connect(&options, arguments.verbose > 0, &tell) {
+        Ok(way) => way,
+        Err(Unreached::Interrupted) => return Ok(130),
+        Err(Unreached::Failed(text)) => return Err(format!("ssh: {text}")),
+    };
     let mut driver = Driver::with_waker(|waker| {
         let login = Login::new(options, Arc::clone(&waker)).map_err(std::io::Error::other)?;
         let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
         let err = Output::spawn(Descriptor::Err, Arc::clone(&waker))?;
         let (peer, channel, input) = (None, None, None);
-        Ok(Ssh { login, command, waker, peer, channel, input, out, err, status: FAILED, done: false })
+        let (unwritten, ended, status, done) = (0, false, FAILED, false);
+        Ok(Ssh {
+            login,
+            command,
+            target,
+            waker,
+            peer,
+            channel,
+            input,
+            out,
+            err,
+            unwritten,
+            ended,
+            status,
+            done,
+        })
     })
     .map_err(|error| format!("ssh: {error}"))?;
     let conn = driver.app.login.connection(Instant::now());
     driver.app.tell();
-    driver.add(Stream::Tcp(stream), conn, None).map_err(|error| format!("ssh: {error}"))?;
+    driver.add(stream, conn, None).map_err(|error| format!("ssh: {error}"))?;
     let ended = driver.run();
     driver.app.login.abort();
     driver.app.out.finish();

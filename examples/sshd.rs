@@ -14,7 +14,7 @@ use mio::unix::pipe::{Receiver, Sender};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +28,7 @@ use strombus::crypto::SystemRng;
 use strombus::driver::accounts::{Account, Accounts, Names};
 use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
 use strombus::driver::authenticator::Authenticator;
+use strombus::driver::join::{Drain, Fed, feed};
 use strombus::driver::passwords::Passwords;
 use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{
@@ -191,9 +192,7 @@ struct Running {
     end: (OwnedFd, SourceId),
     status: Option<std::process::ExitStatus>,
     stdin: Option<(Sender, SourceId)>,
-    /// Input that the pipe did not take yet; the peer has no credit for it.
-    input: Vec<u8>,
-    input_ended: bool,
+    input: Drain,
     stdout: Option<(Receiver, SourceId)>,
     stderr: Option<(Receiver, SourceId)>,
 }
@@ -259,8 +258,7 @@ impl Sshd {
             end: (end, ids[3]),
             status: None,
             stdin: Some((stdin, ids[0])),
-            input: Vec::new(),
-            input_ended: false,
+            input: Drain::default(),
             stdout: Some((stdout, ids[1])),
             stderr: Some((stderr, ids[2])),
         };
@@ -301,16 +299,16 @@ impl Sshd {
                     conn.channel(id)?.reply(started)?;
                 }
             }
-            ChannelEvent::Data { data } => match self.running.get_mut(&session) {
-                Some(running) if running.stdin.is_some() => {
-                    running.input.extend_from_slice(data);
-                    self.pump(cx, session, conn)?;
-                }
-                _ => conn.channel(id)?.adjust_window(data.len())?,
-            },
+            ChannelEvent::Data { data } => {
+                let dealt = match self.running.get_mut(&session) {
+                    Some(Running { stdin: Some((pipe, _)), input, .. }) => input.write(data, pipe),
+                    _ => data.len(),
+                };
+                conn.channel(id)?.adjust_window(dealt)?;
+            }
             ChannelEvent::Eof => {
                 if let Some(running) = self.running.get_mut(&session) {
-                    running.input_ended = true;
+                    running.input.end();
                     self.pump(cx, session, conn)?;
                 }
             }
@@ -381,28 +379,14 @@ impl Running {
         channel: &mut Channel<'_, Server>,
     ) -> Result<Option<SourceId>, Error> {
         let Some((pipe, id)) = &mut self.stdin else { return Ok(None) };
-        let mut written = 0;
-        let mut broken = false;
-        while written < self.input.len() {
-            match pipe.write(&self.input[written..]) {
-                Ok(n) => written += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    broken = true; // the command reads no more: what comes is thrown away
-                    written = self.input.len();
-                }
-            }
+        channel.adjust_window(self.input.flush(pipe))?;
+        if !self.input.is_over() {
+            return Ok(None);
         }
-        self.input.drain(..written);
-        channel.adjust_window(written)?;
-        if broken || (self.input_ended && self.input.is_empty()) {
-            let id = *id;
-            cx.deregister(pipe, id)?;
-            self.stdin = None;
-            return Ok(Some(id));
-        }
-        Ok(None)
+        let id = *id;
+        cx.deregister(pipe, id)?;
+        self.stdin = None;
+        Ok(Some(id))
     }
 }
 
@@ -413,15 +397,8 @@ fn pump_output(
     mut fill: impl FnMut(&mut Receiver) -> io::Result<Option<usize>>,
 ) -> Result<Option<SourceId>, Error> {
     let Some((pipe, id)) = slot else { return Ok(None) };
-    loop {
-        match fill(pipe) {
-            Ok(Some(0)) => break,
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
+    if feed(|| fill(pipe)) == Fed::Waits {
+        return Ok(None);
     }
     let id = *id;
     cx.deregister(pipe, id)?;

@@ -24,10 +24,24 @@ pub const TOO_MANY_CHANNELS: Misuse = Misuse("too many channels are open");
 
 /// SSH_OPEN_ADMINISTRATIVELY_PROHIBITED and the others (RFC 4254 §5.1).
 pub const ADMINISTRATIVELY_PROHIBITED: u32 = 1;
+/// The connection that the channel is for was not made.
+pub const CONNECT_FAILED: u32 = 2;
 /// The channel type is not known here.
 pub const UNKNOWN_CHANNEL_TYPE: u32 = 3;
 /// Too many are open.
 pub const RESOURCE_SHORTAGE: u32 = 4;
+
+/// A reason why a channel was not opened, in words.
+#[must_use]
+pub const fn open_failure(reason_code: u32) -> &'static str {
+    match reason_code {
+        ADMINISTRATIVELY_PROHIBITED => "administratively prohibited",
+        CONNECT_FAILED => "connect failed",
+        UNKNOWN_CHANNEL_TYPE => "unknown channel type",
+        RESOURCE_SHORTAGE => "resource shortage",
+        _ => "unknown reason",
+    }
+}
 
 /// Channels that a peer asked for and that wait for the application.
 pub const OFFERED_MAX: usize = 16;

@@ -103,7 +103,11 @@ impl Context<'_> {
     ///
     /// # Errors
     /// The system's.
-    pub fn register(&mut self, source: &mut impl event::Source, interest: Interest) -> io::Result<SourceId> {
+    pub fn register(
+        &mut self,
+        source: &mut (impl event::Source + ?Sized),
+        interest: Interest,
+    ) -> io::Result<SourceId> {
         let slot = self.sources.vacant_entry();
         let id = SourceId(slot.key());
         source.register(self.registry, id.token(), interest)?;
@@ -115,7 +119,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// The system's.
-    pub fn deregister(&mut self, source: &mut impl event::Source, id: SourceId) -> io::Result<()> {
+    pub fn deregister(&mut self, source: &mut (impl event::Source + ?Sized), id: SourceId) -> io::Result<()> {
         self.sources.try_remove(id.0);
         source.deregister(self.registry)
     }

@@ -9,8 +9,8 @@ use super::glob::glob;
 use super::options::{NOT_ACTED_ON, Options, home};
 use super::text::escaped;
 use crate::keys::ssh_config::{
-    self, CanonicalizeHostname, File, Local, Outcome, Outside, Owner, Place, Request, SessionType,
-    expand_path,
+    self, CanonicalizeHostname, File, Local, Outcome, Outside, Owner, PROXY_COMMAND, Place, Request,
+    SessionType, expand_path,
 };
 use crate::transport::algorithms::names;
 use rustix::process::getuid;
@@ -91,6 +91,7 @@ impl LoadError {
 /// What the files and the command line say together.
 pub struct Loaded {
     outcome: Outcome,
+    file: Option<PathBuf>,
     system: System,
 }
 
@@ -129,7 +130,7 @@ pub fn load(line: &CommandLine) -> Result<Loaded, LoadError> {
     }
     let outcome = ssh_config::read(&request, &files, &mut system)
         .map_err(|error| LoadError::at(&error.place, &error.text))?;
-    Ok(Loaded { outcome, system })
+    Ok(Loaded { outcome, file: line.file.clone(), system })
 }
 
 impl Loaded {
@@ -152,6 +153,11 @@ impl Loaded {
         let certificates = config.certificate_file.0.iter().filter(|path| !path.eq_ignore_ascii_case("none"));
         let certificate_files =
             certificates.map(|path| file("CertificateFile", path)).collect::<Result<_, _>>()?;
+        // Names are checked before they stand in a command, wherever they come from.
+        let command =
+            config.proxy_command.0.as_ref().map(|command| tokens.expand_command(command, PROXY_COMMAND));
+        let place = given.get("ProxyCommand").unwrap_or(&Place::Request);
+        let proxy_command = command.transpose().map_err(|why| LoadError::at(place, &why))?;
         let not_acted_on = given.iter().filter(|(keyword, _)| NOT_ACTED_ON.contains(keyword));
         let passed_over = passed_over.iter().map(|(place, keyword)| (place, *keyword));
         let passed_over = not_acted_on
@@ -163,6 +169,8 @@ impl Loaded {
             algorithms,
             identity_files,
             certificate_files,
+            proxy_command,
+            file: self.file,
             passed_over,
             ..Options::from_config(&tokens.typed_host, config)
         })
@@ -175,9 +183,6 @@ impl Loaded {
             || !config.remote_forward.0.is_empty()
             || !config.dynamic_forward.0.is_empty();
         let asked = [
-            ("ProxyJump", !config.proxy_jump.0.is_empty()),
-            ("ProxyCommand", config.proxy_command.0.is_some()),
-            ("BindAddress", config.bind_address.is_some()),
             ("BindInterface", config.bind_interface.is_some()),
             ("CanonicalizeHostname", config.canonicalize_hostname != CanonicalizeHostname::No),
             ("RevokedHostKeys", !config.revoked_host_keys.0.is_empty()),

@@ -29,6 +29,7 @@ pub mod files;
 mod glob;
 #[cfg(feature = "programs")]
 pub mod identities;
+pub mod join;
 #[cfg(feature = "programs")]
 pub mod login;
 #[cfg(feature = "programs")]
@@ -37,6 +38,8 @@ pub mod options;
 pub mod passwords;
 mod peer;
 mod pool;
+#[cfg(feature = "programs")]
+pub mod proxy;
 pub mod stdio;
 #[cfg(feature = "programs")]
 pub mod terminal;

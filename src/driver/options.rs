@@ -71,6 +71,10 @@ pub struct Options {
     pub algorithms: AlgorithmOptions,
     /// When keys are renewed.
     pub rekey_limit: RekeyLimit,
+    /// The command that is the connection, ready for the user's shell.
+    pub proxy_command: Option<String>,
+    /// The file that was read instead of the user's and the system's: that of the hosts on the way, too.
+    pub file: Option<PathBuf>,
     /// Keywords of the configuration that nothing acts on, each with its place; texts for the user.
     pub passed_over: Vec<String>,
     /// All keywords, what the fields above are made of among them; from here come those that say how to connect, the alias of
@@ -117,18 +121,21 @@ impl Options {
             connect_timeout: connect_timeout.map_or(CONNECT_TIMEOUT, |n| Duration::from_secs(n.into())),
             algorithms: AlgorithmOptions::new(Sender::Client),
             rekey_limit: limit(config.rekey_limit),
+            proxy_command: None,
+            file: None,
             passed_over: Vec::new(),
             config,
         }
     }
 
-    /// How to connect.
+    /// How to connect without a proxy.
     #[must_use]
     pub fn way(&self) -> Way {
         Way {
             address_family: self.config.address_family,
             attempts: self.config.connection_attempts,
             keep_alive: self.config.tcp_keep_alive,
+            bind_address: self.config.bind_address.clone(),
             ..Way::new(self.connect_timeout)
         }
     }

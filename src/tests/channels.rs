@@ -1,7 +1,10 @@
 //! Sessions: data, windows, EOF and CLOSE in their orders.
 
 use super::pair::{Pair, Seen, Settings};
-use crate::connection::{CHANNEL_NOT_OPEN, ChannelLimits, NO_SUCH_CHANNEL, TOO_MANY_CHANNELS};
+use crate::connection::{
+    ADMINISTRATIVELY_PROHIBITED, CHANNEL_NOT_OPEN, ChannelLimits, HOST_TO_CONNECT_MAX, HOST_TOO_LONG,
+    NO_SUCH_CHANNEL, NOT_AUTHENTICATED, TOO_MANY_CHANNELS,
+};
 
 #[test]
 fn a_command_gets_its_input_and_gives_output_errors_and_status() {
@@ -131,4 +134,31 @@ fn a_channel_closed_without_eof_or_by_both_at_once_is_gone_on_both_sides() {
         );
         assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
     }
+}
+
+#[test]
+fn a_server_here_refuses_to_connect_elsewhere() {
+    let mut pair = Pair::authenticated(Settings::default());
+    let id = pair.client.conn.open_direct_tcpip("db.example", 5432, "127.0.0.1", 65535).unwrap();
+    assert_eq!(pair.client.conn.channel(id).unwrap().write(b"early"), 0, "it is not open yet");
+    pair.drive();
+    assert_eq!(pair.client.seen.last(), Some(&Seen::OpenFailure(ADMINISTRATIVELY_PROHIBITED)));
+    assert_eq!(pair.client.conn.channel(id).err(), Some(NO_SUCH_CHANNEL.into()));
+    assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
+}
+
+#[test]
+fn a_host_to_connect_to_has_a_longest_name() {
+    let mut pair = Pair::keyed(Settings::default());
+    let longest = "a".repeat(HOST_TO_CONNECT_MAX);
+    let too_long = "a".repeat(HOST_TO_CONNECT_MAX + 1);
+    let open = |pair: &mut Pair, host: &str, from: &str| pair.client.conn.open_direct_tcpip(host, 1, from, 1);
+    assert_eq!(open(&mut pair, "host", "::1"), Err(NOT_AUTHENTICATED.into()));
+    let mut pair = Pair::authenticated(Settings::default());
+    for (host, from) in [(&*too_long, "::1"), ("host", &*too_long)] {
+        assert_eq!(open(&mut pair, host, from), Err(HOST_TOO_LONG.into()));
+    }
+    open(&mut pair, &longest, &longest).unwrap();
+    pair.drive();
+    assert_eq!(pair.client.seen.last(), Some(&Seen::OpenFailure(ADMINISTRATIVELY_PROHIBITED)));
 }

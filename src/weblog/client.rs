@@ -6,9 +6,10 @@ use super::show::{View, path_and_query};
 use crate::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
 use crate::driver::login::{Login, Refused, kind};
 use crate::driver::options::Options;
+use crate::driver::proxy::{self, Tell, Unreached};
 use crate::driver::stdio::{Descriptor, Output};
 use crate::driver::text::{escape, escaped, escaped_lines};
-use crate::driver::{self, Application, Context, Driver, Error, PeerId, Peers, Source, SourceId, Stream};
+use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
 use crate::transport::{self, Client};
 use crate::wire::DisconnectReason;
 use mio::{Interest, Waker};
@@ -78,14 +79,22 @@ struct Watch {
 /// # Errors
 /// A text for the user; the status is then [`NO_CONNECTION`].
 pub fn watch(options: WatchOptions) -> Result<u8, String> {
-    let (host, port) = (options.connection.host.clone(), options.connection.port);
-    let stream = driver::connect(&host, port, &options.connection.way())
-        .map_err(|error| format!("{host} port {port}: {error}"))?;
+    let quiet = options.quiet;
+    let tell: Tell = Arc::new(move |text| {
+        if !quiet {
+            eprintln!("{text}");
+        }
+    });
+    let (stream, _proxy) = match proxy::connect(&options.connection, options.verbose, &tell) {
+        Ok(way) => way,
+        Err(Unreached::Interrupted) => return Ok(INTERRUPTED),
+        Err(Unreached::Failed(text)) => return Err(text),
+    };
     let mut driver = Driver::with_waker(|waker| Watch::new(options, &waker)).map_err(|e| e.to_string())?;
     let conn = driver.app.login.connection(Instant::now());
     driver.app.tell();
     driver.with(|app, cx, _| app.register(cx)).map_err(|error| error.to_string())?;
-    driver.add(Stream::Tcp(stream), conn, None).map_err(|error| error.to_string())?;
+    driver.add(stream, conn, None).map_err(|error| error.to_string())?;
     let ended = driver.run();
     let app = driver.app;
     app.login.abort();

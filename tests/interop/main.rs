@@ -6,5 +6,6 @@ mod axes;
 mod matrix;
 mod openssh;
 mod peers;
+mod proxy;
 mod streams;
 mod weblog;
