@@ -25,11 +25,12 @@ use strombus::connection::{Channel, ChannelEvent, ChannelId, ChannelLimits, Conn
 use strombus::crypto::SystemRng;
 use strombus::crypto::sign::PublicKey;
 use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
+use strombus::driver::gate::{Gate, GateConfig, Refusal};
 use strombus::driver::passwords::{Checker, Passwords};
 use strombus::driver::{
     Application, Context, Driver, Error, PeerId, Peers, Source, SourceId, files, options,
 };
-use strombus::keys::authorized_keys;
+use strombus::keys::{authorized_keys, ssh_config};
 use strombus::transport::{Server, ServerConfig, Ticket, TransportConfig};
 use strombus::userauth::{Credential, CredentialEvent, ServerUserauthConfig};
 use strombus::wire::number::Sender as Role;
@@ -64,6 +65,7 @@ struct Options {
     authorized_keys: PathBuf,
     passwords: Option<Arc<Passwords>>,
     algorithms: AlgorithmOptions,
+    gate: GateConfig,
     transport: TransportConfig,
     userauth: ServerUserauthConfig,
 }
@@ -75,6 +77,7 @@ impl Options {
             authorized_keys: options::home().join(".ssh/authorized_keys"),
             passwords: None,
             algorithms: AlgorithmOptions::new(Role::Server),
+            gate: GateConfig::default(),
             transport: TransportConfig::server(),
             userauth: ServerUserauthConfig { password: false, ..Default::default() },
         };
@@ -92,7 +95,9 @@ impl Options {
             "authorizedkeysfile" => self.authorized_keys = value.into(),
             "listenaddress" => value.clone_into(&mut self.address),
             "logingracetime" => {
-                self.transport.login_grace = Duration::from_secs(value.parse().map_err(|_| "seconds")?);
+                let seconds = ssh_config::seconds(value).ok_or("a time")?;
+                let seconds = if seconds == 0 { u32::MAX } else { seconds }; // no end, as good as
+                self.transport.login_grace = Duration::from_secs(seconds.into());
             }
             "maxauthtries" => self.userauth.max_auth_tries = value.parse().map_err(|_| "a number")?,
             "passwordfile" => {
@@ -111,6 +116,7 @@ impl Options {
                 return self
                     .algorithms
                     .set(keyword, value)
+                    .or_else(|| self.gate.set(keyword, value))
                     .unwrap_or_else(|| Err("unknown keyword".to_owned()));
             }
         }
@@ -403,6 +409,10 @@ impl Application<Server> for Sshd {
         }
     }
 
+    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
+        eprintln!("refused {source}: {why} ({passed_over} more since the last)");
+    }
+
     fn event(
         &mut self,
         cx: &mut Context<'_>,
@@ -509,7 +519,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let limits = ChannelLimits::default();
         Connection::new(Arc::clone(&config), userauth.clone(), limits, Box::new(SystemRng), now)
     };
-    driver.listen(listener, Box::new(accept)).map_err(|error| error.to_string())?;
+    let gate = Gate::new(options.gate, Box::new(SystemRng));
+    driver.listen_behind(gate, listener, Box::new(accept)).map_err(|error| error.to_string())?;
     eprintln!("Server listening on {} port {}.", bound.ip(), bound.port());
     driver.run().map_err(|error| error.to_string())
 }

@@ -165,6 +165,10 @@ impl UserauthSide for Server {
         }
     }
 
+    fn has_tried(own: &ServerUserauth) -> bool {
+        own.failures > 0 || own.queries > 0 || own.pending.is_some()
+    }
+
     #[cfg(test)]
     fn userauth_state(own: &ServerUserauth) -> &'static str {
         match (own.accepted_service, &own.user_name, &own.pending, own.fail_at) {
