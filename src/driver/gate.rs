@@ -87,7 +87,7 @@ pub enum Offence {
     NoAuth,
     /// The time for the login passed.
     GraceExceeded,
-    /// The program turned it away.
+    /// The program ended it before anything was tried.
     RefuseConnection,
 }
 
@@ -153,7 +153,7 @@ impl Gate {
     }
 
     /// Adds to the penalty of a source, unless it is exempt. Connections that it has go on.
-    pub fn penalise(&mut self, source: IpAddr, offence: Offence, now: Instant) {
+    fn penalise(&mut self, source: IpAddr, offence: Offence, now: Instant) {
         if self.is_exempt(source) {
             return;
         }

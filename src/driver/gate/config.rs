@@ -57,7 +57,7 @@ pub struct Penalties {
     pub crash: Duration,
     /// It tried in vain to log in: 5 s.
     pub authfail: Duration,
-    /// The program turned it away: 10 s.
+    /// The program turned it away before it tried anything: 10 s.
     pub refuseconnection: Duration,
     /// It tried nothing: 1 s.
     pub noauth: Duration,
