@@ -6,10 +6,13 @@ mod door;
 use door::{PASSWORD, Running, Told, allow_descriptors, come, is_long, log_in, serve};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
-use strombus::driver::Error;
+use strombus::connection::{Connection, Event};
+use strombus::crypto::SystemRng;
 use strombus::driver::gate::Refusal;
-use strombus::transport;
+use strombus::driver::{Application, Context, Driver, Error, PeerId};
+use strombus::transport::{self, Server, ServerConfig};
 
 const GRACE: Duration = Duration::from_secs(120);
 
@@ -54,6 +57,53 @@ fn t60_a_thousand_silent_connections_of_one_source_keep_nobody_else_out() {
     assert_eq!(told, Some((IpAddr::from([127, 0, 0, 2]), Refusal::StartupsOfSource)));
     let (refusals, startups, _) = server.stop();
     assert_eq!((refusals, startups), (993, 7));
+}
+
+/// Is done when so many have come.
+struct Counter {
+    connected: usize,
+    until: usize,
+}
+
+impl Application<Server> for Counter {
+    fn connect(&mut self, _: &mut Context<'_>, _: PeerId, _: Option<SocketAddr>) {
+        self.connected += 1;
+    }
+
+    fn event(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        _: &mut Connection<Server>,
+        _: Event<'_, Server>,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, _: Result<(), Error>) {}
+
+    fn is_done(&self) -> bool {
+        self.connected >= self.until
+    }
+}
+
+#[test]
+fn t60_of_those_who_wait_to_be_accepted_a_round_takes_no_more_than_its_share() {
+    let listener = mio::net::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _waiting: Vec<_> = (0..100).map(|_| come(2, address)).collect();
+    let mut driver = Driver::new(Counter { connected: 0, until: 1 }).unwrap();
+    let accept = |_, now| {
+        let config = Arc::new(ServerConfig::new(Vec::new()));
+        Connection::new(config, Default::default(), Default::default(), Box::new(SystemRng), now)
+    };
+    driver.listen(listener, Box::new(accept)).unwrap();
+    driver.run().unwrap();
+    assert_eq!(driver.app.connected, 64);
+    // The system does not tell of the others again.
+    driver.app.until = 100;
+    driver.run().unwrap();
+    assert_eq!(driver.app.connected, 100);
 }
 
 #[test]

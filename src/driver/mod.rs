@@ -285,7 +285,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             self.timer = None;
             self.source(Source::Timer, now)?;
         }
-        if self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|at| at <= now)) {
+        if self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|at| at < now)) {
             self.accept(now);
         }
         Ok(())

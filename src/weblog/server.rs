@@ -11,6 +11,7 @@ use super::show::View;
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use crate::crypto::sign::{PrivateKey, PublicKey};
 use crate::crypto::{Rng, SystemRng};
+use crate::driver::gate::{Gate, GateConfig, Refusal};
 use crate::driver::passwords::{Checker, Passwords};
 use crate::driver::text::escaped;
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
@@ -180,7 +181,8 @@ impl WeblogServer {
             let rng: Box<dyn Rng + Send> = Box::new(SystemRng);
             Connection::new(Arc::clone(&config), userauth.clone(), limits, rng, now)
         };
-        driver.listen(listener, Box::new(accept)).map_err(text)?;
+        let gate = Gate::new(GateConfig::default(), Box::new(SystemRng));
+        driver.listen_behind(gate, listener, Box::new(accept)).map_err(text)?;
         driver.with(|app, cx, _| app.register(cx)).map_err(|error| error.to_string())?;
         let waker = wakers.ok_or("no waker")?;
         Ok(Self { driver, stopper: Stopper { stop, waker }, address })
@@ -399,6 +401,10 @@ fn end(conn: &mut Connection<Server>, id: ChannelId, status: u32, out: &str, err
 impl Application<Server> for App {
     fn connect(&mut self, _: &mut Context<'_>, peer: PeerId, _: Option<SocketAddr>) {
         self.peers.insert(peer);
+    }
+
+    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
+        eprintln!("refused {source}: {why} ({passed_over} more since the last)");
     }
 
     fn event(
