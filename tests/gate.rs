@@ -116,7 +116,7 @@ fn t60_after_failed_logins_a_source_is_refused_for_a_while_and_others_are_not() 
         let (outcome, connection) = log_in(2, server.address, &[b"wrong"]);
         assert_eq!(outcome, Err("no password is left".to_owned()));
         drop(connection);
-        assert_eq!(server.ended().0, false);
+        assert!(!server.ended().0);
     }
     for password in [b"wrong", PASSWORD] {
         let outcome = log_in(2, server.address, &[password]).0.unwrap_err();

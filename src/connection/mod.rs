@@ -258,7 +258,7 @@ impl<S: UserauthSide> Connection<S> {
         matches!(self.service, Service::Connection(_))
     }
 
-    /// Whether the peer tried to log in with a key or a password, and is not authenticated. At a client never.
+    /// Whether the peer, who is not authenticated, asked about a key or gave a credential that was refused. At a client never.
     #[must_use]
     pub fn has_tried(&self) -> bool {
         matches!(&self.service, Service::Userauth(state) if S::has_tried(state))

@@ -166,7 +166,7 @@ impl UserauthSide for Server {
     }
 
     fn has_tried(own: &ServerUserauth) -> bool {
-        own.failures > 0 || own.queries > 0 || own.pending.is_some()
+        own.failures > 0 || own.queries > 0
     }
 
     #[cfg(test)]

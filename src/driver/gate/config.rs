@@ -116,17 +116,7 @@ impl GateConfig {
                     .ok_or_else(|| "a number above 0, or none".to_owned())
             }
             "persourcenetblocksize" => value.parse().map(|net_block| self.net_block = net_block),
-            "persourcepenalties" => match value {
-                "no" => Ok(self.penalties = None),
-                words => {
-                    let mut penalties = self.penalties.clone().unwrap_or_default();
-                    let words = words.split_ascii_whitespace().filter(|word| *word != "yes");
-                    words
-                        .map(|word| penalties.set(word))
-                        .collect::<Result<(), _>>()
-                        .map(|()| self.penalties = Some(penalties))
-                }
-            },
+            "persourcepenalties" => self.with(value).map(|penalties| self.penalties = penalties),
             "persourcepenaltyexemptlist" => SourceList::patterns(value.as_bytes())
                 .map(|list| self.penalty_exempt = Some(list))
                 .map_err(|error| error.to_string()),
@@ -135,7 +125,20 @@ impl GateConfig {
         Some(set)
     }
 
-    /// The bound that holds.
+    /// The penalties after the words of `PerSourcePenalties`.
+    fn with(&self, words: &str) -> Result<Option<Penalties>, String> {
+        if words == "no" {
+            return Ok(None);
+        }
+        let mut penalties = self.penalties.clone().unwrap_or_default();
+        words
+            .split_ascii_whitespace()
+            .filter(|word| *word != "yes")
+            .try_for_each(|word| penalties.set(word))?;
+        Ok(Some(penalties))
+    }
+
+    /// The bound for one source.
     pub(super) fn startups_of_source(&self) -> u32 {
         self.startups_per_source
             .unwrap_or_else(|| self.startups.start.saturating_sub(self.startups.start.div_ceil(4)).max(1))

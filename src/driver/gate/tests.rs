@@ -6,7 +6,7 @@ struct Percent(u64);
 
 impl Rng for Percent {
     fn fill(&mut self, out: &mut [u8]) {
-        let drawn = u32::try_from(((self.0 << 32) + 99) / 100).unwrap();
+        let drawn = u32::try_from((self.0 << 32).div_ceil(100)).unwrap();
         out.copy_from_slice(&drawn.to_le_bytes());
     }
 }
@@ -261,6 +261,14 @@ fn t60_the_table_of_penalties_is_bounded_and_forgets_or_denies_all() {
     let later = now + 10 * SECOND;
     let refused: Vec<_> = (0..100).filter(|n| asks(&mut permissive, v4(*n), later).is_err()).collect();
     assert_eq!(refused, [97, 98, 99], "those that end last");
+
+    let both = &format!("{words} overflow:deny-all");
+    let mut denying = gate(0, &[("PerSourcePenalties", both)]);
+    for n in 0..2 {
+        denying.penalise(v6(&format!("::{n}")), Offence::NoAuth, now);
+    }
+    assert_eq!(asks(&mut denying, v6("::9"), now), Err(Refusal::PenaltiesFull));
+    assert_eq!(asks(&mut denying, v4(9), now), Ok(()));
 
     let words = &format!("{words} overflow6:permissive overflow:deny-all");
     let exempt = ("PerSourcePenaltyExemptList", "10.0.0.8");
