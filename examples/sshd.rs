@@ -28,12 +28,14 @@ use strombus::crypto::SystemRng;
 use strombus::driver::accounts::{Account, Accounts, Names};
 use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
 use strombus::driver::authenticator::Authenticator;
+use strombus::driver::gate::{Gate, GateConfig, Refusal};
 use strombus::driver::join::{Drain, Fed, feed};
 use strombus::driver::passwords::Passwords;
 use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{
     Application, Context, Driver, Error, PeerId, Peers, Source, SourceId, files, options,
 };
+use strombus::keys::ssh_config;
 use strombus::transport::{Server, ServerConfig, TransportConfig};
 use strombus::userauth::{Method, MethodChains, Permissions, ServerUserauthConfig};
 use strombus::wire::number::Sender as Role;
@@ -70,6 +72,7 @@ struct Options {
     methods: Methods,
     passwords: Option<Arc<Passwords>>,
     algorithms: AlgorithmOptions,
+    gate: GateConfig,
     transport: TransportConfig,
     userauth: ServerUserauthConfig,
 }
@@ -83,6 +86,7 @@ impl Options {
             methods: Methods { publickey: true, password: true, interactive: true, chains: None },
             passwords: None,
             algorithms: AlgorithmOptions::new(Role::Server),
+            gate: GateConfig::default(),
             transport: TransportConfig::server(),
             userauth: ServerUserauthConfig::default(),
         };
@@ -118,7 +122,9 @@ impl Options {
             }
             "listenaddress" => value.clone_into(&mut self.address),
             "logingracetime" => {
-                self.transport.login_grace = Duration::from_secs(value.parse().map_err(|_| "seconds")?);
+                let seconds = ssh_config::seconds(value).ok_or("a time")?;
+                let seconds = if seconds == 0 { u32::MAX } else { seconds }; // no end, as good as
+                self.transport.login_grace = Duration::from_secs(seconds.into());
             }
             "kbdinteractiveauthentication" => self.methods.interactive = yes(value)?,
             "maxauthtries" => self.userauth.max_auth_tries = value.parse().map_err(|_| "a number")?,
@@ -143,6 +149,7 @@ impl Options {
                 return self
                     .algorithms
                     .set(keyword, value)
+                    .or_else(|| self.gate.set(keyword, value))
                     .unwrap_or_else(|| Err("unknown keyword".to_owned()));
             }
         }
@@ -432,6 +439,10 @@ impl Application<Server> for Sshd {
         }
     }
 
+    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
+        eprintln!("refused {source}: {why} ({passed_over} more since the last)");
+    }
+
     fn event(
         &mut self,
         cx: &mut Context<'_>,
@@ -537,7 +548,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let limits = ChannelLimits::default();
         Connection::new(Arc::clone(&config), userauth.clone(), limits, Box::new(SystemRng), now)
     };
-    driver.listen(listener, Box::new(accept)).map_err(|error| error.to_string())?;
+    let gate = Gate::new(options.gate, Box::new(SystemRng));
+    driver.listen_behind(gate, listener, Box::new(accept)).map_err(|error| error.to_string())?;
     eprintln!("Server listening on {} port {}.", bound.ip(), bound.port());
     driver.run().map_err(|error| error.to_string())
 }

@@ -259,6 +259,12 @@ impl<S: UserauthSide> Connection<S> {
         matches!(self.service, Service::Connection(_))
     }
 
+    /// Whether the peer, who is not authenticated, asked about a key or gave a credential that was refused. At a client never.
+    #[must_use]
+    pub fn has_tried(&self) -> bool {
+        matches!(&self.service, Service::Userauth(state) if S::has_tried(state))
+    }
+
     /// The session identifier (RFC 4253 §7.2); empty before the first exchange has ended.
     #[must_use]
     pub fn session_id(&self) -> &[u8] {

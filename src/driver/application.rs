@@ -1,5 +1,6 @@
 //! What a program implements, and what it may do from there.
 
+use super::gate::Refusal;
 use super::peer::Peer;
 use super::{Error, pool::Pool};
 use crate::connection::{ChannelId, Connection, Event};
@@ -16,6 +17,12 @@ pub trait Application<S: UserauthSide> {
     /// A peer is there: accepted by a listener, or added by the program. Nothing was read from it yet.
     fn connect(&mut self, cx: &mut Context<'_>, peer: PeerId, address: Option<SocketAddr>) {
         let _ = (cx, peer, address);
+    }
+
+    /// A peer was refused at the gate. Told at most once a second, with the number of refusals before it that were passed
+    /// over: a flood of peers is no flood of lines.
+    fn refused(&mut self, cx: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
+        let _ = (cx, source, why, passed_over);
     }
 
     /// Something happened on a connection.

@@ -25,6 +25,7 @@ mod connect;
 mod error;
 #[cfg(feature = "programs")]
 pub mod files;
+pub mod gate;
 #[cfg(feature = "programs")]
 mod glob;
 #[cfg(feature = "programs")]
@@ -52,22 +53,27 @@ pub use error::Error;
 pub use peer::{INPUT_MARK, Stream};
 
 use crate::connection::Connection;
+use crate::transport;
 use crate::userauth::UserauthSide;
 use application::{LISTENER, Named, WAKER, named, peer_token};
 use core::time::Duration;
-use mio::net::TcpListener;
+use gate::{Gate, Offence};
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Waker};
 use peer::{Peer, Turn};
 use pool::Pool;
 use slab::Slab;
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Events fetched from the system at a time.
 const EVENTS: usize = 256;
+
+/// Connections that are accepted, or refused, before the peers that are here have their turns.
+const ACCEPTS_PER_ROUND: usize = 64;
 
 /// How long no connection is accepted after the system had no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -78,7 +84,7 @@ pub type Accept<S> = Box<dyn FnMut(SocketAddr, Instant) -> Connection<S> + Send>
 struct Listener<S: UserauthSide> {
     socket: TcpListener,
     accept: Accept<S>,
-    /// No descriptor was left: not before this.
+    /// No descriptor was left, or a round has had its share: not before this.
     paused: Option<Instant>,
 }
 
@@ -90,6 +96,7 @@ pub struct Driver<S: UserauthSide, A> {
     /// Held, so that a wake-up is not lost with the last holder outside.
     _waker: Arc<Waker>,
     listener: Option<Listener<S>>,
+    gate: Option<Gate>,
     peers: Slab<Peer<S>>,
     /// Slots of peers that have a turn to come; each once.
     queue: VecDeque<usize>,
@@ -137,6 +144,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             poll,
             _waker: waker,
             listener: None,
+            gate: None,
             peers: Slab::new(),
             queue: VecDeque::new(),
             sources: Slab::new(),
@@ -149,7 +157,8 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         })
     }
 
-    /// Accepts peers from a socket.
+    /// Accepts peers from a socket, whoever they are and however many. A server for strangers wants
+    /// [`listen_behind`](Self::listen_behind).
     ///
     /// # Errors
     /// The system's.
@@ -157,6 +166,21 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         self.poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
         self.listener = Some(Listener { socket, accept, paused: None });
         Ok(())
+    }
+
+    /// Accepts from a socket the peers that `gate` admits; the others are sent a line and closed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn listen_behind(&mut self, gate: Gate, socket: TcpListener, accept: Accept<S>) -> io::Result<()> {
+        self.gate = Some(gate);
+        self.listen(socket, accept)
+    }
+
+    /// The gate, to look at its numbers.
+    #[must_use]
+    pub const fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
     }
 
     /// Adds a peer; the stream may still be connecting.
@@ -226,7 +250,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
                         self.source(Source::Ready(id), now)?
                     }
                     Named::Source(_) => {}
-                    Named::Listener => self.accept(now)?,
+                    Named::Listener => self.accept(now),
                     Named::Peer(slot) => {
                         if let Some(peer) = self.peers.get_mut(slot) {
                             peer.readable |= event.is_readable() || event.is_read_closed();
@@ -272,8 +296,8 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             self.timer = None;
             self.source(Source::Timer, now)?;
         }
-        if self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|at| at <= now)) {
-            self.accept(now)?;
+        if self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|at| at < now)) {
+            self.accept(now);
         }
         Ok(())
     }
@@ -309,36 +333,85 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             }
             peer.deadline = deadline;
         }
+        if let (Some(gate), Some(place), true) =
+            (&mut self.gate, &mut peer.place, peer.conn.is_authenticated())
+        {
+            gate.authenticated(place);
+        }
         match turn {
             Turn::Wait => {}
             Turn::Again => self.enqueue(slot),
             Turn::Closed(why) => {
                 let mut peer = self.peers.remove(slot);
                 let _gone = self.poll.registry().deregister(peer.stream().source());
+                if let (Some(gate), Some(place)) = (&mut self.gate, peer.place.take()) {
+                    gate.leave(place, offence(&peer.conn, &why), now);
+                }
                 self.app.disconnect(&mut cx, id, why);
             }
         }
     }
 
-    fn accept(&mut self, now: Instant) -> Result<(), Error> {
-        while let Some(listener) = &mut self.listener {
+    fn accept(&mut self, now: Instant) {
+        for _ in 0..ACCEPTS_PER_ROUND {
+            let Some(listener) = &mut self.listener else { return };
             listener.paused = None;
             match listener.socket.accept() {
-                Ok((socket, address)) => {
-                    let conn = (listener.accept)(address, now);
-                    self.add(Stream::Tcp(socket), conn, Some(address))?;
-                }
+                Ok((socket, address)) => self.receive(socket, address, now),
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => break,
+                    io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
-                    _ => {
-                        // No descriptor or memory: the backlog holds the peers while those that are here may end.
-                        listener.paused = Some(now + ACCEPT_PAUSE);
-                        break;
-                    }
+                    _ => return self.pause_accepting(now + ACCEPT_PAUSE),
                 },
             }
         }
-        Ok(())
+        self.pause_accepting(now); // there may be more, of which the system does not tell again
+    }
+
+    fn receive(&mut self, mut socket: TcpStream, address: SocketAddr, now: Instant) {
+        let place = match self.gate.as_mut().map(|gate| gate.admit(address.ip(), now)).transpose() {
+            Ok(place) => place,
+            Err(why) => {
+                let _it_may_not_hear = socket.write(why.line().as_bytes());
+                if let Some(passed_over) = self.gate.as_mut().and_then(|gate| gate.tell(now)) {
+                    self.app.refused(&mut context!(self, now), address, why, passed_over);
+                }
+                return;
+            }
+        };
+        let Some(listener) = &mut self.listener else { return };
+        let conn = (listener.accept)(address, now);
+        match self.add(Stream::Tcp(socket), conn, Some(address)) {
+            Ok(id) => {
+                if let Some(peer) = self.peers.get_mut(id.slot) {
+                    peer.place = place;
+                }
+            }
+            Err(_) => {
+                if let (Some(gate), Some(place)) = (&mut self.gate, place) {
+                    gate.leave(place, None, now);
+                }
+                self.pause_accepting(now + ACCEPT_PAUSE); // the system cannot watch more sockets
+            }
+        }
+    }
+
+    /// Meanwhile the backlog holds the peers, and those that are here may end.
+    const fn pause_accepting(&mut self, until: Instant) {
+        if let Some(listener) = &mut self.listener {
+            listener.paused = Some(until);
+        }
+    }
+}
+
+/// What a peer did, if it ended without a login.
+fn offence<S: UserauthSide>(conn: &Connection<S>, why: &Result<(), Error>) -> Option<Offence> {
+    match why {
+        _ if conn.is_authenticated() => None,
+        Err(Error::Ssh(transport::Error::TimedOut)) => Some(Offence::GraceExceeded),
+        Err(Error::Ssh(transport::Error::Misuse(_) | transport::Error::Failed)) => Some(Offence::Crash),
+        _ if conn.has_tried() => Some(Offence::AuthFail),
+        Ok(()) if conn.is_ended() => Some(Offence::RefuseConnection),
+        _ => Some(Offence::NoAuth),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::application::{Application, Context, PeerId};
+use super::gate::Place;
 use super::pool::Pool;
 use crate::connection::{Connection, Step};
 use crate::transport::DATA_MARK;
@@ -19,6 +20,10 @@ const PACKETS_PER_TURN: usize = 64;
 /// Above so much unsent output (bytes) no packet is taken. Higher than the mark for data, on purpose: only replies reach
 /// it, so two sides that both send in bulk go on reading each other.
 pub const INPUT_MARK: usize = 2 * DATA_MARK;
+
+/// The most that is read at once from a peer without a login (bytes): with a cut packet before it, it is well below the
+/// 64 KiB that a stranger may hold.
+const READ_MAX_UNAUTHENTICATED: usize = 8 * 1024;
 
 /// How long a connection that was ended waits for its output to go and for the peer to close.
 const LINGER: Duration = Duration::from_secs(2);
@@ -73,6 +78,8 @@ impl Write for Stream {
 pub(super) struct Peer<S: UserauthSide> {
     pub(super) conn: Connection<S>,
     pub(super) generation: u64,
+    /// Its place at the gate, if it came through one.
+    pub(super) place: Option<Place>,
     stream: Stream,
     /// What was read and not taken, between turns: at most a cut packet, or what waits for a verdict.
     cut: Vec<u8>,
@@ -100,6 +107,7 @@ impl<S: UserauthSide> Peer<S> {
         Self {
             conn,
             generation,
+            place: None,
             stream,
             cut: Vec::new(),
             readable: false,
@@ -161,7 +169,10 @@ impl<S: UserauthSide> Peer<S> {
         self.conn.handle_timeout(cx.now)?;
         self.flush()?;
         if self.hungry && self.readable && self.conn.pending_output() < INPUT_MARK {
+            let max = if self.conn.is_authenticated() { usize::MAX } else { READ_MAX_UNAUTHENTICATED };
             let space = pool.input.space();
+            let n = space.len().min(max);
+            let space = space.get_mut(..n).unwrap_or_default();
             match self.stream.read(space) {
                 Ok(0) => return Ok(Some(self.conn.handle_eof().map_or(Ok(()), |error| Err(error.into())))),
                 Ok(n) => {

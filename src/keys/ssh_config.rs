@@ -31,7 +31,7 @@ pub use tokens::{
 };
 pub use value::{
     AddKeysToAgent, AgentSocket, Command, ENTRIES_MAX, FILES_MAX, Files, ForwardAgent, Interval, Keystrokes,
-    List, ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout,
+    List, ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout, seconds,
 };
 
 use crate::wire::list_matches;

@@ -85,6 +85,7 @@ impl RecvBuf {
 
     /// Puts the bytes that were not taken aside, so that the buffer can serve another connection.
     pub fn save(&mut self, cut: &mut Vec<u8>) {
+        cut.reserve_exact(self.unread().len()); // what waits is what is held
         cut.extend_from_slice(self.unread());
         if cut.is_empty() && cut.capacity() > 0 {
             *cut = Vec::new(); // whoever is idle holds nothing

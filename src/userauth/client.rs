@@ -214,6 +214,10 @@ impl UserauthSide for Client {
 
     fn handle_userauth_timeout(_: &mut ClientUserauth, _: &mut Transport<Self>) {}
 
+    fn has_tried(_: &ClientUserauth) -> bool {
+        false
+    }
+
     #[cfg(test)]
     fn userauth_state(own: &ClientUserauth) -> &'static str {
         match &own.state {

@@ -83,6 +83,9 @@ pub trait UserauthSide: KexSide {
     /// Sends what is due.
     #[doc(hidden)]
     fn handle_userauth_timeout(state: &mut Self::Userauth, transport: &mut Transport<Self>);
+    /// Whether a key or password of the peer's was refused, or a key asked about; never at a client.
+    #[doc(hidden)]
+    fn has_tried(state: &Self::Userauth) -> bool;
     /// A door for tests: where the login stands, in a word.
     #[cfg(test)]
     fn userauth_state(state: &Self::Userauth) -> &'static str;

@@ -280,6 +280,10 @@ impl UserauthSide for Server {
         }
     }
 
+    fn has_tried(own: &ServerUserauth) -> bool {
+        own.failures > 0 || own.queries > 0
+    }
+
     #[cfg(test)]
     fn userauth_state(own: &ServerUserauth) -> &'static str {
         match (own.accepted_service, &own.user_name, &own.pending, own.fail_at, own.prompts) {

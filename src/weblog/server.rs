@@ -13,6 +13,7 @@ use crate::crypto::sign::PrivateKey;
 use crate::crypto::{Rng, SystemRng};
 use crate::driver::accounts::Accounts;
 use crate::driver::authenticator::Authenticator;
+use crate::driver::gate::{Gate, GateConfig, Refusal};
 use crate::driver::passwords::Passwords;
 use crate::driver::text::escaped;
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
@@ -165,7 +166,8 @@ impl WeblogServer {
             let rng: Box<dyn Rng + Send> = Box::new(SystemRng);
             Connection::new(Arc::clone(&config), userauth.clone(), limits, rng, now)
         };
-        driver.listen(listener, Box::new(accept)).map_err(text)?;
+        let gate = Gate::new(GateConfig::default(), Box::new(SystemRng));
+        driver.listen_behind(gate, listener, Box::new(accept)).map_err(text)?;
         driver.with(|app, cx, _| app.register(cx)).map_err(|error| error.to_string())?;
         let waker = wakers.ok_or("no waker")?;
         Ok(Self { driver, stopper: Stopper { stop, waker }, address })
@@ -352,6 +354,10 @@ impl Application<Server> for App {
     fn connect(&mut self, _: &mut Context<'_>, peer: PeerId, address: Option<SocketAddr>) {
         self.peers.insert(peer);
         self.authenticator.connect(peer, address);
+    }
+
+    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
+        eprintln!("refused {source}: {why} ({passed_over} more since the last)");
     }
 
     fn event(

@@ -118,7 +118,8 @@ impl Field for Option<String> {
 }
 
 /// Seconds from a text like `90`, `2h30m` or `1w`.
-fn seconds(text: &str) -> Option<u32> {
+#[must_use]
+pub fn seconds(text: &str) -> Option<u32> {
     let (mut total, mut rest) = (0_u64, text);
     let mut bare = false;
     while !rest.is_empty() {
