@@ -7,4 +7,5 @@ mod matrix;
 mod openssh;
 mod peers;
 mod streams;
+mod tokens;
 mod weblog;
