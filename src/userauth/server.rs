@@ -9,6 +9,7 @@ use crate::wire::message::{
     UserauthPkOk, UserauthRequest, UserauthSuccess,
 };
 use crate::wire::{Decode, DisconnectReason, Encode, Fault, NameList};
+use core::fmt;
 use core::time::Duration;
 use std::time::Instant;
 use zeroize::Zeroizing;
@@ -73,7 +74,6 @@ pub struct CredentialEvent<'b> {
 }
 
 /// A credential, checked as far as that can be done without knowing the users.
-#[derive(Debug)]
 pub enum Credential {
     /// Would this key do? Yes logs nobody in.
     Query {
@@ -89,6 +89,16 @@ pub enum Credential {
     },
     /// A password, to be compared with the user's; never empty.
     Password(Zeroizing<Vec<u8>>),
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query { key } => write!(f, "Query {{ key: {key:?} }}"),
+            Self::Publickey { key, .. } => write!(f, "Publickey {{ key: {key:?} }}"),
+            Self::Password(_) => f.write_str("Password(..)"),
+        }
+    }
 }
 
 /// What the verdict is on.

@@ -1,13 +1,11 @@
 //! Messages of user authentication (RFC 4252).
 
-use super::messages;
-use crate::wire::{DecodeError, Reader};
+use super::{Decode, Encode, messages};
+use crate::wire::number::USERAUTH_REQUEST;
+use crate::wire::{DecodeError, Reader, Writer};
+use core::fmt;
 
 messages! {
-    /// RFC 4252 §5; the fields of the method follow to the end.
-    USERAUTH_REQUEST UserauthRequest<'a> {
-        user_name: string, service_name: string, method_name: string, method_fields: remainder
-    }
     /// RFC 4252 §5.1.
     USERAUTH_FAILURE UserauthFailure<'a> { authentications_that_can_continue: name_list, partial_success: boolean }
     /// RFC 4252 §5.1.
@@ -18,6 +16,51 @@ messages! {
     USERAUTH_PK_OK UserauthPkOk<'a> { public_key_algorithm_name: string, public_key_blob: string }
     /// RFC 4252 §8: the password must be changed. Its number is that of PK_OK; the method under way tells which it is.
     USERAUTH_PK_OK UserauthPasswdChangereq<'a> { prompt: string, language_tag: string }
+}
+
+/// RFC 4252 §5; the fields of the method follow to the end.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserauthRequest<'a> {
+    /// `string`
+    pub user_name: &'a [u8],
+    /// `string`
+    pub service_name: &'a [u8],
+    /// `string`
+    pub method_name: &'a [u8],
+    /// To the end. A password may be among them, so they are never printed.
+    pub method_fields: &'a [u8],
+}
+
+impl fmt::Debug for UserauthRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserauthRequest")
+            .field("user_name", &self.user_name)
+            .field("service_name", &self.service_name)
+            .field("method_name", &self.method_name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Encode for UserauthRequest<'_> {
+    const NUMBER: u8 = USERAUTH_REQUEST;
+
+    fn encode(&self, w: &mut Writer<'_>) {
+        w.string(self.user_name);
+        w.string(self.service_name);
+        w.string(self.method_name);
+        w.bytes(self.method_fields);
+    }
+}
+
+impl<'a> Decode<'a> for UserauthRequest<'a> {
+    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            user_name: r.string()?,
+            service_name: r.string()?,
+            method_name: r.string()?,
+            method_fields: r.remainder()?,
+        })
+    }
 }
 
 /// The method fields of `publickey` (RFC 4252 §7).
@@ -66,8 +109,8 @@ pub struct PasswordFields<'a> {
     pub new_password: Option<&'a [u8]>,
 }
 
-impl core::fmt::Debug for PasswordFields<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for PasswordFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordFields(..)")
     }
 }
