@@ -7,6 +7,7 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 use clap::Parser;
+use std::alloc::System;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,6 +23,11 @@ use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source};
 use strombus::transport::Client;
 use strombus::wire::DisconnectReason;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes what is freed, passwords among it.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// No connection, no login, or no exit status.
 const FAILED: u8 = 255;

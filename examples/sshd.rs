@@ -12,6 +12,7 @@ use mio::net::TcpListener;
 use mio::unix::SourceFd;
 use mio::unix::pipe::{Receiver, Sender};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::alloc::System;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -39,6 +40,11 @@ use strombus::keys::ssh_config;
 use strombus::transport::{Server, ServerConfig, TransportConfig};
 use strombus::userauth::{Method, MethodChains, Permissions, ServerUserauthConfig};
 use strombus::wire::number::Sender as Role;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes what is freed, passwords among it.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Serves commands to the user who runs it.
 #[derive(Parser)]

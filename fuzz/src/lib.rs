@@ -16,7 +16,7 @@ use strombus::userauth::{Permissions, ClientUserauthConfig, ClientUserauthEvent,
 use strombus::wire::{Encode, message::NewKeys};
 
 /// The same bytes for the same seed.
-pub struct SeededRng(u64, u64);
+pub struct SeededRng(pub u64, pub u64);
 
 impl Rng for SeededRng {
     fn fill(&mut self, out: &mut [u8]) {
@@ -29,7 +29,7 @@ impl Rng for SeededRng {
 }
 
 /// A server's keys, the fastest first.
-static HOST_KEYS: LazyLock<Vec<Arc<PrivateKey>>> = LazyLock::new(|| {
+pub static HOST_KEYS: LazyLock<Vec<Arc<PrivateKey>>> = LazyLock::new(|| {
     let rng = &mut SeededRng(1, 0);
     let mut keys = vec![PrivateKey::generate_ed25519(rng)];
     keys.extend(Curve::ALL.iter().map(|curve| PrivateKey::generate_ecdsa(*curve, rng)));

@@ -3,6 +3,7 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 use clap::Parser;
+use std::alloc::System;
 use std::io::{self, BufRead, IsTerminal};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
@@ -19,6 +20,11 @@ use strombus::keys::{authorized_keys, private_key};
 use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
 use strombus::weblog::users::{self, User, Users};
 use zeroize::Zeroizing;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes what is freed, passwords among it.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Wrong arguments.
 const USAGE: u8 = 2;

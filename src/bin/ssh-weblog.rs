@@ -3,6 +3,7 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 use clap::Parser;
+use std::alloc::System;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +14,11 @@ use strombus::driver::text::escaped_lines;
 use strombus::weblog::client::{NO_CONNECTION, WatchOptions, watch};
 use strombus::weblog::options::{ShowOptions, quoted};
 use strombus::weblog::{demo, show::View};
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes what is freed, passwords among it.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Wrong arguments.
 const USAGE: u8 = 2;

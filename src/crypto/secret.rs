@@ -1,4 +1,4 @@
-//! Secret bytes of a fixed length.
+//! Secret bytes of a fixed length, and the stack after a computation with secrets.
 //!
 //! It does not know what the bytes are for.
 
@@ -44,4 +44,28 @@ impl<const N: usize> fmt::Debug for Secret<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
     }
+}
+
+/// How much of the stack is overwritten (bytes): more than a computation with a key takes. ring's power with an RSA key, the
+/// largest, has 18 KiB.
+const STACK_WIPED: usize = 48 * 1024;
+
+/// Does `work`, then overwrites the part of the stack that it had: buffers there that the crates below do not wipe.
+#[inline(never)]
+pub(crate) fn then_wipe_stack<T>(work: impl FnOnce() -> T) -> T {
+    let result = apart(work);
+    wipe_stack();
+    result
+}
+
+/// A frame of its own, below the one that stays.
+#[inline(never)]
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+#[inline(never)]
+fn wipe_stack() {
+    let mut stack = [0_u8; STACK_WIPED];
+    core::hint::black_box(&mut stack);
 }

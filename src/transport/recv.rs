@@ -67,6 +67,7 @@ impl RecvPath {
 
     /// The payload of the next whole packet, or `None` until there is one.
     pub(super) fn next<'b>(&mut self, input: &'b mut RecvBuf) -> Result<Option<&'b [u8]>, Error> {
+        input.wipe();
         if let Some(left) = self.swallow {
             return self.swallow(left, input);
         }
@@ -92,6 +93,9 @@ impl RecvPath {
             return Err(KEY_EXHAUSTED.into());
         }
         self.packet_length = None;
+        if self.packet_length_max == PACKET_LENGTH_MAX_UNAUTHENTICATED {
+            input.mark_secret(sealed_length); // a password may be in it
+        }
         let (sealed, area) = input.take_beside_area(sealed_length);
         self.key.open_in_place(self.sequence_number, sealed)?;
         self.sequence_number = self.sequence_number.wrapping_add(1);

@@ -2,10 +2,14 @@
 //!
 //! The buffer is the caller's, not the connection's: what an event borrows from it does not lock the connection, and one
 //! buffer serves all connections of a thread. Where payloads are compressed, they are expanded into an area beside the
-//! bytes, so that an event borrows from the buffer as ever. It does not know what the bytes mean.
+//! bytes, so that an event borrows from the buffer as ever. What a packet of a login said is wiped before anything else
+//! happens here. It does not know what the bytes mean.
 #![warn(clippy::indexing_slicing)]
 
 use super::recv::PACKET_LENGTH_MAX;
+use core::fmt;
+use core::ops::Range;
+use zeroize::Zeroize;
 
 /// Where a buffer starts: large enough that the cut packet at its end is a small part of it.
 const CAPACITY: usize = 256 * 1024;
@@ -16,13 +20,26 @@ const CAPACITY_MAX: usize = 2 * CAPACITY;
 const _: () = assert!(CAPACITY_MAX > PACKET_LENGTH_MAX + 256);
 
 /// Bytes from the peer, in the order of their coming.
-#[derive(Debug)]
 pub struct RecvBuf {
     buf: Vec<u8>,
     head: usize,
     tail: usize,
     /// The payload that was expanded last; empty until there is one.
     inflated: Vec<u8>,
+    /// What was taken last and is not to stay.
+    secret: Range<usize>,
+}
+
+impl fmt::Debug for RecvBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvBuf").field("unread", &self.unread().len()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for RecvBuf {
+    fn drop(&mut self) {
+        self.wipe();
+    }
 }
 
 impl Default for RecvBuf {
@@ -35,12 +52,13 @@ impl RecvBuf {
     /// An empty buffer of 256 KiB, which grows to twice that where a single packet needs it.
     #[must_use]
     pub fn new() -> Self {
-        Self { buf: vec![0; CAPACITY], head: 0, tail: 0, inflated: Vec::new() }
+        Self { buf: vec![0; CAPACITY], head: 0, tail: 0, inflated: Vec::new(), secret: 0..0 }
     }
 
     /// Where the next read may put bytes; never empty while the connection asks for input. What was not taken moves to
     /// the front first: at most the beginning of one packet, if this is called only when the connection needs input.
     pub fn space(&mut self) -> &mut [u8] {
+        self.wipe();
         if self.head > 0 {
             self.buf.copy_within(self.head..self.tail, 0);
             self.tail -= self.head;
@@ -65,6 +83,7 @@ impl RecvBuf {
 
     /// Forgets everything, and the growth too.
     pub fn clear(&mut self) {
+        self.wipe();
         (self.head, self.tail) = (0, 0);
         self.buf.truncate(CAPACITY);
         self.inflated = Vec::new();
@@ -93,6 +112,17 @@ impl RecvBuf {
         self.clear();
     }
 
+    /// Says that the next `n` bytes are to be wiped once they were taken and looked at.
+    pub(super) fn mark_secret(&mut self, n: usize) {
+        self.secret = self.head..self.head.saturating_add(n).min(self.tail);
+    }
+
+    /// Wipes what was marked.
+    pub(super) fn wipe(&mut self) {
+        let secret = core::mem::take(&mut self.secret);
+        self.buf.get_mut(secret).unwrap_or_default().zeroize();
+    }
+
     pub(super) fn unread_mut(&mut self) -> &mut [u8] {
         self.buf.get_mut(self.head..self.tail).unwrap_or_default()
     }
@@ -107,5 +137,47 @@ impl RecvBuf {
         let start = self.head;
         self.head = start.saturating_add(n).min(self.tail);
         (self.buf.get_mut(start..self.head).unwrap_or_default(), &mut self.inflated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RecvBuf;
+
+    fn holding(bytes: &[u8]) -> RecvBuf {
+        let mut input = RecvBuf::new();
+        input.space()[..bytes.len()].copy_from_slice(bytes);
+        input.filled(bytes.len());
+        input
+    }
+
+    #[test]
+    fn t57_what_was_marked_is_wiped_whatever_comes_next() {
+        let next: [fn(&mut RecvBuf); 4] = [
+            RecvBuf::wipe,
+            |input| assert!(!input.space().is_empty()),
+            RecvBuf::clear,
+            |input| input.save(&mut Vec::new()),
+        ];
+        for next in next {
+            let mut input = holding(b"user, password, and more");
+            input.take(5);
+            input.mark_secret(11);
+            assert_eq!(input.take(11), b" password, ");
+            next(&mut input);
+            let left = |word: &[u8]| input.buf.windows(word.len()).any(|window| window == word);
+            assert!(!left(b"pass") && !left(b"word"));
+        }
+    }
+
+    #[test]
+    fn t57_only_what_was_marked_is_wiped() {
+        let mut input = holding(b"user, password, and more");
+        input.mark_secret(15);
+        input.take(15);
+        input.wipe();
+        input.mark_secret(usize::MAX);
+        assert_eq!(input.unread(), b" and more");
+        assert!(!format!("{input:?}").contains("109"), "an m");
     }
 }

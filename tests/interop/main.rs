@@ -9,4 +9,5 @@ mod openssh;
 mod peers;
 mod proxy;
 mod streams;
+mod tokens;
 mod weblog;

@@ -17,6 +17,7 @@ use self::ecdsa::Curve;
 use self::rsa::Scheme;
 use self::sk::SkFlags;
 use super::hash::Hash;
+use super::secret::then_wipe_stack;
 use super::{Rng, Secret};
 use crate::wire::{DecodeError, Reader, Writer};
 
@@ -203,18 +204,18 @@ impl PrivateKey {
     /// The Ed25519 key of a seed: the 32 bytes that RFC 8032 calls the private key.
     #[must_use]
     pub fn ed25519_from_seed(seed: &Secret<32>) -> Self {
-        Self::Ed25519(ed25519::PrivateKey::from_seed(seed))
+        then_wipe_stack(|| Self::Ed25519(ed25519::PrivateKey::from_seed(seed)))
     }
 
     /// The ECDSA key of a private scalar d, big-endian. [`KeyError::NotAKey`] if it is not of 1 to n - 1.
     pub fn ecdsa_from_scalar(curve: Curve, d: &[u8]) -> Result<Self, KeyError> {
-        ecdsa::PrivateKey::from_scalar(curve, d).map(Self::Ecdsa)
+        then_wipe_stack(|| ecdsa::PrivateKey::from_scalar(curve, d)).map(Self::Ecdsa)
     }
 
     /// The RSA key of these numbers. [`KeyError::UnsupportedSize`] before anything is computed with them;
     /// [`KeyError::Inconsistent`] if they do not belong together.
     pub fn rsa_from_components(components: &rsa::Components<'_>) -> Result<Self, KeyError> {
-        rsa::PrivateKey::from_components(components).map(Self::Rsa)
+        then_wipe_stack(|| rsa::PrivateKey::from_components(components)).map(Self::Rsa)
     }
 
     /// A fresh Ed25519 key.
@@ -265,6 +266,10 @@ impl PrivateKey {
         if !self.can_sign(algorithm) {
             return Err(CannotSign::WrongAlgorithm);
         }
+        then_wipe_stack(|| self.sign_by(algorithm, message))
+    }
+
+    fn sign_by(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, CannotSign> {
         let mut signature = Vec::new();
         match (self, algorithm) {
             (Self::Ed25519(key), SignatureAlgorithm::Ed25519) => signature.extend(key.sign(message)),

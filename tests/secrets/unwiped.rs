@@ -1,0 +1,74 @@
+//! `ssh-weblog` and `ssh-weblog-server` in short, on the system's allocator: `watch PORT KNOWN_HOSTS USER KEY
+//! COMMAND` and `serve PASSWORDS HOST_KEY LOG`. What is found in their memory shows that it would be found in the programs'.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+use strombus::driver::config::{self, CommandLine, LoadError};
+use strombus::driver::files;
+use strombus::driver::passwords::Passwords;
+use strombus::weblog::client::{WatchOptions, watch};
+use strombus::weblog::options::ShowOptions;
+use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
+use strombus::weblog::users::{self, Users};
+
+fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let done = match *words {
+        ["watch", port, known_hosts, user, key, command] => follow(port, known_hosts, user, key, command),
+        ["serve", passwords, host_key, log] => serve(passwords, host_key, log),
+        _ => Err("watch PORT KNOWN_HOSTS USER KEY COMMAND, or serve PASSWORDS HOST_KEY LOG".to_owned()),
+    };
+    done.map_or_else(
+        |text| {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+fn follow(port: &str, known_hosts: &str, user: &str, key: &str, command: &str) -> Result<(), String> {
+    let line = CommandLine {
+        host: "127.0.0.1".to_owned(),
+        user: Some(user.to_owned()),
+        options: vec![
+            config::option("Port", port),
+            config::option("UserKnownHostsFile", known_hosts),
+            config::option("IdentityFile", key),
+        ],
+        file: Some("none".into()),
+    };
+    let told = |error: LoadError| error.text().to_owned();
+    watch(WatchOptions {
+        connection: config::load(&line).map_err(told)?.options().map_err(told)?,
+        command: command.to_owned(),
+        source: "log".to_owned(),
+        view: ShowOptions { show: None, json: false }.view(false, false),
+        stop_on: None,
+        quiet: false,
+        verbose: true,
+        seconds: None,
+    })?;
+    Ok(())
+}
+
+fn serve(passwords: &str, host_key: &str, log: &str) -> Result<(), String> {
+    let passwords = String::from_utf8(files::read_text(passwords.as_ref()).map_err(|e| e.to_string())?)
+        .map_err(|_| "not UTF-8")?;
+    let passwords = Passwords::parse(&passwords, None).map_err(|(_, why)| why)?;
+    let Users { accounts, passwords, methods } = users::collect(Vec::new(), Some(passwords))?;
+    let server = WeblogServer::bind(
+        ServerOptions {
+            listen: ([127, 0, 0, 1], 0).into(),
+            host_key: files::read_private_key(host_key.as_ref()).map_err(|error| error.to_string())?,
+            accounts,
+            methods,
+            passwords,
+            logs: vec![LogFile { name: "log".to_owned(), path: log.into() }],
+        },
+        true,
+    )?;
+    eprintln!("listening on {}", server.address());
+    server.run()
+}
