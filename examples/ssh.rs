@@ -230,6 +230,10 @@ impl Application<Client> for Ssh {
                 conn.open_session()?;
                 Ok(())
             }
+            Event::Global(event) => {
+                self.login.global(conn, event);
+                Ok(())
+            }
             Event::Channel(id, event) => return self.channel_event(conn, id, event),
         };
         self.tell();

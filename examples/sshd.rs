@@ -24,12 +24,13 @@ use std::time::Duration;
 use strombus::connection::{Channel, ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use strombus::crypto::SystemRng;
 use strombus::crypto::sign::PublicKey;
+use strombus::crypto::sign::certificate::Certificate;
 use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
 use strombus::driver::passwords::{Checker, Passwords};
 use strombus::driver::{
     Application, Context, Driver, Error, PeerId, Peers, Source, SourceId, files, options,
 };
-use strombus::keys::authorized_keys;
+use strombus::keys::{authorized_keys, certificate};
 use strombus::transport::{Server, ServerConfig, Ticket, TransportConfig};
 use strombus::userauth::{Credential, CredentialEvent, ServerUserauthConfig};
 use strombus::wire::number::Sender as Role;
@@ -62,6 +63,7 @@ struct Arguments {
 struct Options {
     address: String,
     authorized_keys: PathBuf,
+    certificates: Vec<Certificate>,
     passwords: Option<Arc<Passwords>>,
     algorithms: AlgorithmOptions,
     transport: TransportConfig,
@@ -73,6 +75,7 @@ impl Options {
         let mut own = Self {
             address: "127.0.0.1".to_owned(),
             authorized_keys: options::home().join(".ssh/authorized_keys"),
+            certificates: Vec::new(),
             passwords: None,
             algorithms: AlgorithmOptions::new(Role::Server),
             transport: TransportConfig::server(),
@@ -90,6 +93,10 @@ impl Options {
     fn set(&mut self, keyword: &str, value: &str) -> Result<(), String> {
         match keyword.to_ascii_lowercase().as_str() {
             "authorizedkeysfile" => self.authorized_keys = value.into(),
+            "hostcertificate" => {
+                let text = files::read_text(value.as_ref()).map_err(|error| error.to_string())?;
+                self.certificates.push(certificate::parse(&text).map_err(|error| error.to_string())?);
+            }
             "listenaddress" => value.clone_into(&mut self.address),
             "logingracetime" => {
                 self.transport.login_grace = Duration::from_secs(value.parse().map_err(|_| "seconds")?);
@@ -413,7 +420,7 @@ impl Application<Server> for Sshd {
         match event {
             Event::Kex(never) => match never {},
             Event::Userauth(question) => self.credential(peer, conn, question),
-            Event::Authenticated => Ok(()),
+            Event::Authenticated | Event::Global(_) => Ok(()),
             Event::Channel(id, event) => self.channel_event(cx, (peer, id), conn, event),
         }
     }
@@ -503,7 +510,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         })
     })
     .map_err(|error| error.to_string())?;
-    let config = Arc::new(ServerConfig { transport: options.transport, ..ServerConfig::new(host_keys) });
+    let (transport, certificates) = (options.transport, options.certificates);
+    let config = Arc::new(ServerConfig { transport, certificates, ..ServerConfig::new(host_keys) });
     let userauth = options.userauth;
     let accept = move |_, now| {
         let limits = ChannelLimits::default();

@@ -1,14 +1,15 @@
 //! Files of keys and hosts: read whole and bounded, written so that nobody else can read them.
 
 use crate::crypto::sign::PrivateKey;
+use crate::crypto::{Rng, SystemRng};
 use crate::keys::private_key::{self, PRIVATE_KEY_FILE_MAX, Parsed, PrivateKeyError};
 use core::fmt;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::process::{geteuid, getuid};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// The largest file of known hosts or authorised keys (bytes).
@@ -105,17 +106,108 @@ pub fn create_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Appends a line in one write; makes the file (0600) and its directory (0700) where they are missing.
-///
-/// # Errors
-/// The system's.
-pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
-    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    file.write_all(line.as_bytes())
+/// A text file that others change too: whoever holds it is alone with it, as far as all ask for the lock. The lock is one of the
+/// system's (flock(2)) on the file itself, and ends with this.
+#[derive(Debug)]
+pub struct Locked {
+    file: File,
+    /// Without symbolic links: what is replaced is the file, not the link to it.
+    path: PathBuf,
 }
+
+impl Locked {
+    /// Waits for a file that is there: whoever holds the lock only reads and writes it. Who locks several does it in the order of
+    /// their paths.
+    ///
+    /// # Errors
+    /// The system's; not a regular file.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::lock(path, false)
+    }
+
+    /// The same; makes the file (0600) and its directory (0700) where they are missing.
+    ///
+    /// # Errors
+    /// The system's; not a regular file.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        Self::lock(path, true)
+    }
+
+    fn lock(path: &Path, create: bool) -> io::Result<Self> {
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(create).mode(0o600).custom_flags(flags);
+        for _ in 0..REPLACED_MAX {
+            let file = options.open(path)?;
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Err(io::Error::other("not a regular file"));
+            }
+            flock(&file, FlockOperation::LockExclusive)?;
+            // Whoever held it may have put another file in its place.
+            let path = path.canonicalize()?;
+            let there = std::fs::metadata(&path)?;
+            if (there.dev(), there.ino()) == (metadata.dev(), metadata.ino()) {
+                return Ok(Self { file, path });
+            }
+        }
+        Err(io::Error::other("the file is replaced again and again"))
+    }
+
+    /// The contents, at most [`TEXT_FILE_MAX`] bytes.
+    ///
+    /// # Errors
+    /// The system's; too large.
+    pub fn read(&mut self) -> io::Result<Vec<u8>> {
+        self.file.rewind()?;
+        Ok(core::mem::take(&mut *read_all(self.file.try_clone()?, TEXT_FILE_MAX)?))
+    }
+
+    /// Appends in one write: whoever does not ask for the lock cannot write in between.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        self.file.write_all(text)
+    }
+
+    /// Puts a file with these contents in the place of this one, with its mode and owner: whoever reads finds the one or the
+    /// other, and a failure changes nothing.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn replace(self, contents: &[u8]) -> io::Result<()> {
+        let metadata = self.file.metadata()?;
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        let mut random = [0; 8];
+        SystemRng.fill(&mut random);
+        name.push(format!(".{:016x}", u64::from_ne_bytes(random)));
+        let beside = self.path.with_file_name(name);
+        let written = Self::write_beside(&beside, contents, &metadata)
+            .and_then(|()| std::fs::rename(&beside, &self.path));
+        if written.is_err() {
+            let _nothing_to_remove = std::fs::remove_file(&beside);
+        }
+        written
+    }
+
+    fn write_beside(beside: &Path, contents: &[u8], like: &Metadata) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
+        file.write_all(contents)?;
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+            std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()))?;
+        }
+        file.set_permissions(like.permissions())?;
+        file.sync_all()
+    }
+}
+
+/// How often a file that was waited for may turn out to be another by then.
+const REPLACED_MAX: u32 = 100;
 
 #[cfg(test)]
 mod tests {

@@ -411,7 +411,7 @@ impl Application<Server> for App {
         match event {
             Event::Kex(never) => match never {},
             Event::Userauth(question) => self.credential(peer, conn, question),
-            Event::Authenticated => Ok(()),
+            Event::Authenticated | Event::Global(_) => Ok(()),
             Event::Channel(id, event) => self.channel_event((peer, id), conn, event),
         }
     }

@@ -4,6 +4,8 @@
 //! happens after the login it does not.
 
 mod host_key;
+mod revoked;
+mod update;
 
 pub use host_key::kind;
 
@@ -11,7 +13,7 @@ use super::Error;
 use super::files::{self, KeyFileError};
 use super::options::{Options, home};
 use super::terminal::{self, Question};
-use crate::connection::Connection;
+use crate::connection::{Connection, GlobalEvent};
 use crate::crypto::SystemRng;
 use crate::crypto::sign::{PrivateKey, PublicKey};
 use crate::transport::{Client, HostKey, Ticket};
@@ -49,6 +51,7 @@ pub struct Login {
     keys: VecDeque<Arc<PrivateKey>>,
     prompts: u32,
     pending: Option<(Pending, Question)>,
+    passwords_off: bool,
     waker: Arc<Waker>,
     /// What the user should know, one text a line.
     pub notices: Vec<String>,
@@ -65,6 +68,7 @@ impl Login {
             host_keys: HostKeys::new(&options)?,
             keys: VecDeque::new(),
             pending: None,
+            passwords_off: false,
             waker,
             notices: Vec::new(),
             options,
@@ -120,9 +124,18 @@ impl Login {
     /// # Errors
     /// The login has ended.
     pub fn judge(&mut self, conn: &mut Connection<Client>, question: HostKey<'_>) -> Result<(), Refused> {
-        let HostKey { key, ticket, .. } = question;
-        match self.host_keys.judge(&key) {
+        let HostKey { key, certificate, ticket, .. } = question;
+        match self.host_keys.judge(&key, certificate.as_deref()) {
             Judgement::Accept => accept(conn, ticket),
+            Judgement::AcceptChanged(warning) => {
+                self.passwords_off = true;
+                self.notices.push(format!("WARNING: {warning}"));
+                self.notices.push(
+                    "Passwords and forwarding are switched off, so that nobody in the middle learns or uses them."
+                        .to_owned(),
+                );
+                accept(conn, ticket)
+            }
             Judgement::AcceptNew => {
                 self.notices.push(self.host_keys.remember(&key));
                 accept(conn, ticket)
@@ -139,6 +152,34 @@ impl Login {
             Judgement::Ask(_) => refuse(conn, ticket, self.host_keys.nobody_to_ask(&key)),
             Judgement::Refuse(text) => refuse(conn, ticket, text),
         }
+    }
+
+    /// Whether the host may be somebody in the middle, and the user goes on all the same: no password, no answer to a question of
+    /// the host's, and no forwarding then.
+    #[must_use]
+    pub const fn passwords_off(&self) -> bool {
+        self.passwords_off
+    }
+
+    /// Takes what the host says of its keys after the login, and keeps the user's files as UpdateHostKeys has it.
+    pub fn global(&mut self, conn: &mut Connection<Client>, event: GlobalEvent) {
+        let proved = match event {
+            GlobalEvent::HostKeys { keys } => match self.host_keys.announced(keys) {
+                Some(to_prove) if !to_prove.is_empty() => {
+                    // Nothing is learned if it cannot be asked for.
+                    let _asked = conn.request_hostkeys_prove(&to_prove);
+                    return;
+                }
+                Some(nothing_to_prove) => nothing_to_prove,
+                None => return,
+            },
+            GlobalEvent::HostKeysProved { keys } => keys,
+            GlobalEvent::HostKeysNotProved => {
+                self.notices.push("the host did not prove the host keys that it announced".to_owned());
+                return;
+            }
+        };
+        self.notices.extend(self.host_keys.update(&proved));
     }
 
     /// Answers what the server asks of the user.
@@ -168,7 +209,10 @@ impl Login {
         {
             return conn.request_publickey(ticket, key).map_err(|error| Refused::Denied(error.to_string()));
         }
-        let asks = self.options.password_authentication && !self.options.batch_mode && self.prompts > 0;
+        let asks = self.options.password_authentication
+            && !self.passwords_off
+            && !self.options.batch_mode
+            && self.prompts > 0;
         if methods.contains("password") && asks && terminal::is_there() {
             if self.prompts < self.options.number_of_password_prompts {
                 self.notices.push("Permission denied, please try again.".to_owned());
@@ -210,7 +254,7 @@ impl Login {
             (_, Err(error)) if error.kind() == io::ErrorKind::Interrupted => Err(Refused::Interrupted),
             (Pending::HostKey { ticket, key }, Ok(answer)) => {
                 if *answer == "yes" || *answer == key.fingerprint() {
-                    self.notices.push(self.host_keys.remember(&key));
+                    self.notices.push(self.host_keys.confirmed(&key));
                     return accept(conn, ticket);
                 }
                 if *answer == "no" {

@@ -100,7 +100,11 @@ impl Side for Server {
 
     fn connection(world: World, now: Instant) -> Connection<Self> {
         let transport = transport_config(world, TransportConfig::server());
-        let config = ServerConfig { transport, ..ServerConfig::new(vec![Arc::clone(&HOST_KEY)]) };
+        let config = ServerConfig {
+            transport,
+            announces_host_keys: false,
+            ..ServerConfig::new(vec![Arc::clone(&HOST_KEY)])
+        };
         let userauth = ServerUserauthConfig { failure_delay: FAILURE_DELAY, ..Default::default() };
         Connection::<Self>::new(Arc::new(config), userauth, limits(), Box::new(SeededRng::new(2)), now)
     }
