@@ -211,9 +211,10 @@ const REPLACED_MAX: u32 = 100;
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyFileError, create_private, read_private_key, read_text};
+    use super::*;
+    use std::collections::BTreeSet;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     const KEY: &[u8] = include_bytes!("../../vectors/keys/ed25519");
 
@@ -250,5 +251,68 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert!(create_private(&path, b"other").is_err());
         assert_eq!(fs::read(&path).unwrap(), KEY);
+    }
+
+    #[test]
+    fn who_appends_and_who_replaces_at_once_lose_nothing() {
+        const EACH: usize = 50;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("below/known_hosts");
+        std::thread::scope(|scope| {
+            for who in ["a", "b", "c", "d"] {
+                let path = &path;
+                scope.spawn(move || {
+                    for n in 0..EACH {
+                        let mut file = Locked::create(path).unwrap();
+                        let line = format!("{who}{n}\n");
+                        if who == "a" || n % 5 == 0 {
+                            let contents = [file.read().unwrap(), line.into_bytes()].concat();
+                            file.replace(&contents).unwrap();
+                        } else {
+                            file.append(line.as_bytes()).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let contents = fs::read_to_string(&path).unwrap();
+        let lines: BTreeSet<_> = contents.lines().collect();
+        assert_eq!((lines.len(), contents.lines().count()), (4 * EACH, 4 * EACH));
+        assert!(lines.iter().all(|line| line.starts_with(['a', 'b', 'c', 'd'])), "{contents}");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode_its_owner_and_the_links_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, link) = (directory.path().join("file"), directory.path().join("link"));
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root gives files away; others keep what is theirs.
+        let owner = if geteuid().is_root() { 12345 } else { geteuid().as_raw() };
+        std::os::unix::fs::chown(&path, Some(owner), None).unwrap();
+        symlink(&path, &link).unwrap();
+        let before = fs::metadata(&path).unwrap();
+        Locked::open(&link).unwrap().replace(b"new").unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::read(&link).unwrap()), (b"new".to_vec(), b"new".to_vec()));
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), owner, before.gid()));
+        assert_ne!(after.ino(), before.ino(), "another file");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "old").unwrap();
+        let locked = Locked::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(locked.replace(b"new").is_err(), "a directory stands in its place");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert!(Locked::open(&path).is_err());
+        assert!(Locked::open(&directory.path().join("none")).is_err());
     }
 }
