@@ -379,6 +379,22 @@ mod tests {
     }
 
     #[test]
+    fn t26_cas_sign_by_what_the_user_lists_and_never_by_sha_1() {
+        let listed = |list: &str| {
+            let set = options(Sender::Client, &[("CASignatureAlgorithms", list)])?;
+            Ok(set.ca_signature_algorithms().iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>())
+        };
+        let all = AlgorithmOptions::new(Sender::Client).ca_signature_algorithms().len();
+        assert_eq!(listed("rsa-sha2-256,ssh-ed25519"), Ok(vec!["rsa-sha2-256", "ssh-ed25519"]));
+        assert_eq!(listed("-rsa*").unwrap().len(), all - 2);
+        assert_eq!(listed("*").unwrap().len(), all);
+        assert_eq!(listed("^rsa-sha2-256").unwrap()[0], "rsa-sha2-256");
+        let why: Result<_, String> = listed("+ssh-rsa");
+        assert!(why.unwrap_err().starts_with("CASignatureAlgorithms: ssh-rsa is refused"));
+        assert!(listed("ssh-ed25519-cert-v01@openssh.com").unwrap_err().contains("is not known"));
+    }
+
+    #[test]
     fn compression_is_offered_to_who_asks_before_none() {
         for (role, value) in [(Sender::Client, "yes"), (Sender::Server, "yes"), (Sender::Server, "delayed")] {
             let asked = options(role, &[("Compression", value)]).unwrap();

@@ -334,3 +334,128 @@ pub fn kind(key: &PublicKey) -> &'static str {
         PublicKey::Sk(_) => "ECDSA-SK",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::sign::PrivateKey;
+    use crate::crypto::sign::certificate::tests::{Fields, ca, strings};
+    use crate::crypto::sign::ecdsa::Curve;
+    use crate::tests::pair::SeededRng;
+    use crate::transport::algorithms::names;
+
+    fn key(seed: u64) -> PublicKey {
+        PrivateKey::generate_ed25519(&mut SeededRng::new(seed)).public_key()
+    }
+
+    fn line(hosts: &str, key: &PublicKey) -> String {
+        hosts.to_owned() + " " + &crate::keys::public_key::write(key, "").unwrap()
+    }
+
+    /// What is known of h.example on a port, and of nobody else.
+    fn known(port: u16, lines: &[String], strict: StrictHostKeyChecking) -> (HostKeys, Options) {
+        let mut options = Options::new("h.example");
+        (options.port, options.strict_host_key_checking) = (port, strict);
+        options.user_known_hosts_files = Vec::new();
+        options.global_known_hosts_files = Vec::new();
+        let mut keys = HostKeys::new(&options).unwrap();
+        keys.known = vec![("file".into(), lines.concat().into_bytes())];
+        (keys, options)
+    }
+
+    fn judged(port: u16, lines: &[String], strict: StrictHostKeyChecking, key: &PublicKey) -> &'static str {
+        match known(port, lines, strict).0.judge(key, None) {
+            Judgement::Accept => "accept",
+            Judgement::AcceptNew => "new",
+            Judgement::AcceptChanged(_) => "changed",
+            Judgement::Ask(_) => "ask",
+            Judgement::Refuse(_) => "refuse",
+        }
+    }
+
+    #[test]
+    fn a_key_is_judged_by_what_is_known_and_how_strict_the_user_is() {
+        use StrictHostKeyChecking::{AcceptNew, Ask, Off, Yes};
+        let ecdsa = PrivateKey::generate_ecdsa(Curve::Nistp256, &mut SeededRng::new(1)).public_key();
+        let own = |key: &PublicKey| line("h.example", key);
+        let revoked = line("@revoked h.example", &key(1));
+        for (lines, [yes, ask, accept_new, off]) in [
+            (vec![own(&key(1))], ["accept"; 4]),
+            (vec![own(&key(2)), own(&key(1))], ["accept"; 4]),
+            (vec![line("other.example", &key(1))], ["refuse", "ask", "new", "new"]),
+            (vec![own(&key(2))], ["refuse", "refuse", "refuse", "changed"]),
+            // Whoever is in the middle chooses the type.
+            (vec![own(&ecdsa)], ["refuse", "ask", "refuse", "new"]),
+            (vec![own(&key(1)), revoked.clone()], ["refuse"; 4]),
+            (vec!["@revoked h.example ssh-ed25519 AAAA\n".to_owned()], ["refuse"; 4]),
+        ] {
+            for (strict, expected) in [(Yes, yes), (Ask, ask), (AcceptNew, accept_new), (Off, off)] {
+                assert_eq!(judged(22, &lines, strict, &key(1)), expected, "{strict:?} {lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_without_the_port_does_where_none_has_it() {
+        use StrictHostKeyChecking::Yes;
+        let (portless, with_port) = (line("h.example", &key(1)), line("[h.example]:2222", &key(2)));
+        for (lines, key_shown, expected) in [
+            (vec![portless.clone()], key(1), "accept"),
+            (vec![portless.clone()], key(2), "refuse"),
+            (vec![portless.clone(), with_port.clone()], key(2), "accept"),
+            (vec![portless.clone(), with_port.clone()], key(1), "refuse"),
+            (vec![portless, line("@revoked h.example", &key(1))], key(1), "refuse"),
+        ] {
+            assert_eq!(judged(2222, &lines, Yes, &key_shown), expected, "{lines:?}");
+        }
+        assert_eq!(judged(22, &[with_port], Yes, &key(2)), "refuse");
+        // What is known on another port cannot have changed on this one.
+        let other = [line("h.example", &key(2))];
+        assert_eq!(judged(2222, &other, StrictHostKeyChecking::Ask, &key(1)), "ask");
+    }
+
+    #[test]
+    fn certificates_are_asked_for_first_where_an_authority_speaks_of_the_host_and_last_elsewhere() {
+        let ecdsa = PrivateKey::generate_ecdsa(Curve::Nistp256, &mut SeededRng::new(1)).public_key();
+        let order = |port, lines: &[String]| -> Vec<_> {
+            let (keys, options) = known(port, lines, StrictHostKeyChecking::Yes);
+            names(&options.client_config(&keys.key_types()).transport.algorithms.host_key).collect()
+        };
+        let is_certified = |name: &&'static str| name.contains("-cert-");
+        let none = order(22, &[]);
+        let plain = none.iter().take_while(|name| !is_certified(name)).count();
+        assert_eq!(none[0], "ssh-ed25519");
+        assert!(plain > 0 && none[plain..].iter().all(is_certified) && plain * 2 == none.len());
+        let one = order(22, &[line("h.example", &ecdsa)]);
+        assert_eq!((one[0], one[1]), ("ecdsa-sha2-nistp256", "ssh-ed25519"));
+        for (port, authority) in [(22, "h.example"), (2222, "[h.example]:2222"), (2222, "*.example")] {
+            let lines = [line("h.example", &ecdsa), line(&format!("@cert-authority {authority}"), &key(1))];
+            let names = order(port, &lines);
+            assert_eq!(names.iter().take_while(|name| is_certified(name)).count(), plain, "{authority}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_should_count_and_does_not_is_no_new_key() {
+        let certificate = |principal: &[u8]| {
+            let fields = Fields { principals: strings(&[principal]), valid: (0, u64::MAX), ..Fields::new(2) };
+            Certificate::from_blob(&fields.signed()).unwrap()
+        };
+        let authority = line("@cert-authority h.example", &ca().public_key());
+        let (good, bad) = (certificate(b"h.example"), certificate(b"other.example"));
+        let own = line("h.example", good.key());
+        let judge = |lines: &[String], certificate: &Certificate| {
+            let (mut keys, _) = known(22, lines, StrictHostKeyChecking::AcceptNew);
+            let judgement = keys.judge(certificate.key(), Some(certificate));
+            (judgement, keys.trusted.is_some())
+        };
+        assert!(matches!(judge(core::slice::from_ref(&authority), &good), (Judgement::Accept, false)));
+        assert!(matches!(judge(core::slice::from_ref(&authority), &bad), (Judgement::Refuse(_), false)));
+        assert!(
+            matches!(judge(&[authority, own.clone()], &bad), (Judgement::Accept, true)),
+            "it is known already"
+        );
+        assert!(matches!(judge(&[], &good), (Judgement::AcceptNew, false)), "nobody speaks of its CA");
+        assert!(matches!(judge(&[own], &good), (Judgement::Accept, true)));
+    }
+}
