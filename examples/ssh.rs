@@ -286,6 +286,10 @@ impl Application<Client> for Ssh {
                 };
                 Ok(())
             }
+            Event::Global(event) => {
+                self.login.global(conn, event);
+                Ok(())
+            }
             Event::Channel(id, event) => return self.channel_event(conn, id, event),
         };
         self.tell();

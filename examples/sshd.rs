@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use strombus::connection::{Channel, ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use strombus::crypto::SystemRng;
+use strombus::crypto::sign::certificate::Certificate;
 use strombus::driver::accounts::{Account, Accounts, Names};
 use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
 use strombus::driver::authenticator::Authenticator;
@@ -36,7 +37,7 @@ use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{
     Application, Context, Driver, Error, PeerId, Peers, Source, SourceId, files, options,
 };
-use strombus::keys::ssh_config;
+use strombus::keys::{certificate, ssh_config};
 use strombus::transport::{Server, ServerConfig, TransportConfig};
 use strombus::userauth::{Method, MethodChains, Permissions, ServerUserauthConfig};
 use strombus::wire::number::Sender as Role;
@@ -76,6 +77,7 @@ struct Options {
     account: Account,
     accounts: Accounts,
     methods: Methods,
+    certificates: Vec<Certificate>,
     passwords: Option<Arc<Passwords>>,
     algorithms: AlgorithmOptions,
     gate: GateConfig,
@@ -90,6 +92,7 @@ impl Options {
             account: Account::default(),
             accounts: Accounts::new(Names::Any(Account::default())),
             methods: Methods { publickey: true, password: true, interactive: true, chains: None },
+            certificates: Vec::new(),
             passwords: None,
             algorithms: AlgorithmOptions::new(Role::Server),
             gate: GateConfig::default(),
@@ -125,6 +128,10 @@ impl Options {
                 let banner = named(value).map(|path| files::read_text(&path)).transpose();
                 let banner = banner.map_err(|error| error.to_string())?;
                 self.userauth.banner = banner.map(|text| String::from_utf8_lossy(&text).into_owned());
+            }
+            "hostcertificate" => {
+                let text = files::read_text(value.as_ref()).map_err(|error| error.to_string())?;
+                self.certificates.push(certificate::parse(&text).map_err(|error| error.to_string())?);
             }
             "listenaddress" => value.clone_into(&mut self.address),
             "logingracetime" => {
@@ -463,7 +470,7 @@ impl Application<Server> for Sshd {
                 self.tell();
                 answered
             }
-            Event::Authenticated => Ok(()),
+            Event::Authenticated | Event::Global(_) => Ok(()),
             Event::Channel(id, event) => self.channel_event(cx, (peer, id), conn, event),
         }
     }
@@ -548,7 +555,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         })
     })
     .map_err(|error| error.to_string())?;
-    let config = Arc::new(ServerConfig { transport: options.transport, ..ServerConfig::new(host_keys) });
+    let (transport, certificates) = (options.transport, options.certificates);
+    let config = Arc::new(ServerConfig { transport, certificates, ..ServerConfig::new(host_keys) });
     let userauth = options.userauth;
     let accept = move |_, now| {
         let limits = ChannelLimits::default();

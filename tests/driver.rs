@@ -143,7 +143,7 @@ impl Application<Client> for Bulk {
             Event::Userauth(ClientUserauthEvent::Continue { ticket, .. }) => {
                 conn.request_password(ticket, b"secret")?;
             }
-            Event::Userauth(_) => {}
+            Event::Userauth(_) | Event::Global(_) => {}
             Event::Authenticated => drop(conn.open_session()?),
             Event::Channel(id, ChannelEvent::Opened) => conn.channel(id)?.request_shell()?,
             Event::Channel(id, ChannelEvent::Reply { success: true }) => self.push(conn, id)?,

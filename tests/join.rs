@@ -140,7 +140,7 @@ impl Application<Client> for End {
             Event::Userauth(ClientUserauthEvent::Continue { ticket, .. }) => {
                 conn.request_password(ticket, b"secret")?;
             }
-            Event::Userauth(_) => {}
+            Event::Userauth(_) | Event::Global(_) => {}
             Event::Authenticated => {
                 let id = conn.open_session()?;
                 self.join(cx, id)?;

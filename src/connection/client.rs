@@ -3,8 +3,8 @@
 use super::channel::{MAXIMUM_PACKET_SIZE, Stage};
 use super::channels::TOO_MANY_CHANNELS;
 use super::{ChannelId, Connection, NOT_AUTHENTICATED, Service};
-use crate::crypto::sign::PrivateKey;
 use crate::crypto::sign::certificate::PlainOrCertified;
+use crate::crypto::sign::{PrivateKey, PublicKey};
 use crate::transport::{Client, Error, Misuse, STALE_VERDICT, Ticket, Transport};
 use crate::userauth::ClientUserauth;
 use crate::wire::Writer;
@@ -88,6 +88,16 @@ impl Connection<Client> {
         match &mut self.service {
             Service::Userauth(state) => act(state, &mut self.transport),
             Service::Connection(_) => Err(STALE_VERDICT.into()),
+        }
+    }
+
+    /// Asks the server to prove that it holds these keys, at most [`HOST_KEYS_MAX`](super::HOST_KEYS_MAX) (OpenSSH PROTOCOL
+    /// §2.5); answered by [`HostKeysProved`](super::GlobalEvent::HostKeysProved) or
+    /// [`HostKeysNotProved`](super::GlobalEvent::HostKeysNotProved). A server may prove each key only once.
+    pub fn request_hostkeys_prove(&mut self, keys: &[PublicKey]) -> Result<(), Error> {
+        match &self.service {
+            Service::Connection(_) => self.global.request_hostkeys_prove(keys, &mut self.transport),
+            Service::Userauth(_) => Err(NOT_AUTHENTICATED.into()),
         }
     }
 

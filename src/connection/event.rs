@@ -1,6 +1,6 @@
 //! What the application is told.
 
-use super::{ChannelId, Request};
+use super::{ChannelId, GlobalEvent, Request};
 use crate::userauth::UserauthSide;
 
 /// What one call of [`handle_input`](super::Connection::handle_input) did: at most one packet.
@@ -25,6 +25,8 @@ pub enum Event<'b, S: UserauthSide> {
     Userauth(S::UserauthEvent<'b>),
     /// The login is complete; channels may be opened.
     Authenticated,
+    /// Of the connection as a whole.
+    Global(GlobalEvent),
     /// Of a channel.
     Channel(ChannelId, ChannelEvent<'b>),
 }

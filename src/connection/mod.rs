@@ -32,6 +32,9 @@ pub use channels::{
 };
 pub use client::{HOST_TO_CONNECT_MAX, HOST_TOO_LONG};
 pub use event::{ChannelEvent, Event, Step};
+pub use global::{
+    GLOBAL_ASKED_MAX, GlobalEvent, HOST_KEYS_MAX, TOO_MANY_GLOBAL_REQUESTS, TOO_MANY_HOST_KEYS,
+};
 pub use request::Request;
 
 use crate::crypto::Rng;
@@ -43,6 +46,7 @@ use crate::transport::{Error, Inbound, Misuse, RecvBuf, SendBuf, Transport};
 use crate::userauth::{Outcome, UserauthSide};
 use crate::wire::{DisconnectReason, number};
 use channels::Channels;
+use global::Global;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -60,6 +64,7 @@ pub struct Connection<S: UserauthSide> {
     transport: Transport<S>,
     service: Service<S>,
     limits: ChannelLimits,
+    global: Global,
 }
 
 impl<S: UserauthSide> Connection<S> {
@@ -74,7 +79,7 @@ impl<S: UserauthSide> Connection<S> {
     ) -> Self {
         let mut transport = Transport::new(transport, rng, now);
         let userauth = S::begin_userauth(userauth, &mut transport);
-        Self { transport, service: Service::Userauth(userauth), limits }
+        Self { transport, service: Service::Userauth(userauth), limits, global: Global::default() }
     }
 
     /// Takes at most one packet from `input`. What an event borrows lies in `input`, so the connection can be used while
@@ -121,8 +126,8 @@ impl<S: UserauthSide> Connection<S> {
             Service::Connection(channels) => match payload.first().copied().unwrap_or_default() {
                 number::USERAUTH_REQUEST => Ok(Step::Progress), // after success, ignored (RFC 4252 §5.1)
                 number::GLOBAL_REQUEST..=number::REQUEST_FAILURE => {
-                    global::handle(payload, &mut self.transport)?;
-                    Ok(Step::Progress)
+                    let event = self.global.handle(payload, &mut self.transport)?;
+                    Ok(event.map_or(Step::Progress, |event| Step::Event(Event::Global(event))))
                 }
                 _ => Ok(match channels.handle(payload, &mut self.transport)? {
                     Some((id, event)) => Step::Event(Event::Channel(id, event)),
@@ -316,6 +321,12 @@ impl<S: UserauthSide> Connection<S> {
     /// K_S of the first exchange.
     pub fn first_host_key(&self) -> &[u8] {
         self.transport.first_host_key()
+    }
+
+    /// What a request to prove the host keys in `fields` is answered with.
+    #[cfg(test)]
+    pub(crate) fn prove_host_keys(&mut self, fields: &[u8]) -> Option<Vec<u8>> {
+        self.global.prove(fields, &self.transport)
     }
 
     /// Forgets what waits for the end of an exchange.

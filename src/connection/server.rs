@@ -1,6 +1,7 @@
 //! What only a server can do.
 
 use super::channels::{ChannelLimits, Channels};
+use super::global::Global;
 use super::{ChannelId, Connection, NOT_AUTHENTICATED, Service};
 use crate::transport::{Error, STALE_VERDICT, Server, Ticket, Transport};
 use crate::userauth::{Accepted, Authenticated, MethodChains, Permissions, Prompt, ServerUserauth};
@@ -104,5 +105,6 @@ impl<S: crate::userauth::UserauthSide> Connection<S> {
         let limits: ChannelLimits = self.limits;
         self.transport.set_authenticated();
         self.service = Service::Connection(Channels::new(authenticated, limits));
+        Global::announce(&mut self.transport);
     }
 }

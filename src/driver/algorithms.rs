@@ -3,6 +3,9 @@
 
 use super::Error;
 use super::options::yes_no;
+use crate::crypto::sign::SignatureAlgorithm;
+use crate::crypto::sign::certificate::KeyAlgorithm;
+use crate::keys::certificate::CA_SIGNATURE_ALGORITHMS;
 use crate::transport;
 use crate::transport::algorithms::{
     self, Algorithm, Algorithms, BadList, CIPHER, COMPRESSION, Compression, Incompatible, KEX, MAC, Offered,
@@ -28,8 +31,10 @@ pub struct AlgorithmOptions {
     kex_algorithms: Option<String>,
     macs: Option<String>,
     pubkey_accepted_algorithms: Option<String>,
+    ca_signature_algorithms: Option<String>,
     compression: bool,
     chosen: Algorithms,
+    chosen_ca: Vec<SignatureAlgorithm>,
 }
 
 impl AlgorithmOptions {
@@ -44,8 +49,10 @@ impl AlgorithmOptions {
             kex_algorithms: None,
             macs: None,
             pubkey_accepted_algorithms: None,
+            ca_signature_algorithms: None,
             compression: false,
             chosen: Preset::Default.offered(role),
+            chosen_ca: CA_SIGNATURE_ALGORITHMS.to_vec(),
         }
     }
 
@@ -53,6 +60,12 @@ impl AlgorithmOptions {
     #[must_use]
     pub const fn chosen(&self) -> &Algorithms {
         &self.chosen
+    }
+
+    /// What CAs may sign certificates by.
+    #[must_use]
+    pub fn ca_signature_algorithms(&self) -> &[SignatureAlgorithm] {
+        &self.chosen_ca
     }
 
     /// Sets one option; nothing if the keyword is none of these.
@@ -66,6 +79,7 @@ impl AlgorithmOptions {
                 Some(preset) => changed.preset = preset,
                 None => return Some(Err(Preset::ALL.map(Preset::name).join(", "))),
             },
+            "casignaturealgorithms" => changed.ca_signature_algorithms = Some(value.to_owned()),
             "ciphers" => changed.ciphers = Some(value.to_owned()),
             "compression" => match (yes_no(value), self.role) {
                 (Some(yes), _) => changed.compression = yes,
@@ -78,7 +92,26 @@ impl AlgorithmOptions {
             "pubkeyacceptedalgorithms" => changed.pubkey_accepted_algorithms = Some(value.to_owned()),
             _ => return None,
         }
-        Some(changed.choose().map(|chosen| *self = Self { chosen, ..changed }))
+        let chosen = changed.choose().and_then(|chosen| Ok((chosen, changed.choose_ca()?)));
+        Some(chosen.map(|(chosen, chosen_ca)| *self = Self { chosen, chosen_ca, ..changed }))
+    }
+
+    /// A CA's signature that rests on SHA-1 is not taken, whoever names it.
+    fn choose_ca(&self) -> Result<Vec<SignatureAlgorithm>, String> {
+        let plain = |row: &Algorithm<KeyAlgorithm>| {
+            let signature = row.algorithm.signature;
+            (!row.algorithm.certified).then_some(Algorithm {
+                name: row.name,
+                algorithm: signature,
+                offered: row.offered,
+            })
+        };
+        let known: Vec<_> = SIGNATURE.iter().filter_map(plain).collect();
+        let sound: Vec<_> =
+            known.iter().filter(|row| CA_SIGNATURE_ALGORITHMS.contains(&row.algorithm)).copied().collect();
+        let given = &self.ca_signature_algorithms;
+        let rows = list("CASignatureAlgorithms", given, &known, &sound, sound.clone(), true)?;
+        Ok(rows.iter().map(|row| row.algorithm).collect())
     }
 
     fn choose(&self) -> Result<Algorithms, String> {
@@ -343,6 +376,22 @@ mod tests {
             assert!(options(Sender::Server, &[("HostKeyAlgorithms", &list)]).is_err());
             assert!(options(Sender::Client, &[("HostKeyAlgorithms", &list)]).is_ok());
         }
+    }
+
+    #[test]
+    fn t26_cas_sign_by_what_the_user_lists_and_never_by_sha_1() {
+        let listed = |list: &str| {
+            let set = options(Sender::Client, &[("CASignatureAlgorithms", list)])?;
+            Ok(set.ca_signature_algorithms().iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>())
+        };
+        let all = AlgorithmOptions::new(Sender::Client).ca_signature_algorithms().len();
+        assert_eq!(listed("rsa-sha2-256,ssh-ed25519"), Ok(vec!["rsa-sha2-256", "ssh-ed25519"]));
+        assert_eq!(listed("-rsa*").unwrap().len(), all - 2);
+        assert_eq!(listed("*").unwrap().len(), all);
+        assert_eq!(listed("^rsa-sha2-256").unwrap()[0], "rsa-sha2-256");
+        let why: Result<_, String> = listed("+ssh-rsa");
+        assert!(why.unwrap_err().starts_with("CASignatureAlgorithms: ssh-rsa is refused"));
+        assert!(listed("ssh-ed25519-cert-v01@openssh.com").unwrap_err().contains("is not known"));
     }
 
     #[test]

@@ -26,9 +26,6 @@ const SYSTEM_FILE: &str = "/etc/ssh/ssh_config";
 /// The system's directory, for names in it that are relative.
 const SYSTEM_DIRECTORY: &str = "/etc/ssh";
 
-/// No shorter RSA key is taken (bits), whatever is configured.
-const RSA_MIN_BITS: u32 = 2048;
-
 /// What stands on a command line.
 #[derive(Clone, Debug, Default)]
 pub struct CommandLine {
@@ -185,8 +182,6 @@ impl Loaded {
         let asked = [
             ("BindInterface", config.bind_interface.is_some()),
             ("CanonicalizeHostname", config.canonicalize_hostname != CanonicalizeHostname::No),
-            ("RevokedHostKeys", !config.revoked_host_keys.0.is_empty()),
-            ("RequiredRSASize", config.required_rsa_size > RSA_MIN_BITS),
             ("SessionType", config.session_type != SessionType::Default),
             ("ExitOnForwardFailure", config.exit_on_forward_failure && forwards),
         ];
@@ -201,6 +196,7 @@ impl Loaded {
         let compression = Some(if config.compression { "yes" } else { "no" }.to_owned());
         for (keyword, value) in [
             ("AlgorithmPreset", &config.algorithm_preset),
+            ("CASignatureAlgorithms", &config.ca_signature_algorithms),
             ("Ciphers", &config.ciphers),
             ("HostKeyAlgorithms", &config.host_key_algorithms),
             ("KexAlgorithms", &config.kex_algorithms),
@@ -230,6 +226,8 @@ impl Loaded {
         let chosen = algorithms.chosen();
         let joined = |names: &mut dyn Iterator<Item = &'static str>| names.collect::<Vec<_>>().join(",");
         let mut config = self.outcome.config.clone();
+        let ca = algorithms.ca_signature_algorithms();
+        config.ca_signature_algorithms = Some(joined(&mut ca.iter().map(|algorithm| algorithm.name())));
         config.ciphers = Some(joined(&mut names(&chosen.cipher)));
         config.host_key_algorithms = Some(joined(&mut names(&chosen.host_key)));
         config.kex_algorithms = Some(joined(&mut names(&chosen.kex)));

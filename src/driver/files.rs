@@ -2,16 +2,17 @@
 
 use crate::crypto::sign::PrivateKey;
 use crate::crypto::sign::certificate::{CertificateError, PlainOrCertified};
+use crate::crypto::{Rng, SystemRng};
 use crate::keys::certificate::{self, CertificateLineError};
 use crate::keys::private_key::{self, ForeignFormat, PRIVATE_KEY_FILE_MAX, Parsed, PrivateKeyError};
 use crate::keys::public_key;
 use core::fmt;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::process::{geteuid, getuid};
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// The largest file of known hosts or authorised keys (bytes).
@@ -154,25 +155,115 @@ pub fn create_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Appends a line in one write; makes the file (0600) and its directory (0700) where they are missing.
-///
-/// # Errors
-/// The system's.
-pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
-    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    file.write_all(line.as_bytes())
+/// A text file that others change too: whoever holds it is alone with it, as far as all ask for the lock. The lock is one of the
+/// system's (flock(2)) on the file itself, and ends with this.
+#[derive(Debug)]
+pub struct Locked {
+    file: File,
+    /// Without symbolic links: what is replaced is the file, not the link to it.
+    path: PathBuf,
 }
+
+impl Locked {
+    /// Waits for a file that is there: whoever holds the lock only reads and writes it. Who locks several does it in the order of
+    /// their paths.
+    ///
+    /// # Errors
+    /// The system's; not a regular file.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::lock(path, false)
+    }
+
+    /// The same; makes the file (0600) and its directory (0700) where they are missing.
+    ///
+    /// # Errors
+    /// The system's; not a regular file.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        Self::lock(path, true)
+    }
+
+    fn lock(path: &Path, create: bool) -> io::Result<Self> {
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(create).mode(0o600).custom_flags(flags);
+        for _ in 0..REPLACED_MAX {
+            let file = options.open(path)?;
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Err(io::Error::other("not a regular file"));
+            }
+            flock(&file, FlockOperation::LockExclusive)?;
+            // Whoever held it may have put another file in its place.
+            let path = path.canonicalize()?;
+            let there = std::fs::metadata(&path)?;
+            if (there.dev(), there.ino()) == (metadata.dev(), metadata.ino()) {
+                return Ok(Self { file, path });
+            }
+        }
+        Err(io::Error::other("the file is replaced again and again"))
+    }
+
+    /// The contents, at most [`TEXT_FILE_MAX`] bytes.
+    ///
+    /// # Errors
+    /// The system's; too large.
+    pub fn read(&mut self) -> io::Result<Vec<u8>> {
+        self.file.rewind()?;
+        Ok(core::mem::take(&mut *read_all(self.file.try_clone()?, TEXT_FILE_MAX)?))
+    }
+
+    /// Appends in one write: whoever does not ask for the lock cannot write in between.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        self.file.write_all(text)
+    }
+
+    /// Puts a file with these contents in the place of this one, with its mode and owner: whoever reads finds the one or the
+    /// other, and a failure changes nothing.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn replace(self, contents: &[u8]) -> io::Result<()> {
+        let metadata = self.file.metadata()?;
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        let mut random = [0; 8];
+        SystemRng.fill(&mut random);
+        name.push(format!(".{:016x}", u64::from_ne_bytes(random)));
+        let beside = self.path.with_file_name(name);
+        let written = Self::write_beside(&beside, contents, &metadata)
+            .and_then(|()| std::fs::rename(&beside, &self.path));
+        if written.is_err() {
+            let _nothing_to_remove = std::fs::remove_file(&beside);
+        }
+        written
+    }
+
+    fn write_beside(beside: &Path, contents: &[u8], like: &Metadata) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
+        file.write_all(contents)?;
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+            std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()))?;
+        }
+        file.set_permissions(like.permissions())?;
+        file.sync_all()
+    }
+}
+
+/// How often a file that was waited for may turn out to be another by then.
+const REPLACED_MAX: u32 = 100;
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyFileError, create_private, read_key_file, read_private_key, read_public, read_text};
-    use crate::crypto::sign::certificate::PlainOrCertified;
-    use crate::keys::private_key::{ForeignFormat, Parsed, PrivateKeyError};
+    use super::*;
+    use std::collections::BTreeSet;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     const KEY: &[u8] = include_bytes!("../../vectors/keys/ed25519");
 
@@ -229,5 +320,68 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert!(create_private(&path, b"other").is_err());
         assert_eq!(fs::read(&path).unwrap(), KEY);
+    }
+
+    #[test]
+    fn who_appends_and_who_replaces_at_once_lose_nothing() {
+        const EACH: usize = 50;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("below/known_hosts");
+        std::thread::scope(|scope| {
+            for who in ["a", "b", "c", "d"] {
+                let path = &path;
+                scope.spawn(move || {
+                    for n in 0..EACH {
+                        let mut file = Locked::create(path).unwrap();
+                        let line = format!("{who}{n}\n");
+                        if who == "a" || n % 5 == 0 {
+                            let contents = [file.read().unwrap(), line.into_bytes()].concat();
+                            file.replace(&contents).unwrap();
+                        } else {
+                            file.append(line.as_bytes()).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let contents = fs::read_to_string(&path).unwrap();
+        let lines: BTreeSet<_> = contents.lines().collect();
+        assert_eq!((lines.len(), contents.lines().count()), (4 * EACH, 4 * EACH));
+        assert!(lines.iter().all(|line| line.starts_with(['a', 'b', 'c', 'd'])), "{contents}");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode_its_owner_and_the_links_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, link) = (directory.path().join("file"), directory.path().join("link"));
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root gives files away; others keep what is theirs.
+        let owner = if geteuid().is_root() { 12345 } else { geteuid().as_raw() };
+        std::os::unix::fs::chown(&path, Some(owner), None).unwrap();
+        symlink(&path, &link).unwrap();
+        let before = fs::metadata(&path).unwrap();
+        Locked::open(&link).unwrap().replace(b"new").unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::read(&link).unwrap()), (b"new".to_vec(), b"new".to_vec()));
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), owner, before.gid()));
+        assert_ne!(after.ino(), before.ino(), "another file");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "old").unwrap();
+        let locked = Locked::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(locked.replace(b"new").is_err(), "a directory stands in its place");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert!(Locked::open(&path).is_err());
+        assert!(Locked::open(&directory.path().join("none")).is_err());
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Way;
 use super::algorithms::AlgorithmOptions;
-use crate::crypto::sign::PrivateKey;
 use crate::crypto::sign::certificate::KeyAlgorithm;
+use crate::crypto::sign::{PrivateKey, PublicKey};
 use crate::keys::ssh_config::{self, Config, PubkeyAuthentication};
 use crate::transport::algorithms::Algorithm;
 use crate::transport::{ClientConfig, RekeyLimit, TransportConfig};
@@ -20,11 +20,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Keywords that are read and kept in [`Options::config`] for what is to come, and that nothing acts on yet.
 pub const NOT_ACTED_ON: &[&str] = &[
     "AddKeysToAgent",
-    "CASignatureAlgorithms",
     "CheckHostIP",
     "DynamicForward",
     "ForwardAgent",
-    "HashKnownHosts",
     "LocalForward",
     "ObscureKeystrokeTiming",
     "RemoteForward",
@@ -33,7 +31,6 @@ pub const NOT_ACTED_ON: &[&str] = &[
     "ServerAliveCountMax",
     "ServerAliveInterval",
     "SetEnv",
-    "UpdateHostKeys",
 ];
 
 /// Where to log in, as whom, and by what rules.
@@ -55,7 +52,8 @@ pub struct Options {
     pub user_known_hosts_files: Vec<PathBuf>,
     /// Read only.
     pub global_known_hosts_files: Vec<PathBuf>,
-    /// For hosts that are not known; a key that has changed is refused in any case.
+    /// For hosts that are not known; a key that has changed is refused unless this is off, and then the login goes on without
+    /// passwords.
     pub strict_host_key_checking: StrictHostKeyChecking,
     /// Never ask.
     pub batch_mode: bool,
@@ -110,10 +108,7 @@ impl Options {
             certificate_files: Vec::new(),
             user_known_hosts_files: files(&config.user_known_hosts_file),
             global_known_hosts_files: files(&config.global_known_hosts_file),
-            strict_host_key_checking: match config.strict_host_key_checking {
-                StrictHostKeyChecking::Off => StrictHostKeyChecking::AcceptNew,
-                other => other,
-            },
+            strict_host_key_checking: config.strict_host_key_checking,
             batch_mode: config.batch_mode,
             number_of_password_prompts: config.number_of_password_prompts,
             pubkey_authentication: config.pubkey_authentication != PubkeyAuthentication::No,
@@ -140,9 +135,19 @@ impl Options {
         }
     }
 
-    /// Whether `key` signs with anything that is offered.
+    /// Whether a key is of RSA and has fewer bits than the user's RequiredRSASize.
+    #[must_use]
+    pub fn is_too_short(&self, key: &PublicKey) -> bool {
+        let required = usize::try_from(self.config.required_rsa_size).unwrap_or(usize::MAX);
+        matches!(key, PublicKey::Rsa(key) if key.bits() < required)
+    }
+
+    /// Whether `key` is long enough, and signs with anything that is offered.
     #[must_use]
     pub fn offers(&self, key: &PrivateKey) -> bool {
+        if self.is_too_short(&key.public_key()) {
+            return false;
+        }
         self.algorithms
             .chosen()
             .user_key

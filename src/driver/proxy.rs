@@ -316,9 +316,14 @@ impl Application<Client> for Jump {
             Event::Kex(question) => self.login.judge(conn, question),
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
+                self.login.authenticated(conn);
                 let (host, port) = &self.target;
                 conn.open_direct_tcpip(host, *port, ORIGINATOR.0, ORIGINATOR.1)?;
                 cx.set_timer(Some(cx.now + self.timeout));
+                Ok(())
+            }
+            Event::Global(event) => {
+                self.login.global(conn, event);
                 Ok(())
             }
             Event::Channel(id, event) => return self.channel_event(cx, conn, id, &event),
@@ -458,9 +463,9 @@ mod tests {
     #[test]
     fn a_broken_line_for_a_jump_and_a_name_that_cannot_be_one_are_told() {
         let directory = TempDir::new().unwrap();
-        let text = "Host target\nProxyJump a\nHost a\nRequiredRSASize 4096";
+        let text = "Host target\nProxyJump a\nHost a\nCanonicalizeHostname yes";
         let why = jumps(&options(&directory, text, &[])).unwrap_err();
-        assert!(matches!(why, Unreached::Failed(text) if text.contains("config:4: RequiredRSASize")));
+        assert!(matches!(why, Unreached::Failed(text) if text.contains("config:4: CanonicalizeHostname")));
         for name in ["a;b", "-x", "$(x)", "eve;@a"] {
             let options = options(&directory, &format!("ProxyJump {name}"), &[]);
             assert!(jumps(&options).is_err(), "{name}");

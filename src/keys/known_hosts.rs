@@ -154,6 +154,26 @@ pub fn key_types<'a>(files: &[File<'a>], host: &Host) -> Vec<&'a str> {
     types
 }
 
+/// The lines that know a key under other names than this host's, each with its names; these are hidden where they are hashed.
+#[must_use]
+pub fn other_names<'a>(
+    files: &[File<'a>],
+    host: &Host,
+    key: &PublicKey,
+) -> Vec<(Place<'a>, Option<&'a [u8]>)> {
+    let blob = key.blob();
+    let mut names = Vec::new();
+    for line in lines(files).filter(|line| line.marker == Marker::None && line.matches(host) != Some(true)) {
+        if let Ok(text) = KeyText::parse(line.key)
+            && text.blob == blob
+        {
+            let shown = Some(line.hosts).filter(|hosts| !hosts.starts_with(b"|"));
+            names.push((line.place(text.key_type), shown));
+        }
+    }
+    names
+}
+
 /// Whether a `@cert-authority` line is about a host. Then certificates are what to ask it for first.
 #[must_use]
 pub fn has_authority(files: &[File<'_>], host: &Host) -> bool {

@@ -66,7 +66,7 @@ fn keys_of_every_type() -> [Arc<PrivateKey>; 5] {
 #[test]
 fn keys_of_every_type_prove_hosts_and_users() {
     for key in keys_of_every_type() {
-        let settings = Settings { host_key: Arc::clone(&key), ..Settings::default() };
+        let settings = Settings { host_keys: vec![Arc::clone(&key)], ..Settings::default() };
         let pair = Pair::authenticated_by(Arc::clone(&key), settings);
         assert_eq!(pair.client.seen[0], Seen::HostKey(key.public_key().fingerprint()));
         assert!(pair.client.conn.is_authenticated() && pair.server.conn.is_authenticated());
@@ -76,7 +76,8 @@ fn keys_of_every_type_prove_hosts_and_users() {
 #[test]
 fn t26_a_host_key_of_rsa_signs_by_each_name_of_sha2_and_none_by_sha1() {
     for (names, good) in [("rsa-sha2-512", true), ("rsa-sha2-256", true), ("ssh-rsa", false)] {
-        let mut settings = Settings { host_key: Arc::clone(&keys_of_every_type()[4]), ..Settings::default() };
+        let host_keys = vec![Arc::clone(&keys_of_every_type()[4])];
+        let mut settings = Settings { host_keys, ..Settings::default() };
         settings.client.algorithms.host_key = pick(SIGNATURE, names).unwrap();
         settings.server.algorithms.host_key = SIGNATURE.to_vec();
         let mut pair = Pair::new(settings);

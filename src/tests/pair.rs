@@ -1,6 +1,8 @@
 //! A client and a server in memory: no sockets, no clock, no chance.
 
-use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request, Step};
+use crate::connection::{
+    ChannelEvent, ChannelId, ChannelLimits, Connection, Event, GlobalEvent, Request, Step,
+};
 use crate::crypto::sign::PrivateKey;
 use crate::crypto::sign::certificate::Certificate;
 use crate::crypto::{Cipher, Mac, Rng, hash};
@@ -72,6 +74,7 @@ pub(crate) enum Seen {
     Request(String),
     Reply(bool),
     Closed,
+    Global(GlobalEvent),
 }
 
 pub(crate) trait TestSide: UserauthSide {
@@ -119,6 +122,7 @@ impl TestSide for Client {
                 (Some(ticket), None, Seen::Asked(prompts.iter().map(text).collect()))
             }
             Event::Authenticated => (None, None, Seen::Authenticated),
+            Event::Global(event) => (None, None, Seen::Global(event)),
             Event::Channel(id, event) => (None, Some(id), see_channel(&event)),
         }
     }
@@ -146,6 +150,7 @@ impl TestSide for Server {
                 (Some(question.ticket), None, seen)
             }
             Event::Authenticated => (None, None, Seen::Authenticated),
+            Event::Global(event) => (None, None, Seen::Global(event)),
             Event::Channel(id, event) => (None, Some(id), see_channel(&event)),
         }
     }
@@ -238,8 +243,10 @@ pub(crate) struct Settings {
     pub(crate) userauth: ServerUserauthConfig,
     pub(crate) limits: ChannelLimits,
     pub(crate) seed: u64,
-    pub(crate) host_key: Arc<PrivateKey>,
+    pub(crate) host_keys: Vec<Arc<PrivateKey>>,
     pub(crate) certificates: Vec<Certificate>,
+    /// Not, in tests that are of something else.
+    pub(crate) announces_host_keys: bool,
 }
 
 impl Default for Settings {
@@ -251,7 +258,16 @@ impl Default for Settings {
         client.algorithms.kex.clone_from(&kex);
         server.algorithms.kex = kex;
         let limits = ChannelLimits::default();
-        Self { client, server, userauth, limits, seed: 1, host_key: host_key(), certificates: Vec::new() }
+        Self {
+            client,
+            server,
+            userauth,
+            limits,
+            seed: 1,
+            host_keys: vec![host_key()],
+            certificates: Vec::new(),
+            announces_host_keys: false,
+        }
     }
 }
 
@@ -298,7 +314,8 @@ impl Pair {
             Arc::new(ServerConfig {
                 transport: settings.server,
                 certificates: settings.certificates,
-                ..ServerConfig::new(vec![settings.host_key])
+                announces_host_keys: settings.announces_host_keys,
+                ..ServerConfig::new(settings.host_keys)
             }),
             settings.userauth,
             settings.limits,

@@ -46,6 +46,7 @@ use crate::crypto::Rng;
 use crate::crypto::hash::Digest;
 use crate::crypto::sign::SignatureAlgorithm;
 use crate::crypto::sign::certificate::KeyAlgorithm;
+use crate::crypto::sign::rsa::Scheme;
 use crate::wire::message::{Disconnect, Ping, Pong, Unimplemented};
 use crate::wire::number::{self, Admission, Phase, Sender, admit};
 use crate::wire::{Decode, DisconnectReason, Encode, Fault, Writer};
@@ -109,6 +110,8 @@ pub struct Link<S: KexSide> {
     keyed: bool,
     strict: bool,
     wants_ext_info: bool,
+    /// Of the schemes of RSA in the peer's first list of host key algorithms, the best.
+    remote_rsa: Option<Scheme>,
     /// From the peer's KEXINIT to its NEWKEYS.
     peer_in_kex: bool,
     /// The next packet follows a wrong guess.
@@ -157,6 +160,7 @@ impl<S: KexSide> Transport<S> {
             keyed: false,
             strict: false,
             wants_ext_info: false,
+            remote_rsa: None,
             peer_in_kex: false,
             skip_packet: false,
             kex_started: None,
@@ -492,6 +496,16 @@ impl<S: KexSide> Transport<S> {
     fn kex_deadline(&self) -> Option<Instant> {
         let grace = S::transport_config(&self.link.config).login_grace;
         self.link.kex_started?.checked_add(grace).filter(|_| self.authenticated)
+    }
+
+    /// The configuration of this side.
+    pub(crate) fn config(&self) -> Arc<S::Config> {
+        Arc::clone(&self.link.config)
+    }
+
+    /// The best hash of SHA-2 by which the peer takes an RSA key as a host key, or offers one.
+    pub(crate) const fn remote_rsa(&self) -> Option<Scheme> {
+        self.link.remote_rsa
     }
 
     /// The time last told.

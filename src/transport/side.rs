@@ -73,13 +73,17 @@ pub struct ServerConfig {
     pub host_keys: Vec<Arc<PrivateKey>>,
     /// Certificates of these keys, for clients that ask for one. What is of another key or for users is not shown.
     pub certificates: Vec<Certificate>,
+    /// Whether a client is told all host keys after its login, and may have each prove itself once (OpenSSH PROTOCOL §2.5):
+    /// so clients learn keys before they are needed.
+    pub announces_host_keys: bool,
 }
 
 impl ServerConfig {
-    /// The default with these host keys.
+    /// The default with these host keys, without certificates; the keys are announced.
     #[must_use]
     pub fn new(host_keys: Vec<Arc<PrivateKey>>) -> Self {
-        Self { transport: TransportConfig::server(), host_keys, certificates: Vec::new() }
+        let (transport, certificates) = (TransportConfig::server(), Vec::new());
+        Self { transport, host_keys, certificates, announces_host_keys: true }
     }
 }
 
@@ -126,6 +130,9 @@ pub trait KexSide: sealed::Sealed + Sized + 'static {
     /// What this side can offer in fact.
     #[doc(hidden)]
     fn algorithms(config: &Self::Config) -> Algorithms;
+    /// The host keys that are announced to the peer, and that it may ask to prove themselves; a client has none.
+    #[doc(hidden)]
+    fn announced(config: &Self::Config) -> &[Arc<PrivateKey>];
     /// Both KEXINITs are in.
     #[doc(hidden)]
     fn begin(link: &mut Link<Self>, negotiated: &Negotiated) -> Self::Exchange;

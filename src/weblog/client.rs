@@ -313,6 +313,10 @@ impl Application<Client> for Watch {
                 conn.open_session()?;
                 Ok(())
             }
+            Event::Global(event) => {
+                self.login.global(conn, event);
+                Ok(())
+            }
             Event::Channel(id, event) => return self.channel_event(conn, id, event),
         };
         self.tell();

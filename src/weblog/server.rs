@@ -374,7 +374,7 @@ impl Application<Server> for App {
                 self.tell();
                 answered
             }
-            Event::Authenticated => Ok(()),
+            Event::Authenticated | Event::Global(_) => Ok(()),
             Event::Channel(id, event) => self.channel_event((peer, id), conn, event),
         }
     }

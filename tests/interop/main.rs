@@ -4,6 +4,7 @@
 
 mod axes;
 mod gate;
+mod hostkeys;
 mod matrix;
 mod openssh;
 mod peers;

@@ -135,6 +135,7 @@ impl Side for Client {
                 format!("Continue {}", names.as_str())
             }
             Event::Userauth(other) => panic!("{other:?}"),
+            Event::Global(_) => panic!("it is passed over"),
             Event::Authenticated => {
                 conn.open_session().unwrap();
                 "Authenticated".to_owned()
@@ -175,7 +176,8 @@ impl Side for Client {
 impl Side for Server {
     fn connection(settings: &Settings, now: Instant) -> Connection<Self> {
         let transport = transport(settings, TransportConfig::server());
-        let config = ServerConfig { transport, ..ServerConfig::new(vec![key(HOST_KEY)]) };
+        let config =
+            ServerConfig { transport, announces_host_keys: false, ..ServerConfig::new(vec![key(HOST_KEY)]) };
         let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
         let rng = Box::new(SeededRng::new(settings.seed));
         Connection::new(Arc::new(config), userauth, Default::default(), rng, now)
@@ -184,6 +186,7 @@ impl Side for Server {
     fn answer(conn: &mut Connection<Self>, app: &mut Application, event: Event<'_, Self>) -> String {
         match event {
             Event::Kex(never) => match never {},
+            Event::Global(_) => panic!("it is passed over"),
             Event::Userauth(question) => {
                 let (what, shown) = match question.credential {
                     Credential::Query { key } => ("Query", key),
@@ -275,7 +278,8 @@ impl<S: Side> End<S> {
         match self.conn.handle_input(&mut self.input, self.now) {
             Ok(Step::NeedInput) => return false,
             Ok(Step::NeedVerdict) => panic!("every question is answered at once"),
-            Ok(Step::Progress) => {}
+            // A host's further keys are no part of these conversations.
+            Ok(Step::Progress | Step::Event(Event::Global(_))) => {}
             Ok(Step::Event(event)) => events.push(S::answer(&mut self.conn, &mut self.app, event)),
             Err(Error::Disconnected { reason: DisconnectReason(reason), description }) => {
                 events.push(format!("Disconnected {reason} {description}"));

@@ -102,6 +102,12 @@ impl PublicKey {
         &self.n
     }
 
+    /// How many bits n has.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        bits(&self.n)
+    }
+
     /// e.
     #[must_use]
     pub const fn exponent(&self) -> u32 {

@@ -9,6 +9,8 @@ mod host_key;
 mod methods;
 mod person;
 mod publickey;
+mod revoked;
+mod update;
 
 pub use host_key::kind;
 
@@ -18,7 +20,7 @@ use super::identities::{Identity, Notice};
 use super::options::Options;
 use super::terminal::{self, Question};
 use super::text::{escaped, escaped_lines};
-use crate::connection::Connection;
+use crate::connection::{Connection, GlobalEvent};
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PublicKey;
 use crate::keys::ssh_config::LogLevel;
@@ -121,13 +123,23 @@ impl Login {
     /// # Errors
     /// The login has ended.
     pub fn judge(&mut self, conn: &mut Connection<Client>, question: HostKey<'_>) -> Result<(), Refused> {
-        let HostKey { key, k_s, signature, ticket, .. } = question;
+        let HostKey { key, certificate, k_s, signature, ticket, .. } = question;
         self.keys.bind_to(k_s, signature);
         let remote = escaped(conn.remote_identification());
         self.debug(1, || format!("Remote software is {remote}"));
         self.debug(1, || format!("Server host key: {} {}", key.key_type(), key.fingerprint()));
-        match self.host_keys.judge(&key) {
+        match self.host_keys.judge(&key, certificate.as_deref()) {
             Judgement::Accept => accept(conn, ticket),
+            Judgement::AcceptChanged(warning) => {
+                self.passwords_off = true;
+                self.methods.without_passwords();
+                self.notices.push(format!("WARNING: {warning}"));
+                self.notices.push(
+                    "Passwords and forwarding are switched off, so that nobody in the middle learns or uses them."
+                        .to_owned(),
+                );
+                accept(conn, ticket)
+            }
             Judgement::AcceptNew => {
                 let notice = self.host_keys.remember(&key);
                 self.tell(notice);
@@ -146,6 +158,34 @@ impl Login {
             Judgement::Ask(_) => refuse(conn, ticket, self.host_keys.nobody_to_ask(&key)),
             Judgement::Refuse(text) => refuse(conn, ticket, text),
         }
+    }
+
+    /// Whether the host may be somebody in the middle, and the user goes on all the same: no password, no answer to a question of
+    /// the host's, and no forwarding then.
+    #[must_use]
+    pub const fn passwords_off(&self) -> bool {
+        self.passwords_off
+    }
+
+    /// Takes what the host says of its keys after the login, and keeps the user's files as UpdateHostKeys has it.
+    pub fn global(&mut self, conn: &mut Connection<Client>, event: GlobalEvent) {
+        let proved = match event {
+            GlobalEvent::HostKeys { keys } => match self.host_keys.announced(keys) {
+                Some(to_prove) if !to_prove.is_empty() => {
+                    // Nothing is learned if it cannot be asked for.
+                    let _asked = conn.request_hostkeys_prove(&to_prove);
+                    return;
+                }
+                Some(nothing_to_prove) => nothing_to_prove,
+                None => return,
+            },
+            GlobalEvent::HostKeysProved { keys } => keys,
+            GlobalEvent::HostKeysNotProved => {
+                self.notices.push("the host did not prove the host keys that it announced".to_owned());
+                return;
+            }
+        };
+        self.notices.extend(self.host_keys.update(&proved));
     }
 
     /// Answers what the server asks of the user.
@@ -219,9 +259,6 @@ impl Login {
 
     /// Tries what comes next.
     fn next(&mut self, conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
-        if self.passwords_off {
-            self.methods.without_passwords();
-        }
         let takes = self.takes.clone();
         let Ok(takes) = NameList::from_bytes(takes.as_bytes()) else { return self.deny(conn) };
         if self.methods.has_keys(&takes) && !self.keys.are_planned() {
@@ -307,7 +344,7 @@ impl Login {
             Err(error) => return refuse(conn, ticket, error.to_string()),
         };
         if answer.eq_ignore_ascii_case("yes") || *answer == key.fingerprint() {
-            let notice = self.host_keys.remember(&key);
+            let notice = self.host_keys.confirmed(&key);
             self.tell(notice);
             return accept(conn, ticket);
         }

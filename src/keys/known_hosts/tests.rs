@@ -531,3 +531,19 @@ fn t76_what_is_not_changed_stays_byte_for_byte() {
     assert_eq!(done, Ok(Update { to_prove: vec![], to_remove: 0 }));
     assert_eq!(word(lookup(&files, &host("h.example"), &key(OTHER))).0, "changed");
 }
+
+#[test]
+fn a_key_may_be_known_by_other_names() {
+    let hashed = NameForm::Hashed(&mut SystemRng).write(&host("other.example"));
+    let own_hashed = NameForm::Hashed(&mut SystemRng).write(&host("h.example"));
+    let contents = format!(
+        "h.example {KEY}\na,b {KEY} comment\nc {OTHER}\n{hashed} {KEY}\n{own_hashed} {KEY}\n*.example {KEY}\n\
+         @revoked d {KEY}\n@cert-authority e {KEY}\nf {KEY}x\n[h.example]:2222 {KEY}\n"
+    );
+    let files = [File { name: "f", contents: contents.as_bytes() }];
+    let names: Vec<_> = other_names(&files, &host("h.example"), &key(KEY))
+        .into_iter()
+        .map(|(place, name)| (place.line, name.map(|name| core::str::from_utf8(name).unwrap())))
+        .collect();
+    assert_eq!(names, [(2, Some("a,b")), (4, None), (10, Some("[h.example]:2222"))]);
+}

@@ -114,7 +114,11 @@ impl Side for Server {
 
     fn connection(world: World, now: Instant) -> Connection<Self> {
         let transport = transport_config(world, TransportConfig::server());
-        let config = ServerConfig { transport, ..ServerConfig::new(vec![Arc::clone(&HOST_KEY)]) };
+        let config = ServerConfig {
+            transport,
+            announces_host_keys: false,
+            ..ServerConfig::new(vec![Arc::clone(&HOST_KEY)])
+        };
         let userauth = ServerUserauthConfig {
             methods: MethodChains::any_of(&[
                 Method::Publickey,

@@ -5,6 +5,7 @@ use super::{BAD_GROUP, BAD_HOST_SIGNATURE, BAD_PUBLIC_VALUE, ExchangeHash, HOST_
 use crate::crypto::kex::{
     Ephemeral, Group, KeyExchange, MODULUS_BITS_MAX, MODULUS_BITS_MIN, MODULUS_BITS_PREFERRED,
 };
+use crate::crypto::sign::PrivateKey;
 use crate::crypto::sign::certificate::PlainOrCertified;
 use crate::transport::algorithms::{Algorithms, Negotiated};
 use crate::transport::error::Error;
@@ -15,6 +16,7 @@ use crate::wire::message::{
 };
 use crate::wire::number::Sender;
 use crate::wire::{Decode, Encode};
+use std::sync::Arc;
 
 /// What a client's message waits for.
 pub enum ClientExchange {
@@ -38,6 +40,10 @@ impl KexSide for Client {
 
     fn algorithms(config: &ClientConfig) -> Algorithms {
         config.transport.algorithms.clone()
+    }
+
+    fn announced(_: &ClientConfig) -> &[Arc<PrivateKey>] {
+        &[]
     }
 
     fn begin(link: &mut Link<Self>, negotiated: &Negotiated) -> ClientExchange {

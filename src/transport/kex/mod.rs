@@ -25,6 +25,7 @@ use super::error::Error;
 use super::extension::{EXT_INFO_C, EXT_INFO_S};
 use super::side::KexSide;
 use super::{Link, UNEXPECTED_MESSAGE, identification};
+use crate::crypto::sign::{SignatureAlgorithm, rsa::Scheme};
 use crate::crypto::{OpeningKey, SealingKey, kdf};
 use crate::wire::message::{KexInit, NewKeys};
 use crate::wire::number::{self, Sender};
@@ -203,6 +204,12 @@ impl<S: KexSide> Exchange<S> {
         if first {
             link.strict = peer.kex_algorithms.contains(peer_marker);
             link.wants_ext_info = peer.kex_algorithms.contains(peer_wants_ext_info);
+            link.remote_rsa = [Scheme::Sha512, Scheme::Sha256].into_iter().find(|scheme| {
+                let algorithm = SignatureAlgorithm::Rsa(*scheme);
+                [algorithm.name(), algorithm.certificate_name()]
+                    .iter()
+                    .any(|name| peer.server_host_key_algorithms.contains(name))
+            });
             if link.strict && link.recv.last_sequence_number() != 0 {
                 return Err(KEXINIT_NOT_FIRST.into());
             }

@@ -50,6 +50,10 @@ impl KexSide for Server {
         algorithms
     }
 
+    fn announced(config: &ServerConfig) -> &[Arc<PrivateKey>] {
+        if config.announces_host_keys { &config.host_keys } else { &[] }
+    }
+
     fn begin(link: &mut Link<Self>, negotiated: &Negotiated) -> ServerExchange {
         let host_key = shown(&link.config, negotiated.host_key.algorithm);
         ServerExchange { host_key, chosen: None }
