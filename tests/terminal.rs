@@ -23,7 +23,9 @@ fn ask() {
             if let Some(answer) = question.answer() {
                 return answer;
             }
-            poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
+            while let Err(error) = poll.poll(&mut events, Some(Duration::from_secs(30))) {
+                assert_eq!(error.kind(), std::io::ErrorKind::Interrupted); // a signal to the process
+            }
         }
     };
     assert!(terminal::is_there() && terminal::can_ask());

@@ -32,7 +32,9 @@ impl Loop {
             if let Some(answer) = client.answer() {
                 return answer;
             }
-            self.poll.poll(&mut events, Some(PATIENCE)).unwrap();
+            while let Err(error) = self.poll.poll(&mut events, Some(PATIENCE)) {
+                assert_eq!(error.kind(), ErrorKind::Interrupted); // a signal to the process
+            }
             assert!(!events.is_empty(), "nobody woke the loop");
         }
     }

@@ -262,12 +262,18 @@ struct Planner<'p> {
 
 impl Planner<'_> {
     fn of_agent(&mut self, identity: &agent::Identity, name: &str) {
-        match &identity.key {
-            Ok(public) => self.offer(public.clone(), name, KeySource::Agent(identity.blob.clone())),
-            Err(error) if self.seen.insert(identity.blob.clone()) => {
-                self.debug(name, &format!("the agent's key is of no use: {error}"));
+        let useless = match &identity.key {
+            Ok(PlainOrCertified::Certified(certificate)) if certificate.role() != Role::User => {
+                FOR_HOSTS.to_owned()
             }
-            Err(_) => {}
+            Ok(public) => {
+                self.offer(public.clone(), name, KeySource::Agent(identity.blob.clone()));
+                return;
+            }
+            Err(error) => format!("the agent's key is of no use: {error}"),
+        };
+        if self.seen.insert(identity.blob.clone()) {
+            self.debug(name, &useless);
         }
     }
 
@@ -311,14 +317,16 @@ impl Planner<'_> {
             .map(|blob| KeySource::Agent(blob.to_vec()))
             .or_else(|| self.entries.iter().find_map(|entry| entry.source(key)));
         let name = shown(path);
-        match source {
+        let useless = match source {
+            _ if certificate.role() != Role::User => FOR_HOSTS,
+            None => "neither a file nor an agent has the private key of this certificate",
             Some(source) => {
-                self.offer(PlainOrCertified::Certified(Box::new(certificate.clone())), &name, source)
+                self.offer(PlainOrCertified::Certified(Box::new(certificate.clone())), &name, source);
+                return;
             }
-            None if self.seen.insert(certificate.blob().to_vec()) => {
-                self.tell(&name, "neither a file nor an agent has the private key of this certificate");
-            }
-            None => {}
+        };
+        if self.seen.insert(certificate.blob().to_vec()) {
+            self.tell(&name, useless);
         }
     }
 
@@ -328,12 +336,6 @@ impl Planner<'_> {
             PlainOrCertified::Certified(certificate) => certificate.blob().to_vec(),
         };
         if !self.seen.insert(blob) {
-            return;
-        }
-        if let PlainOrCertified::Certified(certificate) = &public
-            && certificate.role() != Role::User
-        {
-            self.tell(name, "the certificate is for hosts, not for users");
             return;
         }
         if !self.rules.accept(public.key()) {
@@ -364,6 +366,9 @@ impl Planner<'_> {
         self.plan.notices.push(Notice::Debug(format!("{name}: {text}")));
     }
 }
+
+/// ssh shows a server such a certificate of an agent, which takes none.
+const FOR_HOSTS: &str = "the certificate is for hosts, not for users";
 
 /// A path as it may be shown.
 fn shown(path: &Path) -> String {

@@ -53,7 +53,9 @@ impl Asked {
             if let Some(answer) = self.question.answer() {
                 return answer.map(|answer| answer.to_string());
             }
-            self.poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
+            while let Err(error) = self.poll.poll(&mut events, Some(Duration::from_secs(30))) {
+                assert_eq!(error.kind(), ErrorKind::Interrupted); // a signal to the process
+            }
             assert!(!events.is_empty(), "nobody woke the loop");
         }
     }
