@@ -101,6 +101,7 @@ impl Locked {
 
 /// What is tried next.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "few are locked, and there are few at all")]
 pub enum Candidate {
     /// Something that can be shown to the server.
     Identity(Identity),
