@@ -74,7 +74,9 @@ impl Asking {
             if let Some(answer) = self.client.answer() {
                 return answer;
             }
-            self.poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
+            while let Err(error) = self.poll.poll(&mut events, Some(Duration::from_secs(30))) {
+                assert_eq!(error.kind(), std::io::ErrorKind::Interrupted); // a signal to the process
+            }
             assert!(!events.is_empty(), "nobody woke the loop");
         }
     }

@@ -1,6 +1,7 @@
 //! A question on a terminal of its own, which `script` of util-linux makes: what is typed, what is shown, and Ctrl-C.
 
 use mio::{Events, Poll, Token, Waker};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, tcgetattr};
 use std::env;
 use std::fs::File;
@@ -23,7 +24,9 @@ fn ask() {
             if let Some(answer) = question.answer() {
                 return answer;
             }
-            poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
+            while let Err(error) = poll.poll(&mut events, Some(Duration::from_secs(30))) {
+                assert_eq!(error.kind(), std::io::ErrorKind::Interrupted); // a signal to the process
+            }
         }
     };
     assert!(terminal::is_there() && terminal::can_ask());
@@ -74,6 +77,9 @@ impl Terminal {
         let output = self.child.stdout.as_mut().unwrap();
         let mut chunk = [0; 1024];
         while !shown.contains(text) {
+            let limit = Timespec::try_from(Duration::from_secs(30)).unwrap();
+            let ready = poll(&mut [PollFd::new(&*output, PollFlags::IN)], Some(&limit));
+            assert!(ready.is_ok_and(|ready| ready > 0), "it stopped at {shown:?}");
             let n = output.read(&mut chunk).unwrap();
             assert!(n > 0, "it ended with {shown:?}");
             shown.push_str(core::str::from_utf8(&chunk[..n]).unwrap());
@@ -89,6 +95,13 @@ impl Terminal {
 
     fn end(mut self) {
         assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -220,7 +220,11 @@ impl Talk<'_> {
     }
 
     fn connect(&self, path: &Path) -> Result<(), AgentFailure> {
-        let connect = || rustix::net::connect(&self.link.stream, &SocketAddrUnix::new(path)?);
+        let connect = || {
+            let address = SocketAddrUnix::new(path)?;
+            // A signal ends the call, for it has a time limit.
+            rustix::io::retry_on_intr(|| rustix::net::connect(&self.link.stream, &address))
+        };
         connect().map_err(|error| match error {
             rustix::io::Errno::AGAIN => AgentFailure::TimedOut,
             error => AgentFailure::Connect(error.to_string()),

@@ -287,11 +287,16 @@ mod tests {
     fn a_public_key_is_told_from_a_private_one_whoever_may_read_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key.pub");
-        fs::write(&path, include_bytes!("../../vectors/keys/ed25519.pub")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let public = PrivateKeyError::Foreign(ForeignFormat::PublicKey);
-        assert!(matches!(read_key_file(&path), Err(KeyFileError::Key(error)) if error == public));
-        assert!(matches!(read_public(&path), Ok(PlainOrCertified::Plain(_))));
+        for (head, told) in [
+            ("", PrivateKeyError::Foreign(ForeignFormat::PublicKey)),
+            ("# mine\n", PrivateKeyError::NotAPrivateKey),
+        ] {
+            let line = include_str!("../../vectors/keys/ed25519.pub");
+            fs::write(&path, head.to_owned() + line).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            assert!(matches!(read_key_file(&path), Err(KeyFileError::Key(error)) if error == told));
+            assert!(matches!(read_public(&path), Ok(PlainOrCertified::Plain(_))));
+        }
         fs::write(&path, include_bytes!("../../vectors/keys/cert-user-plain-cert.pub")).unwrap();
         assert!(matches!(read_public(&path), Ok(PlainOrCertified::Certified(_))));
         fs::write(&path, KEY).unwrap();

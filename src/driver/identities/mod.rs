@@ -266,14 +266,18 @@ struct Planner<'p> {
 
 impl Planner<'_> {
     fn of_agent(&mut self, identity: &agent::Identity, name: &str, is_named: bool) {
-        match &identity.key {
+        let useless = match &identity.key {
+            Ok(PlainOrCertified::Certified(certificate)) if certificate.role() != Role::User => {
+                FOR_HOSTS.to_owned()
+            }
             Ok(public) => {
                 self.offer(public.clone(), name, KeySource::Agent(identity.blob.clone()), is_named);
+                return;
             }
-            Err(error) if self.seen.insert(identity.blob.clone()) => {
-                self.debug(name, &format!("the agent's key is of no use: {error}"));
-            }
-            Err(_) => {}
+            Err(error) => format!("the agent's key is of no use: {error}"),
+        };
+        if self.seen.insert(identity.blob.clone()) {
+            self.debug(name, &useless);
         }
     }
 
@@ -318,25 +322,21 @@ impl Planner<'_> {
             .map(|blob| KeySource::Agent(blob.to_vec()))
             .or_else(|| self.entries.iter().find_map(|entry| entry.source(key)));
         let name = shown(path);
-        match source {
+        let useless = match source {
+            _ if certificate.role() != Role::User => FOR_HOSTS,
+            None => "neither a file nor an agent has the private key of this certificate",
             Some(source) => {
-                self.offer(PlainOrCertified::Certified(Box::new(certificate.clone())), &name, source, true)
+                self.offer(PlainOrCertified::Certified(Box::new(certificate.clone())), &name, source, true);
+                return;
             }
-            None if self.seen.insert(certificate.blob().to_vec()) => {
-                self.tell(&name, "neither a file nor an agent has the private key of this certificate");
-            }
-            None => {}
+        };
+        if self.seen.insert(certificate.blob().to_vec()) {
+            self.tell(&name, useless);
         }
     }
 
     fn offer(&mut self, public: PlainOrCertified, name: &str, source: KeySource, is_named: bool) {
         if !self.seen.insert(public.blob()) {
-            return;
-        }
-        if let PlainOrCertified::Certified(certificate) = &public
-            && certificate.role() != Role::User
-        {
-            self.tell(name, "the certificate is for hosts, not for users");
             return;
         }
         if !self.rules.accept(&public) {
@@ -368,6 +368,9 @@ impl Planner<'_> {
         self.plan.notices.push(Notice::Debug(format!("{name}: {text}")));
     }
 }
+
+/// ssh shows a server such a certificate of an agent, which takes none.
+const FOR_HOSTS: &str = "the certificate is for hosts, not for users";
 
 /// A path as it may be shown.
 fn shown(path: &Path) -> String {

@@ -53,7 +53,8 @@ fn certified(name: &str) -> Entry {
 /// What an agent lists: each key of these names, or certificate, with the name as its comment.
 fn agent(names: &[&str]) -> Vec<agent::Identity> {
     let listed = |name: &&str| {
-        let blob = if name.starts_with("user-") { cert(name).blob().to_vec() } else { public(name).blob() };
+        let is_certificate = name.starts_with("user-") || name.starts_with("host-");
+        let blob = if is_certificate { cert(name).blob().to_vec() } else { public(name).blob() };
         listed(blob, name)
     };
     names.iter().map(listed).collect()
@@ -171,6 +172,9 @@ fn certificates_of_hosts_and_those_whose_key_nobody_has_are_left_out_and_told() 
             &format!("user-rsa-2048-ca-rsa-sha512: {nobody}"),
         ]
     );
+    let of_agent = super::plan(files(vec![], &[]), &agent(&["host-plain"]), &rules(false));
+    let text = "host-plain: the certificate is for hosts, not for users";
+    assert_eq!((of_agent.candidates.len(), &*of_agent.notices), (0, &[Notice::Debug(text.to_owned())][..]));
     // One that a file names is the agent's to sign for, even if it is asked for nothing else.
     let agent = agent(&["ecdsa-256", "rsa-2048"]);
     let plan = super::plan(files(vec![], &["user-ecdsa-256"]), &agent, &rules(true));
@@ -394,7 +398,9 @@ fn unlock(file: &Arc<Encrypted>, passphrase: &str) -> Result<PrivateKey, UnlockE
         if let Some(result) = unlocking.done() {
             return result;
         }
-        poll.poll(&mut events, Some(Duration::from_secs(60))).unwrap();
+        while let Err(error) = poll.poll(&mut events, Some(Duration::from_secs(60))) {
+            assert_eq!(error.kind(), std::io::ErrorKind::Interrupted); // a signal to the process
+        }
         assert!(!events.is_empty(), "nobody woke the loop");
     }
 }
