@@ -357,7 +357,11 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             let Some(listener) = &mut self.listener else { return };
             listener.paused = None;
             match listener.socket.accept() {
-                Ok((socket, address)) => self.receive(socket, address, now),
+                Ok((socket, address)) => {
+                    if self.receive(socket, address, now).is_err() {
+                        return self.pause_accepting(now + ACCEPT_PAUSE); // the system cannot watch more sockets
+                    }
+                }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
@@ -368,7 +372,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         self.pause_accepting(now); // there may be more, of which the system does not tell again
     }
 
-    fn receive(&mut self, mut socket: TcpStream, address: SocketAddr, now: Instant) {
+    fn receive(&mut self, mut socket: TcpStream, address: SocketAddr, now: Instant) -> io::Result<()> {
         let place = match self.gate.as_mut().map(|gate| gate.admit(address.ip(), now)).transpose() {
             Ok(place) => place,
             Err(why) => {
@@ -376,24 +380,22 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
                 if let Some(passed_over) = self.gate.as_mut().and_then(|gate| gate.tell(now)) {
                     self.app.refused(&mut context!(self, now), address, why, passed_over);
                 }
-                return;
+                return Ok(());
             }
         };
-        let Some(listener) = &mut self.listener else { return };
+        let Some(listener) = &mut self.listener else { return Ok(()) };
         let conn = (listener.accept)(address, now);
-        match self.add(Stream::Tcp(socket), conn, Some(address)) {
-            Ok(id) => {
+        let added = self.add(Stream::Tcp(socket), conn, Some(address));
+        match (&added, &mut self.gate, place) {
+            (Ok(id), _, place) => {
                 if let Some(peer) = self.peers.get_mut(id.slot) {
                     peer.place = place;
                 }
             }
-            Err(_) => {
-                if let (Some(gate), Some(place)) = (&mut self.gate, place) {
-                    gate.leave(place, None, now);
-                }
-                self.pause_accepting(now + ACCEPT_PAUSE); // the system cannot watch more sockets
-            }
+            (Err(_), Some(gate), Some(place)) => gate.leave(place, None, now),
+            (Err(_), ..) => {}
         }
+        added.map(drop)
     }
 
     /// Meanwhile the backlog holds the peers, and those that are here may end.
