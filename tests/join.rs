@@ -205,6 +205,8 @@ struct Chain<A> {
 /// A socket of ours and the one that is joined.
 trait Pair: Sized {
     fn pair() -> (Self, Stream);
+    /// Says that no more comes.
+    fn end(&self);
 }
 
 impl Pair for Socket {
@@ -212,6 +214,10 @@ impl Pair for Socket {
         let (own, joined) = Self::pair().unwrap();
         joined.set_nonblocking(true).unwrap();
         (own, Stream::Unix(UnixStream::from_std(joined)))
+    }
+
+    fn end(&self) {
+        self.shutdown(Shutdown::Write).unwrap();
     }
 }
 
@@ -222,6 +228,10 @@ impl Pair for TcpStream {
         let joined = listener.accept().unwrap().0;
         joined.set_nonblocking(true).unwrap();
         (own, Stream::Tcp(mio::net::TcpStream::from_std(joined)))
+    }
+
+    fn end(&self) {
+        self.shutdown(Shutdown::Write).unwrap();
     }
 }
 
@@ -328,8 +338,8 @@ fn receive(mut from: impl Read, seed: usize) -> usize {
 
 fn bulk_both_ways<A>(window: usize, total: usize)
 where
+    A: Pair + Sync + 'static,
     for<'a> &'a A: Read + Write,
-    A: Ends + Pair + Sync + 'static,
 {
     let chain = Chain::<A>::new(window);
     thread::scope(|scope| {
@@ -343,22 +353,6 @@ where
     });
     assert_eq!(chain.told_here.iter().find(|told| *told == Told::Closed), Some(Told::Closed));
     chain.finish();
-}
-
-trait Ends {
-    fn end(&self);
-}
-
-impl Ends for Socket {
-    fn end(&self) {
-        self.shutdown(Shutdown::Write).unwrap();
-    }
-}
-
-impl Ends for TcpStream {
-    fn end(&self) {
-        self.shutdown(Shutdown::Write).unwrap();
-    }
 }
 
 #[test]

@@ -88,8 +88,8 @@ pub fn connect(options: &Options, verbose: bool, tell: &Tell) -> Result<(Stream,
 }
 
 /// The hosts on the way, the first to be connected to first. As ssh has it, the target's options are not those of a jump: it
-/// has what is configured for its own name, and of the command line only the file; and that nobody is to be asked. Only the
-/// first may add hosts that lead to itself.
+/// has what is configured for its own name, in the same file if one was named. Where nobody is to be asked at the target,
+/// nobody is at a jump. Before a jump come those before it in the list; the first one's own configuration may add more.
 fn jumps(options: &Options) -> Result<Vec<Options>, Unreached> {
     let mut jumps: Vec<Options> = Vec::new();
     while let Some((last, before)) = jumps.last().unwrap_or(options).config.proxy_jump.0.split_last() {
