@@ -423,25 +423,25 @@ fn rsa_keys_shorter_than_required_are_neither_taken_nor_offered() {
     let files = Files::new();
     make_key(&files, "host_rsa", &["-t", "rsa", "-b", "2048"]);
     make_key(&files, "user_rsa", &["-t", "rsa", "-b", "2048"]);
-    fs::copy(files.path("user_rsa.pub"), files.path("authorized_keys")).unwrap();
     let server = our_sshd_with(&files, &[files.text("host_key"), files.text("host_rsa")], &[] as &[&str]);
     let lines =
         ["host_key", "host_rsa"].map(|name| format!("{} {}", here(server.port), public(&files, name)));
     let trust = Trust { known_hosts: files.write("known_hosts", &lines.concat()), strict: "yes" };
-    for (required, host_algorithms, good) in [
-        ("2048", "rsa-sha2-512", true),
-        ("2049", "rsa-sha2-512", false),
-        ("2048", "ssh-ed25519", true),
-        ("2049", "ssh-ed25519", false),
+    for (required, host_algorithms, user_key, good) in [
+        ("2048", "rsa-sha2-512", "user_key", true),
+        ("2049", "rsa-sha2-512", "user_key", false),
+        ("2048", "ssh-ed25519", "user_rsa", true),
+        ("2049", "ssh-ed25519", "user_rsa", false),
     ] {
+        fs::copy(files.path(&format!("{user_key}.pub")), files.path("authorized_keys")).unwrap();
         for (who, mut client) in clients(&files, server.port, &trust) {
             let options = [
                 format!("HostKeyAlgorithms={host_algorithms}"),
                 format!("RequiredRSASize={required}"),
-                format!("IdentityFile={}", files.text("user_rsa")),
+                format!("IdentityFile={}", files.text(user_key)),
             ];
             let (ran, told) = runs(&mut client, &options.each_ref().map(String::as_str));
-            assert_eq!(ran, good, "{who}: {required} {host_algorithms}: {told}");
+            assert_eq!(ran, good, "{who}: {required} {host_algorithms} {user_key}: {told}");
         }
     }
 }
