@@ -146,7 +146,7 @@ mod tests {
 
     fn holding(bytes: &[u8]) -> RecvBuf {
         let mut input = RecvBuf::new();
-        input.space().get_mut(..bytes.len()).unwrap().copy_from_slice(bytes);
+        input.space().iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         input.filled(bytes.len());
         input
     }

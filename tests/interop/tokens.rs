@@ -81,7 +81,8 @@ const JUDGEMENTS: [(&str, u8, bool); 9] = [
 fn t56_a_key_s_line_says_what_its_token_must_have_done() {
     let files = Files::new();
     let token = Token::start(&files.path("agent"), 0, true);
-    let servers = Generation::ALL.map(|generation| sshd(generation, &files, &[]));
+    let [bookworm, trixie] = Generation::ALL.map(|generation| sshd(generation, &files, &[]));
+    let servers = [our_sshd(&files, &[]), bookworm, trixie];
     for (server, kind) in servers.iter().flat_map(|server| Kind::ALL.map(|kind| (server, kind))) {
         for (options, flags, good) in JUDGEMENTS {
             files.write("authorized_keys", &format!("{options}{}", token.line(kind)));

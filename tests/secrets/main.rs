@@ -14,12 +14,14 @@ use std::process::Command;
 use strombus::crypto::sign::PrivateKey;
 use strombus::crypto::{Hash, Secret, SystemRng};
 use strombus::driver::{files, passwords};
+use strombus::keys::private_key::Parsed;
 use strombus::keys::{private_key, public_key};
 use strombus::transport::RecvBuf;
 use strombus::userauth::Credential;
 use strombus::wire::Reader;
 use strombus::wire::message::{PasswordFields, UserauthRequest};
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 /// What is searched for, with names.
 type Secrets = Vec<(&'static str, Vec<u8>)>;
@@ -44,10 +46,18 @@ enum With {
     Password,
     /// A key of vectors/keys.
     Key(&'static str),
+    /// The same in a file with a passphrase.
+    Encrypted(&'static str),
 }
 
 /// Everything there is to log in with, and to be found.
-const ALL: [With; 4] = [With::Password, With::Key("ed25519"), With::Key("ecdsa-256"), With::Key("rsa-2048")];
+const ALL: [With; 5] = [
+    With::Password,
+    With::Key("ed25519"),
+    With::Key("ecdsa-256"),
+    With::Key("rsa-2048"),
+    With::Encrypted("ed25519"),
+];
 
 fn program(name: &str) -> Command {
     match name {
@@ -79,8 +89,14 @@ impl Files {
         let host_key = PrivateKey::generate_ed25519(&mut SystemRng);
         let file = private_key::write(&host_key, "", &mut SystemRng).unwrap();
         files::create_private(&path("host_key"), file.as_bytes()).unwrap();
-        if let With::Key(name) = with {
-            files::create_private(&path("user_key"), &vector(name)).unwrap();
+        if let With::Key(name) | With::Encrypted(name) = with {
+            let mut file = Zeroizing::new(String::from_utf8(vector(name)).unwrap());
+            if with == With::Encrypted(name) {
+                let key = private_key::parse(file.as_bytes()).and_then(Parsed::plain).unwrap();
+                let (passphrase, rng) = (password.as_bytes(), &mut SystemRng);
+                file = private_key::write_encrypted(&key.key, "", passphrase, 4, rng).unwrap();
+            }
+            files::create_private(&path("user_key"), file.as_bytes()).unwrap();
             fs::write(path("authorized_keys"), vector(&format!("{name}.pub"))).unwrap();
         }
         let host_line = public_key::write(&host_key.public_key(), "").unwrap();
@@ -104,6 +120,11 @@ impl Files {
         match self.with {
             With::Password => vec![("the password", self.password.as_bytes().to_vec())],
             With::Key(name) => secrets_of_key(&vector(name)),
+            With::Encrypted(name) => {
+                let mut secrets = secrets_of_key(&vector(name));
+                secrets.push(("the passphrase", self.password.as_bytes().to_vec()));
+                secrets
+            }
         }
     }
 
@@ -124,7 +145,9 @@ impl Files {
                 command.args(["--listen", "127.0.0.1:0", "--host-key", &key, "--user", "ann"]);
                 match self.with {
                     With::Password => command.args(["--password-file", &self.text("passwords"), &log]),
-                    With::Key(_) => command.args(["--authorized-keys", &self.text("authorized_keys"), &log]),
+                    With::Key(_) | With::Encrypted(_) => {
+                        command.args(["--authorized-keys", &self.text("authorized_keys"), &log])
+                    }
                 };
             }
             Server::Unwiped => {
@@ -170,8 +193,13 @@ impl Files {
         let serving = self.server(server);
         let port = serving.port();
         let client = Process::on_a_terminal(&self.client(client, server, port));
-        if self.with == With::Password {
-            client.wait_for("password: ");
+        let prompt = match self.with {
+            With::Password => Some("password: "),
+            With::Encrypted(_) => Some("passphrase for key"),
+            With::Key(_) => None,
+        };
+        if let Some(prompt) = prompt {
+            client.wait_for(prompt);
             client.type_unseen(&self.password);
         }
         // A line that came before the session did is not shown, so one more is written until one is.
