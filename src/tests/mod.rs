@@ -5,7 +5,9 @@ mod compression;
 mod host_keys;
 mod hostile;
 mod login;
+mod methods;
 pub(crate) mod pair;
+
 mod rekey;
 mod schedules;
 mod seeds;

@@ -62,6 +62,121 @@ fn t58_banners_have_a_bound() {
     refused_by_client(asking(), &vec![banner; BANNERS_MAX as usize + 1], TOO_MANY_BANNERS);
 }
 
+/// The client waits for questions.
+fn interviewed() -> Pair {
+    let mut settings = Settings::default();
+    settings.userauth.methods = MethodChains::any_of(&[Method::KeyboardInteractive]);
+    let mut pair = Pair::keyed(settings);
+    let ticket = pair.client.ticket();
+    pair.client.conn.request_keyboard_interactive(ticket, b"").unwrap();
+    pair.drive();
+    pair
+}
+
+fn info_request(num_prompts: u32, prompts: &[u8]) -> Vec<u8> {
+    payload(&UserauthInfoRequest { name: b"", instruction: b"", language_tag: b"", num_prompts, prompts })
+}
+
+fn info_response(num_responses: u32, responses: &[u8]) -> Vec<u8> {
+    payload(&UserauthInfoResponse { num_responses, responses })
+}
+
+/// A count and the fields behind it that no list of prompts or responses has: each with one field of `one` bytes.
+fn wrong_counts(one: &[u8]) -> [(u32, Vec<u8>); 6] {
+    let max = u32::try_from(PROMPTS_MAX).unwrap();
+    [
+        (u32::MAX, Vec::new()),
+        (u32::MAX, one.to_vec()),
+        (max + 1, one.repeat(PROMPTS_MAX + 1)),
+        (2, one.to_vec()),
+        (0, one.to_vec()),
+        (1, [one, &[0]].concat()),
+    ]
+}
+
+#[test]
+fn t49_counts_of_prompts_and_responses_are_those_of_their_fields() {
+    for (num_prompts, prompts) in wrong_counts(&[0, 0, 0, 1, b'?', 1]) {
+        refused_by_client(interviewed(), &[info_request(num_prompts, &prompts)], MALFORMED);
+    }
+    for (num_responses, responses) in wrong_counts(&[0, 0, 0, 1, b'x']) {
+        let mut pair = interviewed();
+        let ticket = pair.server.ticket();
+        pair.server.conn.request_information(ticket, b"", b"", &[]).unwrap();
+        pair.client.conn.send_payload(&info_response(num_responses, &responses));
+        pair.drive();
+        assert_eq!(pair.server.error, Some(MALFORMED.into()));
+    }
+}
+
+#[test]
+fn t49_fewer_or_more_responses_than_prompts_are_a_wrong_credential() {
+    for (prompts, responses, good) in
+        [(2, 1, false), (1, 2, false), (1, 0, false), (0, 0, true), (1, 1, true)]
+    {
+        let mut pair = interviewed();
+        let ticket = pair.server.ticket();
+        let prompts = vec![Prompt { prompt: b"?", echo: true }; prompts];
+        pair.server.conn.request_information(ticket, b"", b"", &prompts).unwrap();
+        let seen = pair.server.seen.len();
+        pair.client.conn.send_payload(&info_response(responses, &[0, 0, 0, 0].repeat(responses as usize)));
+        pair.drive();
+        assert_eq!((pair.server.seen.len() > seen, &pair.server.error), (good, &None));
+        assert!(!pair.server.conn.is_authenticated());
+    }
+}
+
+#[test]
+fn t41_responses_that_nobody_asked_for_are_refused() {
+    refused_by_server(keyed(), &[info_response(0, b"")], UNEXPECTED_MESSAGE);
+    // Asked once, answered twice.
+    let mut pair = interviewed();
+    let ticket = pair.server.ticket();
+    pair.server.conn.request_information(ticket, b"", b"", &[]).unwrap();
+    pair.client.conn.send_payload(&info_response(0, b""));
+    pair.drive();
+    let ticket = pair.server.ticket();
+    pair.server.conn.refuse_user(ticket).unwrap();
+    refused_by_server(pair, &[info_response(0, b"")], UNEXPECTED_MESSAGE);
+}
+
+#[test]
+fn t42_questions_come_only_when_the_client_lets_itself_be_asked() {
+    refused_by_client(asking(), &[info_request(0, b"")], MALFORMED); // read as a demand for another password
+    let mut pair = keyed();
+    let ticket = pair.client.ticket();
+    pair.client.conn.request_publickey(ticket, user_key()).unwrap();
+    refused_by_client(pair, &[info_request(0, b"")], MALFORMED); // read as a yes to the key
+}
+
+#[test]
+fn t48_questions_without_end_are_a_fault_of_the_server() {
+    let mut pair = interviewed();
+    for _ in 0..INFO_REQUESTS_MAX {
+        pair.server.conn.send_payload(&info_request(0, b""));
+        pair.drive();
+        let ticket = pair.client.ticket();
+        pair.client.conn.send_responses(ticket, &[]).unwrap();
+        // The server's own machine has asked nothing: its part is played by hand.
+        let _unsent = pair.client.conn.output().len();
+        let pending = pair.client.conn.pending_output();
+        pair.client.conn.consume_output(pending);
+    }
+    pair.server.conn.send_payload(&info_request(0, b""));
+    pair.drive();
+    assert_eq!(pair.client.error, Some(TOO_MANY_INFO_REQUESTS.into()));
+}
+
+#[test]
+fn t48_a_password_of_256_kib_is_no_packet_before_the_login() {
+    let mut fields = Vec::new();
+    let mut w = Writer::new(&mut fields);
+    w.boolean(false);
+    w.string(&vec![b'x'; 256 * 1024]);
+    let long = request(b"ann", b"ssh-connection", b"password", &fields);
+    refused_by_server(keyed(), &[long], crate::transport::PACKET_LENGTH);
+}
+
 fn request(user_name: &[u8], service_name: &[u8], method_name: &[u8], method_fields: &[u8]) -> Vec<u8> {
     payload(&UserauthRequest { user_name, service_name, method_name, method_fields })
 }
