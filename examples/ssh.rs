@@ -279,7 +279,7 @@ impl Application<Client> for Ssh {
             Event::Kex(question) => self.login.judge(conn, question),
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
-                self.login.authenticated(conn);
+                self.login.authenticated();
                 match &self.target {
                     Some((host, port)) => conn.open_direct_tcpip(host, *port, ORIGINATOR.0, ORIGINATOR.1)?,
                     None => conn.open_session()?,

@@ -23,3 +23,4 @@ pub use hash::{Digest, Hash, HashState};
 pub use rng::{Rng, SystemRng};
 pub use seal::{Cipher, Mac, OpeningKey, PacketKey, SealingKey, Unauthentic};
 pub use secret::Secret;
+pub(crate) use secret::then_wipe_stack;

@@ -2,8 +2,8 @@
 
 use super::Way;
 use super::algorithms::AlgorithmOptions;
+use crate::crypto::sign::PublicKey;
 use crate::crypto::sign::certificate::KeyAlgorithm;
-use crate::crypto::sign::{PrivateKey, PublicKey};
 use crate::keys::ssh_config::{self, Config, PubkeyAuthentication};
 use crate::transport::algorithms::Algorithm;
 use crate::transport::{ClientConfig, RekeyLimit, TransportConfig};
@@ -135,26 +135,6 @@ impl Options {
         }
     }
 
-    /// Whether a key is of RSA and has fewer bits than the user's RequiredRSASize.
-    #[must_use]
-    pub fn is_too_short(&self, key: &PublicKey) -> bool {
-        let required = usize::try_from(self.config.required_rsa_size).unwrap_or(usize::MAX);
-        matches!(key, PublicKey::Rsa(key) if key.bits() < required)
-    }
-
-    /// Whether `key` is long enough, and signs with anything that is offered.
-    #[must_use]
-    pub fn offers(&self, key: &PrivateKey) -> bool {
-        if self.is_too_short(&key.public_key()) {
-            return false;
-        }
-        self.algorithms
-            .chosen()
-            .user_key
-            .iter()
-            .any(|row| !row.algorithm.certified && key.can_sign(row.algorithm.signature))
-    }
-
     /// The transport's configuration, with the host key algorithms of `known` types of keys and certificates first and those
     /// of other certificates last, unless the user gave them an order. A host that nobody vouches for shows its plain key,
     /// which a person can compare.
@@ -175,6 +155,13 @@ impl Options {
             },
         }
     }
+}
+
+/// Whether a key is of RSA and has fewer bits than that.
+#[must_use]
+pub fn is_too_short(key: &PublicKey, required_rsa_size: u32) -> bool {
+    let required = usize::try_from(required_rsa_size).unwrap_or(usize::MAX);
+    matches!(key, PublicKey::Rsa(key) if key.bits() < required)
 }
 
 /// The user's home directory.

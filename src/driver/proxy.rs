@@ -316,7 +316,7 @@ impl Application<Client> for Jump {
             Event::Kex(question) => self.login.judge(conn, question),
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
-                self.login.authenticated(conn);
+                self.login.authenticated();
                 let (host, port) = &self.target;
                 conn.open_direct_tcpip(host, *port, ORIGINATOR.0, ORIGINATOR.1)?;
                 cx.set_timer(Some(cx.now + self.timeout));

@@ -309,7 +309,7 @@ impl Application<Client> for Watch {
             }
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
-                self.login.authenticated(conn);
+                self.login.authenticated();
                 conn.open_session()?;
                 Ok(())
             }

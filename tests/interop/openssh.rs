@@ -283,6 +283,8 @@ pub fn our_sshd_with(files: &Files, host_keys: &[String], options: &[impl AsRef<
     for option in options {
         command.args(["-o", option.as_ref()]);
     }
+    // All clients of a test are one source. The first of two options counts.
+    command.args(["-o", "PerSourcePenalties=no", "-o", "MaxStartups=100"]);
     let running = Running::start(&mut command);
     let line = running.wait_for("Server listening").unwrap_or_else(|| panic!("{}", running.log()));
     let port = line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap();

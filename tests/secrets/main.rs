@@ -44,6 +44,8 @@ enum Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum With {
     Password,
+    /// The same password as the answer to a question of keyboard-interactive.
+    Questions,
     /// A key of vectors/keys.
     Key(&'static str),
     /// The same in a file with a passphrase.
@@ -51,8 +53,9 @@ enum With {
 }
 
 /// Everything there is to log in with, and to be found.
-const ALL: [With; 5] = [
+const ALL: [With; 6] = [
     With::Password,
+    With::Questions,
     With::Key("ed25519"),
     With::Key("ecdsa-256"),
     With::Key("rsa-2048"),
@@ -118,7 +121,7 @@ impl Files {
 
     fn secrets(&self) -> Secrets {
         match self.with {
-            With::Password => vec![("the password", self.password.as_bytes().to_vec())],
+            With::Password | With::Questions => vec![("the password", self.password.as_bytes().to_vec())],
             With::Key(name) => secrets_of_key(&vector(name)),
             With::Encrypted(name) => {
                 let mut secrets = secrets_of_key(&vector(name));
@@ -136,7 +139,7 @@ impl Files {
                 command = program("sshd");
                 command.args(["-D", "-e", "-p", "0", "-h", &key]);
                 command.args(["-o", &format!("AuthorizedKeysFile={}", self.text("authorized_keys"))]);
-                if self.with == With::Password {
+                if matches!(self.with, With::Password | With::Questions) {
                     command.args(["-o", &format!("PasswordFile={}", self.text("passwords"))]);
                 }
             }
@@ -144,7 +147,9 @@ impl Files {
                 command = program("ssh-weblog-server");
                 command.args(["--listen", "127.0.0.1:0", "--host-key", &key, "--user", "ann"]);
                 match self.with {
-                    With::Password => command.args(["--password-file", &self.text("passwords"), &log]),
+                    With::Password | With::Questions => {
+                        command.args(["--password-file", &self.text("passwords"), &log])
+                    }
                     With::Key(_) | With::Encrypted(_) => {
                         command.args(["--authorized-keys", &self.text("authorized_keys"), &log])
                     }
@@ -167,6 +172,8 @@ impl Files {
         let own = |mut command: Command| {
             command.args(["-F", "none", "-p", &port, "-i", &key, "-v"]);
             command.args(["-o", &format!("UserKnownHostsFile={known_hosts}")]);
+            let questions = if self.with == With::Questions { "yes" } else { "no" };
+            command.args(["-o", &format!("KbdInteractiveAuthentication={questions}")]);
             command
         };
         let mut command;
@@ -182,6 +189,7 @@ impl Files {
             Client::Unwiped => {
                 command = program("unwiped");
                 command.args(["watch", &port, &known_hosts, "ann", &key, &follow]);
+                command.arg(if self.with == With::Questions { "yes" } else { "no" });
             }
         }
         command.env_remove("SSH_AUTH_SOCK");
@@ -194,7 +202,8 @@ impl Files {
         let port = serving.port();
         let client = Process::on_a_terminal(&self.client(client, server, port));
         let prompt = match self.with {
-            With::Password => Some("password: "),
+            With::Password => Some("'s password: "),
+            With::Questions => Some(") Password: "),
             With::Encrypted(_) => Some("passphrase for key"),
             With::Key(_) => None,
         };
@@ -269,7 +278,8 @@ fn t57_after_a_login_its_secret_is_in_no_memory_argument_or_log() {
 #[test]
 fn what_is_freed_and_not_wiped_is_found() {
     for with in ALL {
-        let server = if with == With::Password { Server::Unwiped } else { Server::Sshd };
+        let typed = matches!(with, With::Password | With::Questions);
+        let server = if typed { Server::Unwiped } else { Server::Sshd };
         let [here, there] = Files::new(with).log_in(Client::Unwiped, server);
         println!(
             "figure: {with:?}, not wiped: {} parts in the client, {} in the server",

@@ -1,5 +1,5 @@
 //! `ssh-weblog` and `ssh-weblog-server` in short, on the system's allocator: `watch PORT KNOWN_HOSTS USER KEY
-//! COMMAND` and `serve PASSWORDS HOST_KEY LOG`. What is found in their memory shows that it would be found in the programs'.
+//! COMMAND QUESTIONS` and `serve PASSWORDS HOST_KEY LOG`. What is found in their memory shows that it would be found in the programs'.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -14,11 +14,15 @@ use strombus::weblog::users::{self, Users};
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let done = match *words {
-        ["watch", port, known_hosts, user, key, command] => follow(port, known_hosts, user, key, command),
-        ["serve", passwords, host_key, log] => serve(passwords, host_key, log),
-        _ => Err("watch PORT KNOWN_HOSTS USER KEY COMMAND, or serve PASSWORDS HOST_KEY LOG".to_owned()),
-    };
+    let done =
+        match *words {
+            ["watch", port, known_hosts, user, key, command, questions] => {
+                follow([port, known_hosts, user, key, command, questions])
+            }
+            ["serve", passwords, host_key, log] => serve(passwords, host_key, log),
+            _ => Err("watch PORT KNOWN_HOSTS USER KEY COMMAND QUESTIONS, or serve PASSWORDS HOST_KEY LOG"
+                .to_owned()),
+        };
     done.map_or_else(
         |text| {
             eprintln!("{text}");
@@ -28,7 +32,8 @@ fn main() -> ExitCode {
     )
 }
 
-fn follow(port: &str, known_hosts: &str, user: &str, key: &str, command: &str) -> Result<(), String> {
+fn follow(words: [&str; 6]) -> Result<(), String> {
+    let [port, known_hosts, user, key, command, questions] = words;
     let line = CommandLine {
         host: "127.0.0.1".to_owned(),
         user: Some(user.to_owned()),
@@ -36,6 +41,7 @@ fn follow(port: &str, known_hosts: &str, user: &str, key: &str, command: &str) -
             config::option("Port", port),
             config::option("UserKnownHostsFile", known_hosts),
             config::option("IdentityFile", key),
+            config::option("KbdInteractiveAuthentication", questions),
         ],
         file: Some("none".into()),
     };

@@ -54,12 +54,12 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A seed and what follows from it; zeroed on drop.
-pub struct PrivateKey(SigningKey);
+/// A seed and what follows from it; zeroed on drop, and in one place until then: who moves it copies nothing.
+pub struct PrivateKey(Box<SigningKey>);
 
 impl PrivateKey {
     pub(super) fn from_seed(seed: &Secret<32>) -> Self {
-        Self(SigningKey::from_bytes(seed.as_bytes()))
+        Self(Box::new(SigningKey::from_bytes(seed.as_bytes())))
     }
 
     /// The 32 bytes that RFC 8032 calls the private key, for writing key files.

@@ -17,8 +17,7 @@ use self::ecdsa::Curve;
 use self::rsa::Scheme;
 use self::sk::SkFlags;
 use super::hash::Hash;
-use super::secret::then_wipe_stack;
-use super::{Rng, Secret};
+use super::{Rng, Secret, then_wipe_stack};
 use crate::wire::{DecodeError, Reader, Writer};
 
 /// A signature algorithm, as named in a negotiation or a request.

@@ -19,7 +19,7 @@ mod unlock;
 pub use read::{CERTIFICATE_FILES_MAX, IDENTITY_FILES_MAX, read};
 pub use unlock::{UnlockError, Unlocking};
 
-use super::options::Options;
+use super::options::{Options, is_too_short};
 use super::text::escaped;
 use crate::crypto::sign::certificate::{Certificate, KeyAlgorithm, PlainOrCertified, Role};
 use crate::crypto::sign::{PrivateKey, PublicKey};
@@ -93,7 +93,7 @@ pub struct Locked {
 }
 
 impl Locked {
-    /// What is to be offered now. [`Rules::accept`] has not seen it yet.
+    /// What is to be offered now. [`Rules::refusal`] has not seen it yet.
     #[must_use]
     pub fn unlocked(self, key: PrivateKey) -> Identity {
         let public = PlainOrCertified::Plain(key.public_key());
@@ -199,6 +199,8 @@ pub struct Rules {
     pub identities_only: bool,
     /// A key or certificate is offered that is shown by one of these (`PubkeyAcceptedAlgorithms`).
     pub accepted: Vec<KeyAlgorithm>,
+    /// The fewest bits of an RSA key (`RequiredRSASize`).
+    pub required_rsa_size: u32,
 }
 
 impl Rules {
@@ -206,15 +208,24 @@ impl Rules {
     #[must_use]
     pub fn of(options: &Options) -> Self {
         let accepted = options.algorithms.chosen().user_key.iter().map(|row| row.algorithm).collect();
-        Self { identities_only: options.config.identities_only, accepted }
+        let config = &options.config;
+        Self {
+            identities_only: config.identities_only,
+            accepted,
+            required_rsa_size: config.required_rsa_size,
+        }
     }
 
-    /// Whether a key or certificate is offered.
+    /// Why a key or certificate is not offered, if it is not.
     #[must_use]
-    pub fn accept(&self, public: &PlainOrCertified) -> bool {
-        let certified = matches!(public, PlainOrCertified::Certified(_));
-        let key_type = public.key().key_type();
-        self.accepted.iter().any(|row| row.certified == certified && row.signature.key_type() == key_type)
+    pub fn refusal(&self, public: &PlainOrCertified) -> Option<String> {
+        let (key, certified) = (public.key(), matches!(public, PlainOrCertified::Certified(_)));
+        let key_type = key.key_type();
+        let shown = |row: &&KeyAlgorithm| row.certified == certified && row.signature.key_type() == key_type;
+        if !self.accepted.iter().any(|row| shown(&row)) {
+            return Some(format!("PubkeyAcceptedAlgorithms has nothing for a key of type {key_type}"));
+        }
+        is_too_short(key, self.required_rsa_size).then(|| "it is shorter than RequiredRSASize".to_owned())
     }
 }
 
@@ -339,9 +350,8 @@ impl Planner<'_> {
         if !self.seen.insert(public.blob()) {
             return;
         }
-        if !self.rules.accept(&public) {
-            let key_type = public.key().key_type();
-            self.debug(name, &format!("PubkeyAcceptedAlgorithms has nothing for a key of type {key_type}"));
+        if let Some(why) = self.rules.refusal(&public) {
+            self.debug(name, &why);
             return;
         }
         let identity = Identity { public, name: name.to_owned(), source, is_named };

@@ -15,10 +15,14 @@ use zeroize::Zeroizing;
 
 const PASSPHRASE: &str = "correct horse battery staple";
 
-const ALL: Rules = Rules { identities_only: false, accepted: Vec::new() };
+const ALL: Rules = Rules { identities_only: false, accepted: Vec::new(), required_rsa_size: 0 };
 
 fn rules(identities_only: bool) -> Rules {
-    Rules { identities_only, accepted: SIGNATURE.iter().map(|row| row.algorithm).collect() }
+    Rules {
+        identities_only,
+        accepted: SIGNATURE.iter().map(|row| row.algorithm).collect(),
+        required_rsa_size: 0,
+    }
 }
 
 fn vector(name: &str) -> Vec<u8> {
@@ -196,7 +200,9 @@ fn keys_of_no_accepted_algorithm_are_skipped_with_a_word_to_who_wants_it() {
     let text = "ecdsa-384: PubkeyAcceptedAlgorithms has nothing for a key of type ecdsa-sha2-nistp384";
     assert_eq!(plan.notices[0], Notice::Debug(text.to_owned()));
     let plain = PlainOrCertified::Plain(public("rsa-2048"));
-    assert!(rules.accept(&plain) && !ALL.accept(&plain));
+    assert!(rules.refusal(&plain).is_none() && ALL.refusal(&plain).is_some());
+    let long = Rules { required_rsa_size: 2049, ..rules };
+    assert!(long.refusal(&plain).unwrap().contains("RequiredRSASize"));
 }
 
 #[test]

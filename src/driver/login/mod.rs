@@ -24,6 +24,7 @@ use crate::connection::{Connection, GlobalEvent};
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PublicKey;
 use crate::keys::ssh_config::LogLevel;
+use crate::transport::algorithms::Negotiated;
 use crate::transport::{self, Client, HostKey, Ticket};
 use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent, Method};
 use crate::wire::{DisconnectReason, NameList};
@@ -73,6 +74,8 @@ pub struct Login {
     waker: Arc<Waker>,
     /// What was tried and did not suffice, for the last words.
     tried: Vec<String>,
+    /// What is being tried.
+    method: Method,
     /// What the user should know, one text a line.
     pub notices: Vec<String>,
 }
@@ -94,6 +97,7 @@ impl Login {
             passwords_off: false,
             waker,
             tried: Vec::new(),
+            method: Method::None,
             notices: Vec::new(),
             options,
         })
@@ -219,29 +223,17 @@ impl Login {
     }
 
     /// The user is logged in.
-    pub fn authenticated(&mut self, conn: &Connection<Client>) {
-        let method = self.keys.trying().map_or("what was tried last", |identity| identity.name.as_str());
-        let text = format!("Authenticated to {} by {method}.", self.options.host);
+    pub fn authenticated(&mut self) {
         self.keys.finish();
         self.person.forget();
-        self.debug(1, || text);
-        if let Some(negotiated) = conn.negotiated() {
-            let (up, down) = (negotiated.client_to_server, negotiated.server_to_client);
-            self.debug(2, || {
-                format!(
-                    "kex {}, host key {}, cipher {} there and {} back",
-                    negotiated.kex.name, negotiated.host_key.name, up.cipher.name, down.cipher.name
-                )
-            });
-        }
+        let (host, method) = (escaped(self.options.host.as_bytes()), self.method.name());
+        self.debug(1, || format!("Authenticated to {host} using \"{method}\"."));
     }
 
     /// The server has answered the last request, and wants more.
     fn answer_came(&mut self, conn: &Connection<Client>, partial_success: bool) {
-        if self.tried.is_empty()
-            && let Some(negotiated) = conn.negotiated()
-        {
-            self.debug(1, || format!("kex: {} with {}", negotiated.kex.name, negotiated.host_key.name));
+        if self.method == Method::None {
+            self.tell_negotiated(conn);
         }
         let takes = escaped(self.takes.as_bytes());
         self.debug(1, || format!("Authentications that can continue: {takes}"));
@@ -257,6 +249,24 @@ impl Login {
         }
     }
 
+    /// What the exchange has agreed upon.
+    fn tell_negotiated(&mut self, conn: &Connection<Client>) {
+        let Some(Negotiated { kex, host_key, client_to_server: up, server_to_client: down }) =
+            conn.negotiated()
+        else {
+            return;
+        };
+        self.debug(1, || format!("kex: algorithm: {}", kex.name));
+        self.debug(1, || format!("kex: host key algorithm: {}", host_key.name));
+        for (direction, of) in [("client->server", up), ("server->client", down)] {
+            let mac = of.mac.map_or("<implicit>", |mac| mac.name);
+            let (cipher, compression) = (of.cipher.name, of.compression.name);
+            self.debug(1, || {
+                format!("kex: {direction} cipher: {cipher} MAC: {mac} compression: {compression}")
+            });
+        }
+    }
+
     /// Tries what comes next.
     fn next(&mut self, conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
         let takes = self.takes.clone();
@@ -266,6 +276,7 @@ impl Login {
         }
         let method = self.methods.next(&takes, self.keys.next_is_stray());
         if let Some(method) = method {
+            self.method = method;
             self.debug(1, || format!("Next authentication method: {}", method.name()));
         }
         match method {

@@ -95,11 +95,6 @@ impl Keys {
         }
     }
 
-    /// What the server was asked about.
-    pub(super) const fn trying(&self) -> Option<&Identity> {
-        self.trying.as_ref()
-    }
-
     /// The server did not take it.
     pub(super) const fn refused(&mut self) -> Option<Identity> {
         self.trying.take()
@@ -381,11 +376,13 @@ impl Login {
         match then {
             Then::Offer(locked) => {
                 let identity = locked.unlocked(key);
-                if self.keys.rules.accept(&identity.public) {
-                    return self.offer(conn, ticket, identity);
+                match self.keys.rules.refusal(&identity.public) {
+                    None => self.offer(conn, ticket, identity),
+                    Some(why) => {
+                        self.debug(1, || format!("{name}: {why}"));
+                        self.next(conn, ticket)
+                    }
                 }
-                self.debug(1, || format!("{name}: PubkeyAcceptedAlgorithms has nothing for it"));
-                self.next(conn, ticket)
             }
             Then::Sign(request) => match self.keys.trying.as_mut().map(|identity| identity.unlocked(key)) {
                 Some(Ok(())) => self.sign(conn, *request, ticket),

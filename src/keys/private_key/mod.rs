@@ -19,6 +19,7 @@ use core::fmt;
 pub use self::error::{ForeignFormat, Malformed, PrivateKeyError, WriteError};
 pub use self::openssh::{BCRYPT_ROUNDS, write, write_encrypted};
 use crate::crypto::sign::{PrivateKey, PublicKey};
+use crate::crypto::then_wipe_stack;
 
 /// The longest file that is read, in bytes; one of RSA with 16384 bits needs 13 KiB.
 pub const PRIVATE_KEY_FILE_MAX: usize = 64 * 1024;
@@ -88,11 +89,11 @@ impl Encrypted {
     /// Decrypts the key. [`PrivateKeyError::WrongPassphrase`] if another passphrase may help, any other error if none will. It
     /// takes the time that the file asks for.
     pub fn decrypt(&self, passphrase: &[u8]) -> Result<PrivateKeyFile, PrivateKeyError> {
-        match &self.sealed {
+        then_wipe_stack(|| match &self.sealed {
             Sealed::OpenSsh(sealed) => sealed.open(passphrase),
             Sealed::Pem(sealed) => sealed.open(passphrase),
             Sealed::Ppk(sealed) => sealed.open(passphrase),
-        }
+        })
     }
 }
 
@@ -104,6 +105,10 @@ impl fmt::Debug for Encrypted {
 
 /// Reads a file of any format.
 pub fn parse(file: &[u8]) -> Result<Parsed, PrivateKeyError> {
+    then_wipe_stack(|| read(file))
+}
+
+fn read(file: &[u8]) -> Result<Parsed, PrivateKeyError> {
     if file.len() > PRIVATE_KEY_FILE_MAX {
         return Err(PrivateKeyError::TooLarge);
     }
