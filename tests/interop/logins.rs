@@ -5,6 +5,7 @@
 //! there writes, or in that there is none.
 
 mod keys;
+mod options;
 
 use super::openssh::{Files, Generation, run};
 use std::fs;
