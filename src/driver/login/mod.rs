@@ -163,8 +163,9 @@ impl Login {
                 Ok(())
             }
             ClientUserauthEvent::Continue { authentications_that_can_continue, partial_success, ticket } => {
+                let is_first = self.takes.is_empty();
                 self.takes = authentications_that_can_continue.as_str().to_owned();
-                self.answer_came(conn, partial_success);
+                self.answer_came(conn, is_first, partial_success);
                 self.next(conn, ticket)
             }
             ClientUserauthEvent::Sign { request, ticket } => self.sign(conn, request, ticket),
@@ -197,10 +198,8 @@ impl Login {
     }
 
     /// The server has answered the last request, and wants more.
-    fn answer_came(&mut self, conn: &Connection<Client>, partial_success: bool) {
-        if self.tried.is_empty()
-            && let Some(negotiated) = conn.negotiated()
-        {
+    fn answer_came(&mut self, conn: &Connection<Client>, is_first: bool, partial_success: bool) {
+        if is_first && let Some(negotiated) = conn.negotiated() {
             self.debug(1, || format!("kex: {} with {}", negotiated.kex.name, negotiated.host_key.name));
         }
         let takes = escaped(self.takes.as_bytes());
@@ -226,6 +225,9 @@ impl Login {
         let Ok(takes) = NameList::from_bytes(takes.as_bytes()) else { return self.deny(conn) };
         if self.methods.has_keys(&takes) && !self.keys.are_planned() {
             return self.plan_keys(conn, ticket);
+        }
+        if self.methods.had_strays() {
+            self.keys.put_strays_last();
         }
         let method = self.methods.next(&takes, self.keys.next_is_stray());
         if let Some(method) = method {
