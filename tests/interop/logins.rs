@@ -4,8 +4,12 @@
 //! Everything is made at test time by the programs of OpenSSH and PuTTY. What a login came to is seen in what the command
 //! there writes, or in that there is none.
 
+mod chains;
+mod client;
 mod keys;
 mod options;
+mod programs;
+mod unknown;
 
 use super::openssh::{Files, Generation, run};
 use std::fs;

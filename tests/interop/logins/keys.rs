@@ -1,7 +1,9 @@
 //! Every type of key × where it lies × which side is ours, with both generations; and the other formats of files.
 
 use super::super::openssh::{Files, Generation, Server, our_sshd, sshd, user};
-use super::{Agent, Answers, COMMAND, Came, beside, certify, done, generate, our_client, public, set, their_client};
+use super::{
+    Agent, Answers, COMMAND, Came, beside, certify, done, generate, our_client, public, set, their_client,
+};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -57,8 +59,11 @@ impl Keys {
         let agent = Agent::start(generation, &files, "all.sock");
         let mut authorized = format!("cert-authority,principals=\"wanted\" {}", public(&ca));
         for (n, kind) in KINDS.iter().enumerate() {
-            let (key, certified, locked) =
-                (files.path(&format!("key{n}")), files.path(&format!("certified{n}")), files.path(&format!("locked{n}")));
+            let (key, certified, locked) = (
+                files.path(&format!("key{n}")),
+                files.path(&format!("certified{n}")),
+                files.path(&format!("locked{n}")),
+            );
             generate(generation, &key, kind, "");
             generate(generation, &certified, kind, "");
             certify(generation, &ca, &certified, &["-n", "other,wanted"]);
@@ -105,7 +110,8 @@ impl Keys {
         (None, answers)
     }
 
-    fn every_login(&self, server: &Server, client: impl Fn() -> Command, certified: &str) {
+    /// `certified` stands in a line of the server's log for each login by a certificate.
+    fn every_login(&self, server: &Server, client: impl Fn() -> Command, certified: &str, who: &str) {
         for (n, kind) in KINDS.iter().enumerate() {
             for place in Place::ALL {
                 let mut client = client();
@@ -113,7 +119,13 @@ impl Keys {
                 client.args([&format!("{}@127.0.0.1", user()), COMMAND]);
                 let came = Came::of(&mut client);
                 let what = format!("{:?} {kind:?} {place:?}", self.generation);
-                assert_eq!(came.to().as_deref(), Some("in"), "{what}: {}{}", came.told(), server.running.log());
+                assert_eq!(
+                    came.to().as_deref(),
+                    Some("in"),
+                    "{what}: {}{}",
+                    came.told(),
+                    server.running.log()
+                );
                 if let Some(answers) = answers {
                     assert_eq!(answers.asked().len(), 2, "{what}: a wrong passphrase is asked for again");
                     fs::remove_file(beside(&answers.script, ".count")).unwrap();
@@ -122,16 +134,25 @@ impl Keys {
             }
         }
         // The certificates did it, not their keys.
-        let log = server.running.log();
-        let by_certificate = log.lines().filter(|line| line.contains(certified)).count();
-        assert!(by_certificate >= 2 * KINDS.len(), "{log}");
-        println!("figure: logins by keys, {:?}: {} combinations", self.generation, KINDS.len() * Place::ALL.len());
+        for _ in 0..2 * KINDS.len() {
+            assert!(server.running.wait_for(certified).is_some(), "{}", server.running.log());
+        }
+        println!(
+            "figure: keys, {who} {:?}: {} combinations",
+            self.generation,
+            KINDS.len() * Place::ALL.len()
+        );
     }
 
     fn by_our_client(generation: Generation) {
         let keys = Self::make(generation);
         let server = sshd(generation, &keys.files, &[]);
-        keys.every_login(&server, || our_client(&keys.files, server.port), "ID identity");
+        keys.every_login(
+            &server,
+            || our_client(&keys.files, server.port),
+            "ID identity",
+            "our client to sshd of",
+        );
     }
 
     fn by_their_client(generation: Generation) {
@@ -139,7 +160,7 @@ impl Keys {
         let server = our_sshd(&keys.files, &[]);
         let client = || their_client(generation, &keys.files, server.port);
         // Certificates are accepted by the first line, which has the CA.
-        keys.every_login(&server, client, "authorized_keys:1)");
+        keys.every_login(&server, client, "authorized_keys:1)", "ours from ssh of");
     }
 }
 
@@ -174,10 +195,34 @@ struct Format {
 }
 
 const FORMATS: [Format; 7] = [
-    Format { name: "pem", kinds: |kind| kind != "ed25519", keygen: Some("PEM"), puttygen: &[], encrypted: false },
-    Format { name: "pem_locked", kinds: |kind| kind != "ed25519", keygen: Some("PEM"), puttygen: &[], encrypted: true },
-    Format { name: "pkcs8", kinds: |kind| kind != "ed25519", keygen: Some("PKCS8"), puttygen: &[], encrypted: false },
-    Format { name: "pkcs8_locked", kinds: |kind| kind != "ed25519", keygen: Some("PKCS8"), puttygen: &[], encrypted: true },
+    Format {
+        name: "pem",
+        kinds: |kind| kind != "ed25519",
+        keygen: Some("PEM"),
+        puttygen: &[],
+        encrypted: false,
+    },
+    Format {
+        name: "pem_locked",
+        kinds: |kind| kind != "ed25519",
+        keygen: Some("PEM"),
+        puttygen: &[],
+        encrypted: true,
+    },
+    Format {
+        name: "pkcs8",
+        kinds: |kind| kind != "ed25519",
+        keygen: Some("PKCS8"),
+        puttygen: &[],
+        encrypted: false,
+    },
+    Format {
+        name: "pkcs8_locked",
+        kinds: |kind| kind != "ed25519",
+        keygen: Some("PKCS8"),
+        puttygen: &[],
+        encrypted: true,
+    },
     Format { name: "ppk3", kinds: |_| true, keygen: None, puttygen: &[], encrypted: false },
     Format {
         name: "ppk3_locked",
@@ -186,7 +231,13 @@ const FORMATS: [Format; 7] = [
         puttygen: &["--ppk-param", "memory=64,passes=1"],
         encrypted: true,
     },
-    Format { name: "ppk2_locked", kinds: |_| true, keygen: None, puttygen: &["--ppk-param", "version=2"], encrypted: true },
+    Format {
+        name: "ppk2_locked",
+        kinds: |_| true,
+        keygen: None,
+        puttygen: &["--ppk-param", "version=2"],
+        encrypted: true,
+    },
 ];
 
 #[test]

@@ -17,8 +17,6 @@ impl Servers {
     fn start(files: Files, options: &[(&str, &str)]) -> Self {
         let join = |sign: &str| options.iter().map(|(k, v)| format!("{k}{sign}{v}")).collect::<Vec<_>>();
         let (ours, theirs) = (join("="), join(" "));
-        let words = |lines: &Vec<String>| lines.iter().map(String::clone).collect::<Vec<_>>();
-        let ours = words(&ours);
         let ours = our_sshd(&files, &ours.iter().map(String::as_str).collect::<Vec<_>>());
         let lines: Vec<_> = theirs.iter().map(String::as_str).collect();
         let theirs = Generation::ALL.map(|generation| (generation, sshd(generation, &files, &lines)));
@@ -85,7 +83,9 @@ fn lines_of_authorized_keys_are_obeyed_as_sshd_does_or_refused() {
         servers.both_come_to(&key, expected, options);
     }
     // A key that one line refuses may be let in by another.
-    let lines = format!("from=\"10.0.0.0/8\" {line}no-such-option {line}# a comment\n\ncommand=\"echo third\" {line}");
+    let lines = format!(
+        "from=\"10.0.0.0/8\" {line}no-such-option {line}# a comment\n\ncommand=\"echo third\" {line}"
+    );
     servers.files.write("authorized_keys", &lines);
     servers.both_come_to(&key, Some("third"), "the first line that is not refused");
     // Ours refuses what it does not obey, where theirs goes on without.
@@ -141,7 +141,11 @@ const CERTIFICATES: [(&str, &[&str], Option<&str>); 15] = [
     ("expired", &["-n", "{}", "-V", "20200101:20200102"], None),
     ("not yet valid", &["-n", "{}", "-V", "20900101:20910101"], None),
     ("of a host", &["-h", "-n", "{}"], None),
-    ("forced command", &["-n", "{}", "-O", "force-command=echo forced $SSH_ORIGINAL_COMMAND"], Some("forced echo in")),
+    (
+        "forced command",
+        &["-n", "{}", "-O", "force-command=echo forced $SSH_ORIGINAL_COMMAND"],
+        Some("forced echo in"),
+    ),
     ("from inside", &["-n", "{}", "-O", "source-address=127.0.0.0/8"], IN),
     ("from outside", &["-n", "{}", "-O", "source-address=10.0.0.0/8,192.0.2.1"], None),
     ("unknown critical option", &["-n", "{}", "-O", "critical:foo=bar"], None),
@@ -232,9 +236,11 @@ fn principals_may_stand_in_a_file() {
     let certificates = Certificates::make(&files);
     let trusted = beside(&certificates.ca, ".pub");
     let principals = files.write("principals", "# who\n\nann\nbob\n");
-    let options = [("TrustedUserCAKeys", trusted.to_str().unwrap()), ("AuthorizedPrincipalsFile", &principals)];
+    let options =
+        [("TrustedUserCAKeys", trusted.to_str().unwrap()), ("AuthorizedPrincipalsFile", &principals)];
     let servers = Servers::start(files, &options);
-    let key = |name, principal: &str| certificates.key(&servers.files, name, &certificates.ca, &["-n", principal]);
+    let key =
+        |name, principal: &str| certificates.key(&servers.files, name, &certificates.ca, &["-n", principal]);
     let (bob, users) = (key("bob", "bob"), key("users", &user()));
     servers.both_come_to(&bob, IN, "a principal of the file");
     servers.both_come_to(&users, None, "the user's name does not count then");
@@ -258,15 +264,21 @@ fn t45_what_a_certificate_forces_holds_after_a_password_as_second_step() {
     );
     let force = ["-n", "ann", "-O", "force-command=echo forced"];
     let key = certificates.key(&files, "key", &certificates.ca, &force);
+    let away = ["-n", "ann", "-O", "source-address=10.0.0.0/8"];
+    let away = certificates.key(&files, "away", &certificates.ca, &away);
     for (n, order) in ["publickey,password", "password,publickey"].iter().enumerate() {
-        for (m, generation) in Generation::ALL.into_iter().enumerate() {
-            let mut client = their_client(generation, &files, server.port);
-            let answers = Answers::new(&files, &format!("askpass{n}{m}"), &["secret"]);
-            answers.give(&mut client);
-            set(&mut client, &[&format!("PreferredAuthentications={order}")]);
-            let came = Came::of(client.arg("-i").arg(&key).args(["ann@127.0.0.1", COMMAND]));
-            assert_eq!(came.to().as_deref(), Some("forced"), "{order}: {}", came.told());
-            assert_eq!(answers.asked().len(), 1);
+        for generation in Generation::ALL {
+            for (key, expected) in [(&key, Some("forced")), (&away, None)] {
+                let mut client = their_client(generation, &files, server.port);
+                let name = format!("askpass{n}{generation:?}{}", expected.is_some());
+                let answers = Answers::new(&files, &name, &["secret"]);
+                answers.give(&mut client);
+                let order = format!("PreferredAuthentications={order}");
+                set(&mut client, &[&order, "NumberOfPasswordPrompts=1"]);
+                let came = Came::of(client.arg("-i").arg(key).args(["ann@127.0.0.1", COMMAND]));
+                assert_eq!(came.to().as_deref(), expected, "{order}: {}", came.told());
+                assert_eq!(answers.asked().len(), 1, "{order}: {:?}", answers.asked());
+            }
         }
     }
 }
