@@ -234,11 +234,12 @@ pub struct Server {
     pub port: u16,
 }
 
-/// OpenSSH's sshd with further lines of configuration.
+/// OpenSSH's sshd with further lines of configuration, which count before those that are here.
 pub fn sshd(generation: Generation, files: &Files, lines: &[&str]) -> Server {
     for _ in 0..5 {
         let port = free_port();
-        let mut config = format!(
+        let mut config: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        config += &format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nUsePAM no\nStrictModes no\n\
              PidFile none\nMaxStartups 100\nLogLevel VERBOSE\n",
             files.text("host_key"),
@@ -251,9 +252,6 @@ pub fn sshd(generation: Generation, files: &Files, lines: &[&str]) -> Server {
                 path("sshd-session"),
                 path("sshd-auth")
             );
-        }
-        for line in lines {
-            config += &format!("{line}\n");
         }
         let config = files.write("sshd_config", &config);
         let mut command = Command::new(generation.program("sshd"));

@@ -21,7 +21,7 @@ const KEX: [&str; 7] = [
 ];
 
 /// A script beside this file, run by the interpreter that has AsyncSSH; `tests/run` puts it there.
-fn asyncssh(script: &str) -> Command {
+pub fn asyncssh(script: &str) -> Command {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || Path::new(&std::env::var_os("HOME").expect("HOME is set")).join(".cache");
     let python = cache.unwrap_or_else(home).join("strombus/asyncssh/bin/python");

@@ -10,9 +10,10 @@ use crate::wire::NameList;
 /// The order of ssh (ssh_config(5), PreferredAuthentications), as far as the methods are there.
 const PREFERRED: [Method; 3] = [Method::Publickey, Method::KeyboardInteractive, Method::Password];
 
-/// Keys that no file names and that are offered before other methods have their turn: an agent may have more of them than
-/// a server lets be tried (`MaxAuthTries` of sshd_config(5): 6).
-pub(super) const STRAY_KEYS_MAX: u32 = 5;
+/// Keys that no file names and that are offered before those in files and other methods have their turn: an agent may have more of them than
+/// a server lets be tried (`MaxAuthTries` of sshd_config(5): 6). Two tries are left: a server may name keyboard-interactive and
+/// have no question.
+pub(super) const STRAY_KEYS_MAX: u32 = 4;
 
 /// What may still be tried.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Methods {
     prompts_max: u32,
     passwords: u32,
     interactive: u32,
+    /// Keyboard-interactive has asked something in this step; if it never does, once is enough.
+    was_interviewed: bool,
     stray_keys: u32,
 }
 
@@ -41,7 +44,8 @@ impl Methods {
         };
         let order = preferred.into_iter().filter(on).collect();
         let prompts_max = options.number_of_password_prompts;
-        Self { order, prompts_max, passwords: 0, interactive: 0, stray_keys: 0 }
+        let (passwords, interactive, stray_keys) = (0, 0, 0);
+        Self { order, prompts_max, passwords, interactive, was_interviewed: false, stray_keys }
     }
 
     /// What to try next of what the server takes. `stray` says whether the next key is one that no file names; nothing if
@@ -49,11 +53,13 @@ impl Methods {
     pub(super) fn next(&mut self, takes: &NameList<'_>, stray: Option<bool>) -> Option<Method> {
         let taken: Vec<_> =
             self.order.iter().filter(|method| takes.contains(method.name())).copied().collect();
-        let late = stray == Some(true) && self.stray_keys >= STRAY_KEYS_MAX;
+        let late = stray == Some(true) && self.had_strays();
         let possible = |method: &&Method| match method {
             Method::None => false,
             Method::Publickey => stray.is_some(),
-            Method::KeyboardInteractive => self.interactive < self.prompts_max,
+            Method::KeyboardInteractive => {
+                self.interactive < self.prompts_max && (self.interactive == 0 || self.was_interviewed)
+            }
             Method::Password => self.passwords < self.prompts_max,
         };
         let others = taken.iter().find(|method| **method != Method::Publickey && possible(method));
@@ -70,9 +76,19 @@ impl Methods {
         method.copied()
     }
 
+    /// Whether as many keys that no file names were offered as may be before all else.
+    pub(super) const fn had_strays(&self) -> bool {
+        self.stray_keys >= STRAY_KEYS_MAX
+    }
+
     /// Whether a key may be tried at all.
     pub(super) fn has_keys(&self, takes: &NameList<'_>) -> bool {
         self.order.contains(&Method::Publickey) && takes.contains(Method::Publickey.name())
+    }
+
+    /// Keyboard-interactive asks something.
+    pub(super) const fn interview(&mut self) {
+        self.was_interviewed = true;
     }
 
     /// How often a password was asked for.
@@ -83,6 +99,7 @@ impl Methods {
     /// A step is done: the next begins like the first.
     pub(super) const fn begin_again(&mut self) {
         (self.passwords, self.interactive, self.stray_keys) = (0, 0, 0);
+        self.was_interviewed = false;
     }
 
     /// Nobody is to be asked for a password: the host may be another.
@@ -112,6 +129,7 @@ mod tests {
         loop {
             let next = (left > 0).then_some(left <= stray);
             let Some(method) = methods.next(&takes, next) else { return tried };
+            methods.interview();
             tried.push_str(match method {
                 Method::Publickey => "k",
                 Method::KeyboardInteractive => "i",
@@ -149,6 +167,21 @@ mod tests {
         expected.push_str(&"k".repeat(18 - STRAY_KEYS_MAX as usize));
         assert_eq!(tried(&plain, true, ALL, 20, 18), expected);
         assert_eq!(tried(&plain, false, ALL, 20, 18), "k".repeat(20));
+    }
+
+    #[test]
+    fn keyboard_interactive_that_asks_nothing_is_tried_once() {
+        let mut methods = Methods::new(&options(|_| {}), true);
+        let takes = NameList::from_bytes(ALL).unwrap();
+        assert_eq!(methods.next(&takes, None), Some(Method::KeyboardInteractive));
+        assert_eq!(methods.next(&takes, None), Some(Method::Password));
+        methods.begin_again();
+        assert_eq!(methods.next(&takes, None), Some(Method::KeyboardInteractive));
+        methods.interview();
+        assert_eq!(methods.next(&takes, None), Some(Method::KeyboardInteractive));
+        methods.begin_again();
+        assert_eq!(methods.next(&takes, None), Some(Method::KeyboardInteractive));
+        assert_eq!(methods.next(&takes, None), Some(Method::Password));
     }
 
     #[test]

@@ -207,8 +207,9 @@ impl Login {
                 Ok(())
             }
             ClientUserauthEvent::Continue { authentications_that_can_continue, partial_success, ticket } => {
+                let is_first = self.takes.is_empty();
                 self.takes = authentications_that_can_continue.as_str().to_owned();
-                self.answer_came(conn, partial_success);
+                self.answer_came(conn, is_first, partial_success);
                 self.next(conn, ticket)
             }
             ClientUserauthEvent::Sign { request, ticket } => self.sign(conn, request, ticket),
@@ -231,8 +232,8 @@ impl Login {
     }
 
     /// The server has answered the last request, and wants more.
-    fn answer_came(&mut self, conn: &Connection<Client>, partial_success: bool) {
-        if self.method == Method::None {
+    fn answer_came(&mut self, conn: &Connection<Client>, is_first: bool, partial_success: bool) {
+        if is_first {
             self.tell_negotiated(conn);
         }
         let takes = escaped(self.takes.as_bytes());
@@ -273,6 +274,9 @@ impl Login {
         let Ok(takes) = NameList::from_bytes(takes.as_bytes()) else { return self.deny(conn) };
         if self.methods.has_keys(&takes) && !self.keys.are_planned() {
             return self.plan_keys(conn, ticket);
+        }
+        if self.methods.had_strays() {
+            self.keys.put_strays_last();
         }
         let method = self.methods.next(&takes, self.keys.next_is_stray());
         if let Some(method) = method {

@@ -143,9 +143,8 @@ impl Login {
                 self.ask_or_deny(conn, Asked::NewPassword { ticket }, &prompt, false)
             }
             (Some(new), Some(password)) if *new == *typed => {
-                let sent = conn.request_password_change(ticket, password.as_bytes(), new.as_bytes());
-                self.person.password = Some(new);
-                sent.map_err(denied)
+                // The old one is kept: if the new one is not taken, another is asked for.
+                conn.request_password_change(ticket, password.as_bytes(), new.as_bytes()).map_err(denied)
             }
             (Some(_), _) => {
                 self.tell("Mismatch; try again, EOF to quit.".to_owned());
@@ -162,6 +161,7 @@ impl Login {
         prompts: &[Prompt<'_>],
         ticket: Ticket,
     ) -> Result<(), Refused> {
+        self.methods.interview();
         for text in texts {
             self.tell(escaped_lines(String::from_utf8_lossy(text).trim_end()));
         }

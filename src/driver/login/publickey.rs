@@ -89,9 +89,13 @@ impl Keys {
 
     /// Whether no file names the next key; nothing if there is no next one.
     pub(super) fn next_is_stray(&self) -> Option<bool> {
-        match self.candidates.as_ref()?.front()? {
-            Candidate::Identity(identity) => Some(!identity.is_named),
-            Candidate::Locked(_) => Some(false),
+        self.candidates.as_ref()?.front().map(is_stray)
+    }
+
+    /// Keys that a file names come first from now on.
+    pub(super) fn put_strays_last(&mut self) {
+        if let Some(candidates) = &mut self.candidates {
+            candidates.make_contiguous().sort_by_key(is_stray);
         }
     }
 
@@ -100,7 +104,7 @@ impl Keys {
         self.trying.take()
     }
 
-    /// A step is done: the keys are planned anew, without the one that served.
+    /// A step is done: the keys are planned anew.
     pub(super) fn begin_again(&mut self) {
         self.candidates = None;
     }
@@ -391,6 +395,11 @@ impl Login {
             },
         }
     }
+}
+
+/// Whether no file names it.
+fn is_stray(candidate: &Candidate) -> bool {
+    matches!(candidate, Candidate::Identity(identity) if !identity.is_named)
 }
 
 /// A key as the story tells it.
