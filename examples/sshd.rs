@@ -242,17 +242,16 @@ impl Sshd {
     ) -> io::Result<()> {
         let forced = permissions.force_command.as_deref();
         let command = forced.or(asked);
-        let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
-        let mut start = Command::new(&shell);
+        let mut start = Command::new(options::shell());
         if let Some(command) = command {
             start.arg("-c").arg(OsStr::from_bytes(command));
         }
         start.env_clear().current_dir(options::home()).process_group(0);
-        for (name, value) in &permissions.environment {
-            start.env(name, OsStr::from_bytes(value));
-        }
         for name in ["HOME", "USER", "LOGNAME", "PATH", "SHELL"] {
             start.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        for (name, value) in &permissions.environment {
+            start.env(name, OsStr::from_bytes(value));
         }
         if let (Some(_), Some(asked)) = (forced, asked) {
             start.env("SSH_ORIGINAL_COMMAND", OsStr::from_bytes(asked));

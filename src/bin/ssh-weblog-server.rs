@@ -12,11 +12,10 @@ use std::process::ExitCode;
 use strombus::crypto::SystemRng;
 use strombus::crypto::sign::PrivateKey;
 use strombus::driver::files::{self, KeyFileError};
-use strombus::driver::login::kind;
 use strombus::driver::options::home;
 use strombus::driver::passwords::{self, Passwords};
-use strombus::driver::text::escaped_lines;
-use strombus::keys::{authorized_keys, private_key};
+use strombus::driver::text::{escaped_lines, key_kind};
+use strombus::keys::private_key;
 use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
 use strombus::weblog::users::{self, User, Users};
 use zeroize::Zeroizing;
@@ -32,6 +31,7 @@ const USAGE: u8 = 2;
 const EXAMPLES: &str = "\
 Examples:
   ssh-weblog-server --user ann --authorized-keys ann.pub /var/log/nginx/access.log
+  ssh-weblog-server --config users.toml /var/log/nginx/access.log
   ssh-weblog-server hash-password > ann.password
   ssh-weblog-server --listen 127.0.0.1:8022 --user ann --password-file ann.password access.log
 
@@ -118,14 +118,11 @@ impl Arguments {
             users = users::parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(in_file)?;
         }
         if let (Some(name), Some(keys)) = (&self.user, &self.authorized_keys) {
-            // Said now rather than when somebody logs in.
-            let file = read_text(keys)?;
-            for refused in authorized_keys::entries(file.as_bytes()).filter_map(Result::err) {
-                eprintln!("{}:{}: not taken: {}", keys.display(), refused.line, refused.reason);
-            }
             users.push(User { name: name.clone(), authorized_keys: Some(keys.clone()), ..User::default() });
         }
-        users::collect(users, self.passwords()?)
+        let users = users::collect(users, self.passwords()?)?;
+        users.look_at_files()?.iter().for_each(|line| eprintln!("{}", escaped_lines(line)));
+        Ok(users)
     }
 
     fn passwords(&self) -> Result<Option<Passwords>, String> {
@@ -173,7 +170,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let server =
         WeblogServer::bind(ServerOptions { listen, host_key, accounts, methods, passwords, logs }, true)
             .map_err(start)?;
-    eprintln!("host key fingerprint: {} ({})", public.fingerprint(), kind(&public));
+    eprintln!("host key fingerprint: {} ({})", public.fingerprint(), key_kind(&public));
     eprintln!("listening on {}", server.address());
     server.run().map_err(start)
 }
@@ -208,7 +205,7 @@ fn main() -> ExitCode {
     } else if is("fingerprint") {
         arguments.host_key().map_err(Failure::Start).map(|key| {
             let public = key.public_key();
-            println!("256 {} ({})", public.fingerprint(), kind(&public));
+            println!("256 {} ({})", public.fingerprint(), key_kind(&public));
         })
     } else {
         serve(&arguments)

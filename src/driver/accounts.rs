@@ -46,7 +46,8 @@ pub struct Accounts {
     pub ca_signature_algorithms: Vec<SignatureAlgorithm>,
     /// Whether `environment` of authorized_keys is obeyed; if not, a line that has it is refused.
     pub permits_environment: bool,
-    /// Whether files that others may write are refused.
+    /// Whether authorized_keys and principals that others may write are refused. Lists of CAs and of revoked keys are the
+    /// server's own.
     pub strict_modes: bool,
 }
 

@@ -1,16 +1,16 @@
 //! A server's answers to credentials: keys from [`Accounts`], passwords from [`Passwords`] beside the loop, and the same
 //! passwords asked for by keyboard-interactive.
 //!
-//! It knows connections and the log; who may log in it asks the accounts. A user who does not exist is answered as one who
-//! does with a wrong credential, after as much work.
+//! It knows connections, and the lines of a log that its program writes; who may log in it asks the accounts. A user who does
+//! not exist is answered as one who does with a wrong credential: a password after as much work, a key in no less time
+//! (`failure_delay`).
 
 use super::accounts::Accounts;
 use super::passwords::{Checker, Passwords};
-use super::text::escaped;
+use super::text::{escaped, key_kind};
 use super::{Error, PeerId, Peers};
 use crate::connection::Connection;
 use crate::crypto::sign::certificate::PlainOrCertified;
-use crate::driver::login::kind;
 use crate::transport::{self, Server, Ticket};
 use crate::userauth::{
     Accepted, Circumstances, Credential, CredentialEvent, Method, Origin, Permissions, Prompt,
@@ -113,7 +113,7 @@ impl Authenticator {
         let address = self.addresses.get(&asked.peer).map(SocketAddr::ip);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs());
         let login = Circumstances { now, origin: Origin { address, host_name: None } };
-        let shown = format!("{} {}", kind(key.key()), key.key().fingerprint());
+        let shown = format!("{} {}", key_kind(key.key()), key.key().fingerprint());
         match self.accounts.judge(&asked.user_name, key, &login) {
             Ok(granted) => {
                 self.accept(conn, asked, &granted.permissions, &format!("{shown} ({})", granted.by))
@@ -166,7 +166,8 @@ impl Authenticator {
             Accepted::Partial => self.tell_of("Partial", method, user_name, peer, with),
             Accepted::Complete => self.tell_of("Accepted", method, user_name, peer, with),
             Accepted::Insufficient(why) => {
-                self.tell_of("Failed", method, user_name, peer, &format!("{with}: {why}"));
+                let why = if with.is_empty() { why.to_string() } else { format!("{with}: {why}") };
+                self.tell_of("Failed", method, user_name, peer, &why);
             }
         }
         Ok(())

@@ -6,7 +6,7 @@
 use super::algorithms::AlgorithmOptions;
 use super::files;
 use super::glob::glob;
-use super::options::{NOT_ACTED_ON, Options, home};
+use super::options::{NOT_ACTED_ON, Options, home, shell};
 use super::text::escaped;
 use crate::keys::ssh_config::{
     self, CanonicalizeHostname, File, Local, Outcome, Outside, Owner, PROXY_COMMAND, Place, Request,
@@ -274,8 +274,7 @@ impl System {
 impl Outside for System {
     /// As ssh does it: the user's shell, without input and output, with the terminal's errors.
     fn exec(&mut self, command: &str) -> Result<bool, String> {
-        let shell =
-            env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
+        let shell = shell();
         let status = Command::new(&shell)
             .arg("-c")
             .arg(command)

@@ -158,13 +158,13 @@ pub fn create_private(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// A text file that others change too: whoever holds it is alone with it, as far as all ask for the lock. The lock is one of the
 /// system's (flock(2)) on the file itself, and ends with this.
 #[derive(Debug)]
-pub struct Locked {
+pub struct LockedFile {
     file: File,
     /// Without symbolic links: what is replaced is the file, not the link to it.
     path: PathBuf,
 }
 
-impl Locked {
+impl LockedFile {
     /// Waits for a file that is there: whoever holds the lock only reads and writes it. Who locks several does it in the order of
     /// their paths.
     ///
@@ -337,7 +337,7 @@ mod tests {
                 let path = &path;
                 scope.spawn(move || {
                     for n in 0..EACH {
-                        let mut file = Locked::create(path).unwrap();
+                        let mut file = LockedFile::create(path).unwrap();
                         let line = format!("{who}{n}\n");
                         if who == "a" || n % 5 == 0 {
                             let contents = [file.read().unwrap(), line.into_bytes()].concat();
@@ -368,7 +368,7 @@ mod tests {
         std::os::unix::fs::chown(&path, Some(owner), None).unwrap();
         symlink(&path, &link).unwrap();
         let before = fs::metadata(&path).unwrap();
-        Locked::open(&link).unwrap().replace(b"new").unwrap();
+        LockedFile::open(&link).unwrap().replace(b"new").unwrap();
         let after = fs::metadata(&path).unwrap();
         assert_eq!((fs::read(&path).unwrap(), fs::read(&link).unwrap()), (b"new".to_vec(), b"new".to_vec()));
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
@@ -381,12 +381,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         fs::write(&path, "old").unwrap();
-        let locked = Locked::open(&path).unwrap();
+        let locked = LockedFile::open(&path).unwrap();
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert!(locked.replace(b"new").is_err(), "a directory stands in its place");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        assert!(Locked::open(&path).is_err());
-        assert!(Locked::open(&directory.path().join("none")).is_err());
+        assert!(LockedFile::open(&path).is_err());
+        assert!(LockedFile::open(&directory.path().join("none")).is_err());
     }
 }

@@ -136,18 +136,6 @@ impl Join {
         Ok(Self { channel, stream: Some((stream, source)), drain: Drain::default(), shut: false, fed: false })
     }
 
-    /// Which channel it is.
-    #[must_use]
-    pub const fn channel(&self) -> ChannelId {
-        self.channel
-    }
-
-    /// Whether `source` is its socket.
-    #[must_use]
-    pub fn is(&self, source: SourceId) -> bool {
-        self.stream.as_ref().is_some_and(|(_, own)| *own == source)
-    }
-
     /// Whether both directions have ended: the socket is closed, and the channel too, or closing.
     #[must_use]
     pub const fn is_over(&self) -> bool {

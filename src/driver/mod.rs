@@ -250,6 +250,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
                         self.source(Source::Ready(id), now)?
                     }
                     Named::Source(_) => {}
+                    Named::Listener if self.is_paused(now) => {} // its time brings it
                     Named::Listener => self.accept(now),
                     Named::Peer(slot) => {
                         if let Some(peer) = self.peers.get_mut(slot) {
@@ -350,6 +351,10 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
                 self.app.disconnect(&mut cx, id, why);
             }
         }
+    }
+
+    fn is_paused(&self, now: Instant) -> bool {
+        self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|until| until > now))
     }
 
     fn accept(&mut self, now: Instant) {

@@ -4,12 +4,13 @@ use super::Way;
 use super::algorithms::AlgorithmOptions;
 use crate::crypto::sign::PublicKey;
 use crate::crypto::sign::certificate::KeyAlgorithm;
-use crate::keys::ssh_config::{self, Config, PubkeyAuthentication};
+use crate::keys::ssh_config::{self, Config};
 use crate::transport::algorithms::Algorithm;
 use crate::transport::{ClientConfig, RekeyLimit, TransportConfig};
 use crate::wire::number::Sender;
 use core::time::Duration;
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use crate::keys::ssh_config::StrictHostKeyChecking;
@@ -44,7 +45,7 @@ pub struct Options {
     pub port: u16,
     /// The name at the server.
     pub user: String,
-    /// Files of private keys, to be tried in this order; without any, the default one if it is there.
+    /// Files of private keys, to be tried in this order; without any, the default ones that are there.
     pub identity_files: Vec<PathBuf>,
     /// Files of certificates.
     pub certificate_files: Vec<PathBuf>,
@@ -57,10 +58,8 @@ pub struct Options {
     pub strict_host_key_checking: StrictHostKeyChecking,
     /// Never ask.
     pub batch_mode: bool,
-    /// How often a password is asked for.
+    /// How often a password, a passphrase or keyboard-interactive is asked for.
     pub number_of_password_prompts: u32,
-    /// Whether keys are tried.
-    pub pubkey_authentication: bool,
     /// Whether passwords are.
     pub password_authentication: bool,
     /// How long the connection may take until keys are in use.
@@ -111,7 +110,6 @@ impl Options {
             strict_host_key_checking: config.strict_host_key_checking,
             batch_mode: config.batch_mode,
             number_of_password_prompts: config.number_of_password_prompts,
-            pubkey_authentication: config.pubkey_authentication != PubkeyAuthentication::No,
             password_authentication: config.password_authentication,
             connect_timeout: connect_timeout.map_or(CONNECT_TIMEOUT, |n| Duration::from_secs(n.into())),
             algorithms: AlgorithmOptions::new(Sender::Client),
@@ -162,6 +160,12 @@ impl Options {
 pub fn is_too_short(key: &PublicKey, required_rsa_size: u32) -> bool {
     let required = usize::try_from(required_rsa_size).unwrap_or(usize::MAX);
     matches!(key, PublicKey::Rsa(key) if key.bits() < required)
+}
+
+/// The user's shell: `SHELL`, or sh.
+#[must_use]
+pub fn shell() -> OsString {
+    env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into())
 }
 
 /// The user's home directory.

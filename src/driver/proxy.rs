@@ -12,7 +12,7 @@
 use super::config::{self, CommandLine, load};
 use super::join::Join;
 use super::login::{Login, Refused};
-use super::options::Options;
+use super::options::{Options, shell};
 use super::text::{escaped, escaped_lines};
 use super::{Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
 use crate::connection::{ChannelEvent, ChannelId, Connection, Event, open_failure};
@@ -23,7 +23,6 @@ use core::time::Duration;
 use mio::net::UnixStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use std::env;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Blocking;
@@ -182,8 +181,7 @@ impl Proxy {
 fn run(command: &str) -> io::Result<(Stream, Child)> {
     let (own, theirs) = Blocking::pair()?;
     let output = OwnedFd::from(theirs.try_clone()?);
-    let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
-    let child = Command::new(shell)
+    let child = Command::new(shell())
         .arg("-c")
         .arg(format!("exec {command}"))
         .stdin(Stdio::from(OwnedFd::from(theirs)))

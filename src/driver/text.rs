@@ -1,4 +1,6 @@
-//! Text from outside made harmless for a terminal or a log.
+//! Texts for a terminal or a log: those from outside made harmless, and ssh's words for keys.
+
+use crate::crypto::sign::{PublicKey, sk};
 
 /// Appends `bytes` with everything that could act escaped: C0, DEL and C1 as `\x1b`, bidirectional controls and line
 /// separators as `\u{202e}`, invalid UTF-8 as U+FFFD. A backslash stays one.
@@ -41,6 +43,18 @@ const fn acts(character: char) -> bool {
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
         | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     )
+}
+
+/// The name of a key's kind in ssh's messages.
+#[must_use]
+pub fn key_kind(key: &PublicKey) -> &'static str {
+    match key {
+        PublicKey::Ed25519(_) => "ED25519",
+        PublicKey::Ecdsa(_) => "ECDSA",
+        PublicKey::Rsa(_) => "RSA",
+        PublicKey::Sk(key) if key.key_type() == sk::ED25519_NAME => "ED25519-SK",
+        PublicKey::Sk(_) => "ECDSA-SK",
+    }
 }
 
 #[cfg(test)]

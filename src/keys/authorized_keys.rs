@@ -1,7 +1,7 @@
 //! authorized_keys: the keys with which a user may log in, and what he may do then (sshd(8), "AUTHORIZED_KEYS FILE FORMAT").
 //!
 //! A line is `[options] type base64 [comment]`. [`authorise`] and [`authorise_certificate`] say what the lines about a key or a
-//! CA come to, here and now; a caller that obeys no options asks [`plain_entries`], which refuses what has some. A line that
+//! CA come to, here and now; a list of keys, as of CAs or of what is revoked, is read by [`plain_entries`], which refuses options. A line that
 //! cannot be read is refused by itself and said so, it never changes the meaning of another. This file does not know users,
 //! and not whose file it reads.
 
@@ -153,12 +153,6 @@ impl Entry {
         let user = check_user(certificate, &trust, &principals, login).map_err(Refusal::Certificate)?;
         self.permissions.intersect(user.permissions()).map_err(|_| Refusal::CommandsDiffer)
     }
-}
-
-/// The line of `file` that authorises exactly `key` without a condition: the first, if there are several.
-#[must_use]
-pub fn plain_lookup(file: &[u8], key: &PublicKey) -> Option<Entry> {
-    plain_entries(file).filter_map(Result::ok).find(|entry| entry.key == *key)
 }
 
 /// [`entries`] for a caller that obeys no options: an entry must be a user's key and its permissions unrestricted.

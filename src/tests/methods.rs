@@ -322,7 +322,7 @@ fn t47_each_methods_failure_waits_for_its_time() {
             pair.refuse();
         },
         |pair| {
-            // The key is good, and its permissions are not.
+            // The password is right, and another method must come first.
             pair.by_password();
             pair.drive();
             pair.server.conn.set_methods(MethodChains::any_of(&[Method::Publickey]));

@@ -4,11 +4,11 @@ use super::lines::{Line, LineSplitter};
 use super::record::{Quoted, Record};
 use super::show::{View, path_and_query};
 use crate::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
-use crate::driver::login::{Login, Refused, kind};
+use crate::driver::login::{Login, Refused};
 use crate::driver::options::Options;
 use crate::driver::proxy::{self, Tell, Unreached};
 use crate::driver::stdio::{Descriptor, Output};
-use crate::driver::text::{escape, escaped, escaped_lines};
+use crate::driver::text::{escape, escaped, escaped_lines, key_kind};
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
 use crate::transport::{self, Client};
 use crate::wire::DisconnectReason;
@@ -303,7 +303,7 @@ impl Application<Client> for Watch {
                 if !self.options.quiet {
                     let (fingerprint, host) = (question.key.fingerprint(), &self.options.connection.host);
                     let host = escaped(host.as_bytes());
-                    eprintln!("host key fingerprint: {fingerprint} ({}) {host}", kind(&question.key));
+                    eprintln!("host key fingerprint: {fingerprint} ({}) {host}", key_kind(&question.key));
                 }
                 self.login.judge(conn, question)
             }

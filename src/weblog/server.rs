@@ -241,9 +241,13 @@ impl App {
         match event {
             ChannelEvent::OpenRequest => conn.accept_channel(id)?,
             ChannelEvent::Request { request, want_reply } => {
-                let (granted, command) = match request {
-                    Request::Shell => (true, Ok(Command::Tail(ShowOptions::default()))),
-                    Request::Exec { command } => (true, parse(command)),
+                let forced = conn.permissions().and_then(|permissions| permissions.force_command.clone());
+                let (granted, command) = match (request, forced) {
+                    (Request::Shell | Request::Exec { .. } | Request::Subsystem { .. }, Some(forced)) => {
+                        (true, parse(&forced))
+                    }
+                    (Request::Shell, None) => (true, Ok(Command::Tail(ShowOptions::default()))),
+                    (Request::Exec { command }, None) => (true, parse(command)),
                     _ => (false, Ok(Command::Help)),
                 };
                 if want_reply {

@@ -1,20 +1,22 @@
 //! Who may log in to `ssh-weblog-server`: the `[[user]]` tables of its configuration, and what the command line says of one user.
+//!
+//! It does not know how a login goes, nor what a user is shown.
 
 use crate::driver::accounts::{Account, Accounts, Names};
+use crate::driver::files;
 use crate::driver::passwords::Passwords;
-use crate::userauth::{Method, MethodChains};
+use crate::keys::authorized_keys;
+use crate::userauth::{CHAINS_MAX, Method, MethodChains};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A configuration file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct File {
-    /// The users.
+struct File {
     #[serde(default)]
-    pub user: Vec<User>,
+    user: Vec<User>,
 }
 
 /// One user: `[[user]]`.
@@ -98,17 +100,45 @@ pub fn collect(users: Vec<User>, passwords: Option<Passwords>) -> Result<Users, 
     })
 }
 
+impl Users {
+    /// Reads every file of keys as a login will; what is said of them now need not be found out then. The lines that let
+    /// nobody in.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that others may write; a text for the user.
+    pub fn look_at_files(&self) -> Result<Vec<String>, String> {
+        let Names::Of(accounts) = &self.accounts.names else { return Ok(Vec::new()) };
+        let mut refused = Vec::new();
+        for path in accounts.values().flat_map(|account| &account.authorized_keys) {
+            let file = files::read_owned(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let lines = authorized_keys::entries(&file).filter_map(Result::err);
+            refused.extend(
+                lines.map(|line| format!("{}:{}: not taken: {}", path.display(), line.line, line.reason)),
+            );
+        }
+        for path in accounts.values().filter_map(|account| account.trusted_ca_keys.as_ref()) {
+            files::read_owned(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        Ok(refused)
+    }
+}
+
 impl User {
     fn into_account(self, passwords: &mut Passwords) -> Result<(String, Account), String> {
         let Self { name, authorized_keys, password_hash, require, ca_keys } = self;
         let in_user = |why: String| format!("user {name}: {why}");
-        let methods = match &require {
-            Some(words) => {
-                let chain = words.iter().map(String::as_str).collect::<Vec<_>>().join(",");
-                Some(MethodChains::parse(&chain).map_err(|error| in_user(format!("require: {error}")))?)
-            }
-            None => None,
+        let method = |word: &String| {
+            let method = Method::from_name(word).filter(|method| *method != Method::None);
+            method.ok_or_else(|| {
+                in_user(format!("require: {word}: it may be publickey, password, keyboard-interactive"))
+            })
         };
+        let methods: Option<Vec<_>> =
+            require.as_ref().map(|words| words.iter().map(method).collect()).transpose()?;
+        if methods.as_ref().is_some_and(|methods| !(1..=CHAINS_MAX).contains(&methods.len())) {
+            return Err(in_user(format!("require: name 1 to {CHAINS_MAX} methods")));
+        }
+        let methods = methods.map(|methods| MethodChains::all_of(&methods));
         let known = passwords.names().any(|known| known == name.as_bytes());
         let needs = |method: &str| require.iter().flatten().any(|word| word == method);
         let no_keys = authorized_keys.is_none() && ca_keys.is_none();
@@ -170,6 +200,9 @@ mod tests {
             ("[[user]]\nauthorized_keys = 'a'\n", "name"),
             ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['password']\n", "password_hash"),
             ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['magic']\n", "require"),
+            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['publickey password']\n", "require"),
+            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['none']\n", "require"),
+            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = []\n", "require"),
             ("[[user]]\nname = 'ann'\npassword_hash = 'plain'\n", "ann"),
             ("[[user]]\nname = 'a'\nca_keys = 'a'\n[[user]]\nname = 'a'\nca_keys = 'a'\n", "two users"),
         ] {

@@ -63,7 +63,7 @@ fn an_option_that_is_not_obeyed_refuses_the_key_and_says_so() {
         ("environment=\"A=b\" ", "environment is not permitted"),
         ("from=\"192.0.2.1\" ", "address"),
         ("expiry-time=\"20200101Z\" ", "expiry-time"),
-        ("frobnicate ", ""),
+        ("frobnicate ", ""), // said when the file is looked at, not of a key
     ] {
         let why = Fixture::new(options).judge(b"ann").unwrap_err().join("; ");
         assert!(why.contains(word), "{options}: {why}");

@@ -7,9 +7,10 @@
 use super::revoked;
 use crate::crypto::SystemRng;
 use crate::crypto::sign::certificate::Certificate;
-use crate::crypto::sign::{PublicKey, SignatureAlgorithm, sk};
+use crate::crypto::sign::{PublicKey, SignatureAlgorithm};
 use crate::driver::files;
-use crate::driver::options::{Options, StrictHostKeyChecking, home};
+use crate::driver::options::{Options, StrictHostKeyChecking, home, is_too_short};
+use crate::driver::text::key_kind;
 use crate::keys::known_hosts::{self, CertificateVerdict, File, Host, NameForm, Place, Verdict};
 use crate::keys::ssh_config::YesNoAsk;
 use crate::transport::algorithms::SIGNATURE;
@@ -55,7 +56,7 @@ pub(super) struct HostKeys {
     /// RevokedHostKeys, or why the list cannot be read: then every key is refused.
     revoked: Result<Vec<PublicKey>, String>,
     ca_signature_algorithms: Vec<SignatureAlgorithm>,
-    required_rsa_size: usize,
+    required_rsa_size: u32,
     pub(super) update: YesNoAsk,
     /// The key that was known by a line of its own, or that the user said yes to; nothing else is a ground for learning more.
     pub(super) trusted: Option<PublicKey>,
@@ -88,7 +89,7 @@ impl HostKeys {
             hash: options.config.hash_known_hosts,
             revoked: revoked::read(&options.config.revoked_host_keys.0),
             ca_signature_algorithms: options.algorithms.ca_signature_algorithms().to_vec(),
-            required_rsa_size: usize::try_from(options.config.required_rsa_size).unwrap_or(usize::MAX),
+            required_rsa_size: options.config.required_rsa_size,
             update: options.config.update_host_keys,
             trusted: None,
             announced: Vec::new(),
@@ -126,13 +127,9 @@ impl HostKeys {
     /// What no file of known hosts can make good.
     fn unfit(&self, key: &PublicKey, certificate: Option<&Certificate>) -> Option<String> {
         let host = self.host.as_str();
-        if let PublicKey::Rsa(key) = key
-            && key.bits() < self.required_rsa_size
-        {
-            let (bits, required) = (key.bits(), self.required_rsa_size);
-            return Some(format!(
-                "the host key of {host} has {bits} bits, and RequiredRSASize is {required}"
-            ));
+        if is_too_short(key, self.required_rsa_size) {
+            let required = self.required_rsa_size;
+            return Some(format!("the host key of {host} is shorter than RequiredRSASize, {required} bits"));
         }
         let revoked = match &self.revoked {
             Ok(revoked) => revoked,
@@ -221,7 +218,7 @@ impl HostKeys {
              to continue connecting (yes/no/[fingerprint])? ",
             self.host.as_str(),
             self.unknown(key),
-            kind(key),
+            key_kind(key),
             key.fingerprint(),
             self.other_names(key),
         )
@@ -268,7 +265,7 @@ impl HostKeys {
 
     /// Notes a new key down; what the user is told of it.
     pub(super) fn remember(&self, key: &PublicKey) -> String {
-        let (host, kind) = (self.host.as_str(), kind(key));
+        let (host, kind) = (self.host.as_str(), key_kind(key));
         let Some(path) = self.user_files.first() else {
             return format!("the key of {host} was not noted down");
         };
@@ -280,7 +277,7 @@ impl HostKeys {
 
     /// Whoever else logs in to the host at the same time may have been first.
     fn note_down(&self, path: &Path, key: &PublicKey) -> io::Result<()> {
-        let mut file = files::Locked::create(path)?;
+        let mut file = files::LockedFile::create(path)?;
         let contents = file.read()?;
         let view = File { name: "", contents: &contents };
         if matches!(known_hosts::lookup(&[view], &self.host, key), Ok(Verdict::Known(_))) {
@@ -320,18 +317,6 @@ fn from_home(path: &str) -> String {
     match Path::new(path).strip_prefix(home()) {
         Ok(below) => format!("~/{}", below.display()),
         Err(_) => path.to_owned(),
-    }
-}
-
-/// The name of a key's kind in ssh's messages.
-#[must_use]
-pub fn kind(key: &PublicKey) -> &'static str {
-    match key {
-        PublicKey::Ed25519(_) => "ED25519",
-        PublicKey::Ecdsa(_) => "ECDSA",
-        PublicKey::Rsa(_) => "RSA",
-        PublicKey::Sk(key) if key.key_type() == sk::ED25519_NAME => "ED25519-SK",
-        PublicKey::Sk(_) => "ECDSA-SK",
     }
 }
 

@@ -12,8 +12,6 @@ mod publickey;
 mod revoked;
 mod update;
 
-pub use host_key::kind;
-
 use super::Error;
 use super::agent::{self, AgentClient};
 use super::identities::{Identity, Notice};
@@ -62,6 +60,8 @@ enum Waiting {
 /// One login.
 pub struct Login {
     options: Options,
+    /// There is a person who may be asked.
+    asks: bool,
     host_keys: HostKeys,
     methods: Methods,
     /// What the server takes, as it said last.
@@ -69,8 +69,6 @@ pub struct Login {
     keys: Keys,
     person: Person,
     waiting: Option<Waiting>,
-    /// The host key has changed, and the user goes on: the host is told no password.
-    passwords_off: bool,
     waker: Arc<Waker>,
     /// What was tried and did not suffice, for the last words.
     tried: Vec<String>,
@@ -88,13 +86,13 @@ impl Login {
     pub fn new(options: Options, waker: Arc<Waker>) -> Result<Self, String> {
         let asks = !options.batch_mode && terminal::can_ask();
         Ok(Self {
+            asks,
             host_keys: HostKeys::new(&options)?,
             methods: Methods::new(&options, asks),
             takes: String::new(),
             keys: Keys::new(&options),
             person: Person::new(&options),
             waiting: None,
-            passwords_off: false,
             waker,
             tried: Vec::new(),
             method: Method::None,
@@ -135,13 +133,10 @@ impl Login {
         match self.host_keys.judge(&key, certificate.as_deref()) {
             Judgement::Accept => accept(conn, ticket),
             Judgement::AcceptChanged(warning) => {
-                self.passwords_off = true;
                 self.methods.without_passwords();
                 self.notices.push(format!("WARNING: {warning}"));
-                self.notices.push(
-                    "Passwords and forwarding are switched off, so that nobody in the middle learns or uses them."
-                        .to_owned(),
-                );
+                self.notices
+                    .push("Passwords are switched off, so that nobody in the middle learns them.".to_owned());
                 accept(conn, ticket)
             }
             Judgement::AcceptNew => {
@@ -149,26 +144,17 @@ impl Login {
                 self.tell(notice);
                 accept(conn, ticket)
             }
-            Judgement::Ask(text) if !self.options.batch_mode && terminal::can_ask() => {
-                match Question::confirm(&text, Arc::clone(&self.waker)) {
-                    Ok(question) => {
-                        let asked = Asked::HostKey { ticket, key: Box::new(key) };
-                        self.waiting = Some(Waiting::Person(asked, question));
-                        Ok(())
-                    }
-                    Err(error) => refuse(conn, ticket, error.to_string()),
+            Judgement::Ask(text) if self.asks => match Question::confirm(&text, Arc::clone(&self.waker)) {
+                Ok(question) => {
+                    let asked = Asked::HostKey { ticket, key: Box::new(key) };
+                    self.waiting = Some(Waiting::Person(asked, question));
+                    Ok(())
                 }
-            }
+                Err(error) => refuse(conn, ticket, error.to_string()),
+            },
             Judgement::Ask(_) => refuse(conn, ticket, self.host_keys.nobody_to_ask(&key)),
             Judgement::Refuse(text) => refuse(conn, ticket, text),
         }
-    }
-
-    /// Whether the host may be somebody in the middle, and the user goes on all the same: no password, no answer to a question of
-    /// the host's, and no forwarding then.
-    #[must_use]
-    pub const fn passwords_off(&self) -> bool {
-        self.passwords_off
     }
 
     /// Takes what the host says of its keys after the login, and keeps the user's files as UpdateHostKeys has it.
@@ -245,7 +231,7 @@ impl Login {
             self.tell_debug(1, "Authenticated with partial success.");
             self.methods.begin_again();
             self.keys.begin_again();
-            self.person.begin_again();
+            self.person.forget();
             self.tried.clear();
         }
     }

@@ -50,11 +50,6 @@ impl Person {
         Self { who, password: None, new_password: None, prompts, responses }
     }
 
-    /// The step is done.
-    pub(super) fn begin_again(&mut self) {
-        self.forget();
-    }
-
     /// Wipes what was typed.
     pub(super) fn forget(&mut self) {
         (self.password, self.new_password) = (None, None);
@@ -72,7 +67,7 @@ impl Login {
     }
 
     /// The same, where without an answer the login ends.
-    fn ask_or_deny(
+    pub(super) fn ask_or_deny(
         &mut self,
         conn: &mut Connection<Client>,
         asked: Asked,
@@ -86,10 +81,6 @@ impl Login {
                 self.deny(conn)
             }
         }
-    }
-
-    pub(super) fn ask_secret(&mut self, asked: Asked, prompt: &str) -> io::Result<()> {
-        self.ask(asked, prompt, false)
     }
 
     pub(super) fn ask_password(

@@ -8,8 +8,8 @@ use crate::driver::agent::{AgentClient, AgentFailure, Request};
 use crate::driver::identities::{
     self, Candidate, Identity, KeySource, Locked, Plan, Rules, UnlockError, Unlocking,
 };
-use crate::driver::login::kind;
 use crate::driver::options::Options;
+use crate::driver::text::key_kind;
 use crate::keys::agent::Answer;
 use crate::keys::private_key::{Encrypted, PrivateKeyError};
 use crate::transport::{Client, Ticket};
@@ -31,7 +31,6 @@ pub(super) struct Keys {
     trying: Option<Identity>,
     /// How often a passphrase may be typed wrong.
     prompts_max: u32,
-    asks: bool,
 }
 
 /// What the agent was asked for.
@@ -74,7 +73,6 @@ impl Keys {
             candidates: None,
             trying: None,
             prompts_max: options.number_of_password_prompts,
-            asks: !options.batch_mode,
         }
     }
 
@@ -118,17 +116,13 @@ impl Keys {
 impl Login {
     /// Asks the agent for its keys, or plans without one.
     pub(super) fn plan_keys(&mut self, conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
-        if self.keys.agent.is_none() {
+        let binds = self.keys.agent.is_none(); // a connection is bound once
+        if binds {
             self.keys.agent = self.agent();
         }
-        let (host_key, signature) = core::mem::take(&mut self.keys.bound_to);
-        let bind = Request::SessionBind {
-            host_key,
-            session_id: conn.session_id().to_vec(),
-            signature: signature.clone(),
-            is_forwarding: false,
-        };
-        let binds = !signature.is_empty();
+        let (host_key, signature) = self.keys.bound_to.clone();
+        let session_id = conn.session_id().to_vec();
+        let bind = Request::SessionBind { host_key, session_id, signature, is_forwarding: false };
         let asked = self.keys.agent.as_mut().map(|agent| {
             if binds {
                 agent.ask(bind)?;
@@ -307,24 +301,20 @@ impl Login {
         }
     }
 
-    fn ask_passphrase(&mut self, conn: &mut Connection<Client>, task: PassphraseTask) -> Result<(), Refused> {
-        let name = task.name.clone();
-        let prompt = format!("Enter passphrase for key '{name}': ");
-        if self.keys.asks && task.tries < self.keys.prompts_max {
-            let (ticket, file) = (task.ticket, task.file);
-            let task =
-                PassphraseTask { ticket, file, name: task.name, tries: task.tries + 1, then: task.then };
-            // The ticket goes with the question; without one there is nothing to give back.
-            return match crate::driver::terminal::can_ask() {
-                true => self.ask_secret(Asked::Passphrase { task }, &prompt).or_else(|error| {
-                    self.tell(format!("{name}: {error}"));
-                    self.deny(conn)
-                }),
-                false => self.give_up(conn, task, "it needs a passphrase, and there is nobody to ask"),
-            };
+    fn ask_passphrase(
+        &mut self,
+        conn: &mut Connection<Client>,
+        mut task: PassphraseTask,
+    ) -> Result<(), Refused> {
+        if !self.asks {
+            return self.give_up(conn, task, "it needs a passphrase, and nobody is asked");
         }
-        let why = if self.keys.asks { "no passphrase was right" } else { "it needs a passphrase" };
-        self.give_up(conn, task, why)
+        if task.tries >= self.keys.prompts_max {
+            return self.give_up(conn, task, "no passphrase was right");
+        }
+        task.tries += 1;
+        let prompt = format!("Enter passphrase for key '{}': ", task.name);
+        self.ask_or_deny(conn, Asked::Passphrase { task }, &prompt, false)
     }
 
     /// Goes on without a key.
@@ -406,5 +396,5 @@ fn is_stray(candidate: &Candidate) -> bool {
 fn described(identity: &Identity) -> String {
     let key = identity.public.key();
     let place = if matches!(identity.source, KeySource::Agent(_)) { " agent" } else { "" };
-    format!("{} {} {}{place}", identity.name, kind(key), key.fingerprint())
+    format!("{} {} {}{place}", identity.name, key_kind(key), key.fingerprint())
 }

@@ -7,7 +7,7 @@
 use super::host_key::{HostKeys, name_form, read, views};
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PublicKey;
-use crate::driver::files::Locked;
+use crate::driver::files::LockedFile;
 use crate::keys::known_hosts::{plan_update, updated};
 use crate::keys::ssh_config::YesNoAsk;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,12 +49,16 @@ impl HostKeys {
         let paths = self.own_files()?;
         let mut locked = BTreeMap::new();
         for path in paths.iter().collect::<BTreeSet<_>>() {
-            locked.insert(path, Locked::open(path)?);
+            locked.insert(path, LockedFile::open(path)?);
         }
         let mut known = Vec::new();
         for path in &paths {
             known.extend(
-                locked.get_mut(path).map(Locked::read).transpose()?.map(|contents| (path.clone(), contents)),
+                locked
+                    .get_mut(path)
+                    .map(LockedFile::read)
+                    .transpose()?
+                    .map(|contents| (path.clone(), contents)),
             );
         }
         let Some(trusted) = &self.trusted else { return Ok(()) };

@@ -32,6 +32,11 @@ fn refusal(line: &str) -> Refusal {
     refused.reason
 }
 
+/// The line that authorises exactly `key` without a condition: the first, if there are several.
+fn plain_lookup(file: &[u8], key: &PublicKey) -> Option<Entry> {
+    plain_entries(file).filter_map(Result::ok).find(|entry| entry.key == *key)
+}
+
 #[test]
 fn keys_authorise_by_their_line() {
     let file = format!("# team\r\n\n  \t{}\r\n\r\n{}\n", OTHER.trim_end(), ED25519.trim_end());
