@@ -7,11 +7,11 @@
 //! ```text
 //!  src/bin      arguments            ssh-weblog · ssh-weblog-server
 //!  weblog       log lines            records, views, following, the two programs
-//!  driver       file descriptors     mio: turns, buffers, standard input and output, a client's login
+//!  driver       file descriptors     mio: turns, buffers, standard input and output; logins and ways to a host
 //!  keys         files of keys        key files, certificates, authorized_keys, known_hosts, ssh_config, agents; formats only
 //!  ───────────────────────────────── below here: no I/O, no clock, no operating system
 //!  connection   channel numbers      RFC 4254, and the machine that joins the layers: Connection<Client | Server>
-//!  userauth     user names           RFC 4252
+//!  userauth     user names           RFC 4252, 4256; what a login may do
 //!  transport    sequence numbers     RFC 4253, 8308, strict key exchange: packets, negotiation, rekeying
 //!  crypto       keys                 one algorithm a file, in place
 //!  wire         bytes                RFC 4251: data types, messages, the table of who may send which when
