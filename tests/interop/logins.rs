@@ -9,6 +9,7 @@ mod client;
 mod keys;
 mod options;
 mod programs;
+mod raw;
 mod unknown;
 
 use super::openssh::{Files, Generation, run};
