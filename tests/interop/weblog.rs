@@ -405,3 +405,21 @@ fn the_demonstration_shows_hits_and_lets_the_reader_log_in_and_leaves_nothing() 
     assert!(String::from_utf8_lossy(&short.stdout).lines().count() > 3);
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn t45_a_command_that_is_forced_is_all_that_its_key_can_run() {
+    let files = Files::new();
+    let log = files.path("shop.log");
+    append(&log, "");
+    let key = fs::read_to_string(files.path("user_key.pub")).unwrap();
+    let keys = files.write("authorized_keys", &format!("command=\"help\" {key}"));
+    let (server, port) = serve(&files, &["--authorized-keys", &keys, log.to_str().unwrap()]);
+    for (flag, words) in [("-T", &[][..]), ("-T", &["tail", "--json"]), ("-T", &["logs"]), ("-s", &["sftp"])]
+    {
+        let mut client = viewer(Generation::Trixie, &files, port);
+        let output = run(client.args([flag, "ann@127.0.0.1"]).args(words), b"");
+        let (shown, told) = (String::from_utf8_lossy(&output.stdout), server.log());
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {told}");
+        assert!(shown.starts_with("Commands:"), "{words:?}: {shown} {told}");
+    }
+}
