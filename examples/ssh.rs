@@ -8,6 +8,7 @@
 
 use clap::Parser;
 use std::alloc::System;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use strombus::driver::proxy::{self, ORIGINATOR, Tell, Unreached};
 use strombus::driver::stdio::{Descriptor, Input, Output};
 use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source};
+use strombus::tell;
 use strombus::transport::Client;
 use strombus::wire::DisconnectReason;
 use zeroizing_alloc::ZeroAlloc;
@@ -164,14 +166,14 @@ struct Ssh {
 impl Ssh {
     fn tell(&mut self) {
         for notice in self.login.notices.drain(..) {
-            eprintln!("{}", escaped(&notice));
+            tell!("{}", escaped(&notice));
         }
     }
 
     fn refused(&mut self, why: Refused) -> Error {
         self.tell();
         match why {
-            Refused::HostKey(text) | Refused::Denied(text) => eprintln!("{}", escaped(&text)),
+            Refused::HostKey(text) | Refused::Denied(text) => tell!("{}", escaped(&text)),
             Refused::Interrupted => self.status = 130,
         }
         Error::Io(std::io::ErrorKind::PermissionDenied.into())
@@ -194,7 +196,7 @@ impl Ssh {
             },
             ChannelEvent::Reply { success: true } => self.start_input(id)?,
             ChannelEvent::Reply { success: false } => {
-                eprintln!("ssh: the host does not run that");
+                tell!("ssh: the host does not run that");
                 conn.channel(id)?.close()?;
             }
             ChannelEvent::Data { data } => {
@@ -210,11 +212,11 @@ impl Ssh {
                 self.status = u8::try_from(exit_status & 0xff).unwrap_or(FAILED);
             }
             ChannelEvent::Request { request: Request::ExitSignal { signal_name, .. }, .. } => {
-                eprintln!("ssh: ended by signal {}", signal_name.escape_ascii());
+                tell!("ssh: ended by signal {}", signal_name.escape_ascii());
             }
             ChannelEvent::OpenFailure { reason_code, description } => {
                 let what = self.target.as_ref().map_or("session".to_owned(), |(host, _)| escaped(host));
-                eprintln!("ssh: no {what}: {}: {}", open_failure(reason_code), description.escape_ascii());
+                tell!("ssh: no {what}: {}: {}", open_failure(reason_code), description.escape_ascii());
                 conn.disconnect(DisconnectReason::BY_APPLICATION, "no channel");
             }
             ChannelEvent::Closed => {
@@ -310,9 +312,9 @@ impl Application<Client> for Ssh {
         self.done = true;
         match why {
             Ok(()) if self.channel.is_none() => {}
-            Ok(()) => eprintln!("ssh: the host closed the connection"),
+            Ok(()) => tell!("ssh: the host closed the connection"),
             Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
-            Err(error) => eprintln!("ssh: {}", escaped(&self.login.explain(&error))),
+            Err(error) => tell!("ssh: {}", escaped(&self.login.explain(&error))),
         }
         if self.channel.is_some() {
             self.status = FAILED;
@@ -339,22 +341,22 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
     if let Some(what) = &arguments.query {
         let names = query(what)
             .ok_or_else(|| format!("ssh: -Q {}: it may be {}", escaped(what), QUERIES.join(", ")))?;
-        println!("{}", names.join("\n"));
+        let _nobody_reads = writeln!(std::io::stdout(), "{}", names.join("\n"));
         return Ok(0);
     }
     let told = |error: LoadError| format!("ssh: {}", error.text());
     let loaded = arguments.loaded().map_err(told)?;
     if arguments.print {
-        print!("{}", loaded.lines().map_err(told)?);
+        let _nobody_reads = std::io::stdout().write_all(loaded.lines().map_err(told)?.as_bytes());
         return Ok(0);
     }
     let options = loaded.options().map_err(told)?;
     if arguments.verbose > 0 {
-        options.passed_over.iter().for_each(|text| eprintln!("{}", escaped(text)));
+        options.passed_over.iter().for_each(|text| tell!("{}", escaped(text)));
     }
     let command = arguments.command(&options)?;
     let target = arguments.target()?;
-    let tell: Tell = Arc::new(|text| eprintln!("{text}"));
+    let tell: Tell = Arc::new(|text| tell!("{text}"));
     let (stream, _proxy) = match proxy::connect(&options, arguments.verbose > 0, &tell) {
         Ok(way) => way,
         Err(Unreached::Interrupted) => return Ok(130),
@@ -400,7 +402,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(status) => ExitCode::from(status),
         Err(text) => {
-            eprintln!("{}", escaped(&text));
+            tell!("{}", escaped(&text));
             ExitCode::from(FAILED)
         }
     }

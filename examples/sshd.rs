@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,9 +35,10 @@ use strombus::driver::join::{Drain, Fed, feed};
 use strombus::driver::passwords::Passwords;
 use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{
-    Application, Context, Driver, Error, PeerId, Peers, Source, SourceId, files, options,
+    Application, Context, Driver, Error, PeerId, Peers, Source, SourceId, config, files, options,
 };
 use strombus::keys::{certificate, ssh_config};
+use strombus::tell;
 use strombus::transport::{Server, ServerConfig, TransportConfig};
 use strombus::userauth::{Method, MethodChains, Permissions, ServerUserauthConfig};
 use strombus::wire::number::Sender as Role;
@@ -76,6 +77,8 @@ struct Options {
     address: String,
     account: Account,
     accounts: Accounts,
+    /// AuthorizedKeysFile is `none`.
+    no_key_files: bool,
     methods: Methods,
     certificates: Vec<Certificate>,
     passwords: Option<Arc<Passwords>>,
@@ -90,7 +93,8 @@ impl Options {
         let mut own = Self {
             address: "127.0.0.1".to_owned(),
             account: Account::default(),
-            accounts: Accounts::new(Names::Any(Account::default())),
+            accounts: Accounts::new(Names::Any { account: Account::default(), name: Vec::new() }),
+            no_key_files: false,
             methods: Methods { publickey: true, password: true, interactive: true, chains: None },
             certificates: Vec::new(),
             passwords: None,
@@ -105,12 +109,13 @@ impl Options {
             own.set(keyword, value).map_err(|why| format!("-o {option}: {why}"))?;
         }
         own.transport.algorithms = own.algorithms.chosen().clone();
-        if own.account.authorized_keys.is_empty() {
+        if own.account.authorized_keys.is_empty() && !own.no_key_files {
             let ssh = options::home().join(".ssh");
             own.account.authorized_keys = vec![ssh.join("authorized_keys"), ssh.join("authorized_keys2")];
         }
-        own.accounts.names = Names::Any(own.account.clone());
-        own.userauth.methods = own.methods.chains(own.passwords.is_some());
+        let name = config::own_name().into_bytes();
+        own.accounts.names = Names::Any { account: own.account.clone(), name };
+        own.userauth.methods = own.methods.chains(own.passwords.is_some())?;
         Ok(own)
     }
 
@@ -121,9 +126,13 @@ impl Options {
                 self.methods.chains = Some(MethodChains::parse(value).map_err(|error| error.to_string())?);
             }
             "authorizedkeysfile" => {
-                self.account.authorized_keys = value.split_ascii_whitespace().filter_map(named).collect();
+                let files = value.split_ascii_whitespace().filter_map(named).map(|path| of_user(&path));
+                self.account.authorized_keys = files.collect::<Result<_, _>>()?;
+                self.no_key_files = self.account.authorized_keys.is_empty();
             }
-            "authorizedprincipalsfile" => self.account.authorized_principals = named(value),
+            "authorizedprincipalsfile" => {
+                self.account.authorized_principals = named(value).map(|path| of_user(&path)).transpose()?;
+            }
             "banner" => {
                 let banner = named(value).map(|path| files::read_text(&path)).transpose();
                 let banner = banner.map_err(|error| error.to_string())?;
@@ -179,15 +188,39 @@ struct Methods {
 }
 
 impl Methods {
-    fn chains(&self, passwords: bool) -> MethodChains {
+    fn chains(&self, passwords: bool) -> Result<MethodChains, String> {
         let alone = [
             (Method::Publickey, self.publickey),
             (Method::Password, self.password && passwords),
             (Method::KeyboardInteractive, self.interactive && passwords),
         ];
         let alone: Vec<_> = alone.iter().filter(|(_, is)| *is).map(|(method, _)| *method).collect();
-        self.chains.clone().unwrap_or_else(|| MethodChains::any_of(&alone))
+        let Some(chains) = &self.chains else { return Ok(MethodChains::any_of(&alone)) };
+        let mut off = chains.methods().filter(|method| *method != Method::None && !alone.contains(method));
+        match off.next() {
+            Some(method) => {
+                Err(format!("AuthenticationMethods names {}, which is switched off", method.name()))
+            }
+            None => Ok(chains.clone()),
+        }
     }
+}
+
+/// A file's name with `%h`, `%u` and `%%` in it; a relative one is in the user's home.
+fn of_user(path: &Path) -> Result<PathBuf, String> {
+    let (mut whole, mut rest) = (String::new(), path.to_str().ok_or("not UTF-8")?);
+    while let Some((before, after)) = rest.split_once('%') {
+        whole.push_str(before);
+        match after.chars().next() {
+            Some('h') => whole.push_str(&options::home().display().to_string()),
+            Some('u') => whole.push_str(&config::own_name()),
+            Some('%') => whole.push('%'),
+            _ => return Err("%h, %u and %% are what it may have".to_owned()),
+        }
+        rest = &after[1..];
+    }
+    whole.push_str(rest);
+    Ok(options::home().join(whole))
 }
 
 /// A file's name, unless it is `none`.
@@ -229,7 +262,7 @@ struct Sshd {
 impl Sshd {
     fn tell(&mut self) {
         for line in self.authenticator.log.drain(..) {
-            eprintln!("{line}");
+            tell!("{line}");
         }
     }
 
@@ -309,7 +342,7 @@ impl Sshd {
                 let started = match command.map(|command| self.start(cx, session, command, &permissions)) {
                     Some(Ok(())) => true,
                     Some(Err(error)) => {
-                        eprintln!("cannot start a command: {error}");
+                        tell!("cannot start a command: {error}");
                         false
                     }
                     None => false,
@@ -447,12 +480,12 @@ impl Application<Server> for Sshd {
     fn connect(&mut self, _: &mut Context<'_>, peer: PeerId, address: Option<SocketAddr>) {
         self.authenticator.connect(peer, address);
         if let Some(address) = address {
-            eprintln!("connection from {address}");
+            tell!("connection from {address}");
         }
     }
 
     fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
-        eprintln!("refused {source}: {why} ({passed_over} more since the last)");
+        tell!("refused {source}: {why} ({passed_over} more since the last)");
     }
 
     fn event(
@@ -486,7 +519,7 @@ impl Application<Server> for Sshd {
 
     fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId, why: Result<(), Error>) {
         if let Err(error) = why {
-            eprintln!("disconnected: {}", escaped(&self.algorithms.explain(&error)));
+            tell!("disconnected: {}", escaped(&self.algorithms.explain(&error)));
         }
         self.authenticator.disconnect(peer);
         let sessions: Vec<_> = self.running.keys().filter(|session| session.0 == peer).copied().collect();
@@ -522,7 +555,7 @@ impl Application<Server> for Sshd {
         if let Some(conn) = peers.get(session.0)
             && let Err(error) = self.pump(cx, session, conn)
         {
-            eprintln!("a session failed: {error}");
+            tell!("a session failed: {error}");
             self.abandon(cx, session);
         }
         Ok(())
@@ -563,7 +596,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     };
     let gate = Gate::new(options.gate, Box::new(SystemRng));
     driver.listen_behind(gate, listener, Box::new(accept)).map_err(|error| error.to_string())?;
-    eprintln!("Server listening on {} port {}.", bound.ip(), bound.port());
+    tell!("Server listening on {} port {}.", bound.ip(), bound.port());
     driver.run().map_err(|error| error.to_string())
 }
 
@@ -571,7 +604,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            eprintln!("sshd: {text}");
+            tell!("sshd: {text}");
             ExitCode::FAILURE
         }
     }

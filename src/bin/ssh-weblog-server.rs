@@ -16,6 +16,7 @@ use strombus::driver::options::home;
 use strombus::driver::passwords::{self, Passwords};
 use strombus::driver::text::{escaped_lines, key_kind};
 use strombus::keys::private_key;
+use strombus::tell;
 use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
 use strombus::weblog::users::{self, User, Users};
 use zeroize::Zeroizing;
@@ -121,7 +122,7 @@ impl Arguments {
             users.push(User { name: name.clone(), authorized_keys: Some(keys.clone()), ..User::default() });
         }
         let users = users::collect(users, self.passwords()?)?;
-        users.look_at_files()?.iter().for_each(|line| eprintln!("{}", escaped_lines(line)));
+        users.look_at_files()?.iter().for_each(|line| tell!("{}", escaped_lines(line)));
         Ok(users)
     }
 
@@ -170,8 +171,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let server =
         WeblogServer::bind(ServerOptions { listen, host_key, accounts, methods, passwords, logs }, true)
             .map_err(start)?;
-    eprintln!("host key fingerprint: {} ({})", public.fingerprint(), key_kind(&public));
-    eprintln!("listening on {}", server.address());
+    tell!("host key fingerprint: {} ({})", public.fingerprint(), key_kind(&public));
+    tell!("listening on {}", server.address());
     server.run().map_err(start)
 }
 
@@ -213,11 +214,11 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(text)) => {
-            eprintln!("ssh-weblog-server: {}; see --help", escaped_lines(&text));
+            tell!("ssh-weblog-server: {}; see --help", escaped_lines(&text));
             ExitCode::from(USAGE)
         }
         Err(Failure::Start(text)) => {
-            eprintln!("ssh-weblog-server: {}", escaped_lines(&text));
+            tell!("ssh-weblog-server: {}", escaped_lines(&text));
             ExitCode::FAILURE
         }
     }

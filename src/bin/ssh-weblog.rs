@@ -11,6 +11,7 @@ use strombus::driver::algorithms::PRESET_HELP;
 use strombus::driver::config::{self, CommandLine, LoadError};
 use strombus::driver::options::Options;
 use strombus::driver::text::escaped_lines;
+use strombus::tell;
 use strombus::weblog::client::{NO_CONNECTION, WatchOptions, watch};
 use strombus::weblog::options::{ShowOptions, quoted};
 use strombus::weblog::{demo, show::View};
@@ -145,7 +146,7 @@ impl Arguments {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let connection = self.connection(host, user)?;
         if self.verbose > 0 {
-            connection.passed_over.iter().for_each(|text| eprintln!("{}", escaped_lines(text)));
+            connection.passed_over.iter().for_each(|text| tell!("{}", escaped_lines(text)));
         }
         Ok(WatchOptions {
             connection,
@@ -165,6 +166,7 @@ impl Arguments {
             ("Port", self.port.as_deref()),
             ("BatchMode", self.batch.then_some("yes")),
             ("LogLevel", config::log_level(self.verbose)),
+            ("LogLevel", self.quiet.then_some("ERROR")),
             ("AddressFamily", self.inet.then_some("inet")),
             ("AddressFamily", self.inet6.then_some("inet6")),
         ];
@@ -200,7 +202,7 @@ fn main() -> ExitCode {
         match arguments.options() {
             Ok(options) => watch(options),
             Err(Wrong(text, status)) => {
-                eprintln!("ssh-weblog: {}", escaped_lines(&text));
+                tell!("ssh-weblog: {}", escaped_lines(&text));
                 return ExitCode::from(status);
             }
         }
@@ -208,7 +210,7 @@ fn main() -> ExitCode {
     match done {
         Ok(status) => ExitCode::from(status),
         Err(text) => {
-            eprintln!("ssh-weblog: {}", escaped_lines(&text));
+            tell!("ssh-weblog: {}", escaped_lines(&text));
             ExitCode::from(NO_CONNECTION)
         }
     }

@@ -13,6 +13,9 @@ use crate::userauth::{Circumstances, MethodChains, Permissions};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+/// The longest name of a user (bytes); nobody has a longer one.
+pub const USER_NAME_MAX: usize = 255;
+
 /// The files of one user, or of all.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
@@ -30,7 +33,12 @@ pub struct Account {
 #[derive(Clone, Debug)]
 pub enum Names {
     /// Every name is that of the one user there is.
-    Any(Account),
+    Any {
+        /// The user.
+        account: Account,
+        /// His own name: a certificate is for him if that is a principal of it, whatever name was said.
+        name: Vec<u8>,
+    },
     /// These, and nobody else.
     Of(HashMap<Vec<u8>, Account>),
 }
@@ -77,7 +85,8 @@ impl Accounts {
     #[must_use]
     pub fn account(&self, user_name: &[u8]) -> Option<&Account> {
         match &self.names {
-            Names::Any(account) => Some(account),
+            _ if user_name.len() > USER_NAME_MAX => None,
+            Names::Any { account, .. } => Some(account),
             Names::Of(accounts) => accounts.get(user_name),
         }
     }
@@ -103,8 +112,12 @@ impl Accounts {
                 authorized_keys::authorise(file, key, login).collect()
             }),
             PlainOrCertified::Certified(certificate) => {
+                let own_name = match &self.names {
+                    Names::Any { name, .. } => name,
+                    Names::Of(_) => user_name,
+                };
                 let rules = CertificateRules {
-                    user_name,
+                    user_name: own_name,
                     revoked: &revoked,
                     ca_signature_algorithms: &self.ca_signature_algorithms,
                 };
@@ -143,7 +156,7 @@ impl Accounts {
                         }
                         refused.push(format!("{by}: environment is not permitted"));
                     }
-                    Err(Refused { line, reason }) => {
+                    Err(Refused { line, reason, .. }) => {
                         refused.push(format!("{}:{line}: {reason}", path.display()));
                     }
                 }
@@ -161,6 +174,7 @@ impl Accounts {
         login: &Circumstances<'_>,
         refused: &mut Vec<String>,
     ) -> Option<Granted> {
+        let mut notes = Vec::new();
         let path = account.trusted_ca_keys.as_deref()?;
         let checked = self.key_list(Some(path)).and_then(|authorities| {
             if !authorities.contains(certificate.ca_key()) {
@@ -168,7 +182,9 @@ impl Accounts {
             }
             let file = account.authorized_principals.as_deref().map(|path| self.read(path)).transpose()?;
             let principals = match &file {
-                Some(file) => principals(file),
+                Some(file) => principals(file, |line| {
+                    notes.push(format!("a line of principals has options, which are not obeyed: {line}"));
+                }),
                 None => vec![rules.user_name],
             };
             let trust = Trust {
@@ -180,6 +196,7 @@ impl Accounts {
                 .map_err(|refusal| format!("{}: {refusal}", path.display()))?;
             Ok(Some(user.permissions().clone()))
         });
+        refused.append(&mut notes);
         match checked {
             Ok(permissions) => {
                 let id = String::from_utf8_lossy(certificate.key_id());
@@ -212,12 +229,17 @@ impl Accounts {
     }
 }
 
-/// The names in a file of principals. A line with a blank in it has options, and counts for nobody.
-fn principals(file: &[u8]) -> Vec<&[u8]> {
-    file.split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| !line.is_empty() && line.first() != Some(&b'#') && !line.contains(&b' '))
-        .collect()
+/// The names in a file of principals. A line with a blank in it has options, counts for nobody, and is told.
+fn principals(file: &[u8], mut tell: impl FnMut(String)) -> Vec<&[u8]> {
+    let lines = file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut names = Vec::new();
+    for line in lines.filter(|line| !line.is_empty() && line.first() != Some(&b'#')) {
+        match line.contains(&b' ') {
+            true => tell(String::from_utf8_lossy(line).into_owned()),
+            false => names.push(line),
+        }
+    }
+    names
 }
 
 #[cfg(test)]

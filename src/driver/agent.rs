@@ -24,8 +24,11 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 use std::thread;
 use std::time::Instant;
 
-/// How long connecting may take, and each answer but a signature, for which a person may be asked.
+/// How long connecting may take, and each answer but a signature.
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// So many times more a signature may take, for which a person may be asked: five minutes.
+pub const SIGNATURE_TIMES: u32 = 30;
 
 /// Requests whose answers were not fetched yet.
 pub const REQUESTS_MAX: usize = 4;
@@ -244,7 +247,7 @@ impl Talk<'_> {
         let deadline = Instant::now() + self.limit;
         self.write(deadline)?;
         let takes_its_time = matches!(request, Request::Sign { .. });
-        self.read(if takes_its_time { None } else { Some(deadline) })
+        self.read(if takes_its_time { deadline + self.limit * SIGNATURE_TIMES } else { deadline })
     }
 
     /// A second answer would be taken for that of the next request.
@@ -272,11 +275,11 @@ impl Talk<'_> {
     }
 
     /// The deadline is that of the whole answer, so that one byte a second does not help.
-    fn read(&mut self, deadline: Option<Instant>) -> Result<Answer, AgentFailure> {
+    fn read(&mut self, deadline: Instant) -> Result<Answer, AgentFailure> {
         let mut stream = &self.link.stream;
         let mut chunk = vec![0; CHUNK];
         loop {
-            stream.set_read_timeout(deadline.map(remaining).transpose()?)?;
+            stream.set_read_timeout(Some(remaining(deadline)?))?;
             let n = match stream.read(&mut chunk) {
                 Ok(0) => return Err(AgentFailure::Closed),
                 Ok(n) => n,

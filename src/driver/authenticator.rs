@@ -5,7 +5,7 @@
 //! not exist is answered as one who does with a wrong credential: a password after as much work, a key in no less time
 //! (`failure_delay`).
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, USER_NAME_MAX};
 use super::passwords::{Checker, Passwords};
 use super::text::{escaped, key_kind};
 use super::{Error, PeerId, Peers};
@@ -15,6 +15,7 @@ use crate::transport::{self, Server, Ticket};
 use crate::userauth::{
     Accepted, Circumstances, Credential, CredentialEvent, Method, Origin, Permissions, Prompt,
 };
+use crate::wire::DisconnectReason;
 use mio::Waker;
 use std::collections::HashMap;
 use std::io;
@@ -30,9 +31,17 @@ pub struct Authenticator {
     /// Who may by a password.
     pub passwords: Option<Arc<Passwords>>,
     checker: Checker<Asked>,
-    addresses: HashMap<PeerId, SocketAddr>,
+    strangers: HashMap<PeerId, Stranger>,
     /// Lines for the log, escaped.
     pub log: Vec<String>,
+}
+
+/// A peer, as far as the log is concerned.
+struct Stranger {
+    address: Option<SocketAddr>,
+    /// Asked about and not taken since the last line about a credential of his.
+    keys: u32,
+    user_name: Arc<[u8]>,
 }
 
 /// What a password is checked for.
@@ -53,18 +62,21 @@ impl Authenticator {
         passwords: Option<Arc<Passwords>>,
         waker: &Arc<Waker>,
     ) -> io::Result<Self> {
-        let (addresses, log) = (HashMap::new(), Vec::new());
-        Ok(Self { accounts, passwords, checker: Checker::spawn(waker)?, addresses, log })
+        let (strangers, log) = (HashMap::new(), Vec::new());
+        Ok(Self { accounts, passwords, checker: Checker::spawn(waker)?, strangers, log })
     }
 
     /// A peer is there; keys may be bound to addresses.
     pub fn connect(&mut self, peer: PeerId, address: Option<SocketAddr>) {
-        self.addresses.extend(address.map(|address| (peer, address)));
+        self.strangers.insert(peer, Stranger { address, keys: 0, user_name: Arc::default() });
     }
 
-    /// A peer is gone.
+    /// A peer is gone. One who only asked about keys has left no other line.
     pub fn disconnect(&mut self, peer: PeerId) {
-        self.addresses.remove(&peer);
+        if let Some(Stranger { address, keys: keys @ 1.., user_name }) = self.strangers.remove(&peer) {
+            let line = line("Failed", Method::Publickey, &user_name, address);
+            self.tell(&format!("{line}: none of {keys} keys would do"));
+        }
     }
 
     /// Answers a credential, now or once its password is checked.
@@ -110,9 +122,8 @@ impl Authenticator {
         key: &PlainOrCertified,
         is_proved: bool,
     ) -> Result<(), transport::Error> {
-        let address = self.addresses.get(&asked.peer).map(SocketAddr::ip);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs());
-        let login = Circumstances { now, origin: Origin { address, host_name: None } };
+        let address = self.address(asked.peer).map(|address| address.ip());
+        let login = Circumstances { now: seconds(), origin: Origin { address, host_name: None } };
         let shown = format!("{} {}", key_kind(key.key()), key.key().fingerprint());
         match self.accounts.judge(&asked.user_name, key, &login) {
             Ok(granted) => {
@@ -122,7 +133,14 @@ impl Authenticator {
                 for reason in reasons {
                     self.tell(&format!("{shown} is refused: {reason}"));
                 }
-                if is_proved { self.refuse(conn, asked, &shown) } else { conn.refuse_user(asked.ticket) }
+                if is_proved {
+                    return self.refuse(conn, asked, &shown);
+                }
+                if let Some(stranger) = self.strangers.get_mut(&asked.peer) {
+                    stranger.keys += 1;
+                    stranger.user_name = asked.user_name;
+                }
+                conn.refuse_user(asked.ticket)
             }
         }
     }
@@ -164,7 +182,10 @@ impl Authenticator {
         match conn.accept_user(ticket, permissions)? {
             Accepted::Query => {}
             Accepted::Partial => self.tell_of("Partial", method, user_name, peer, with),
-            Accepted::Complete => self.tell_of("Accepted", method, user_name, peer, with),
+            Accepted::Complete => {
+                self.tell_of("Accepted", method, user_name, peer, with);
+                self.judge_the_end(conn, peer);
+            }
             Accepted::Insufficient(why) => {
                 let why = if with.is_empty() { why.to_string() } else { format!("{with}: {why}") };
                 self.tell_of("Failed", method, user_name, peer, &why);
@@ -183,18 +204,45 @@ impl Authenticator {
         conn.refuse_user(asked.ticket)
     }
 
-    /// A line as sshd logs it.
+    /// All steps are through: what they permit together must hold now, too.
+    fn judge_the_end(&mut self, conn: &mut Connection<Server>, peer: PeerId) {
+        let login = Circumstances {
+            now: seconds(),
+            origin: Origin { address: self.address(peer).map(|address| address.ip()), host_name: None },
+        };
+        if let Some(Err(why)) = conn.permissions().map(|permissions| permissions.admits(&login)) {
+            self.tell(&format!("the login came too late: {why}"));
+            conn.disconnect(DisconnectReason::BY_APPLICATION, "the login came too late");
+        }
+    }
+
+    fn address(&self, peer: PeerId) -> Option<SocketAddr> {
+        self.strangers.get(&peer)?.address
+    }
+
     fn tell_of(&mut self, what: &str, method: Method, user_name: &[u8], peer: PeerId, with: &str) {
-        let address = self.addresses.get(&peer);
-        let from = address.map_or_else(String::new, |address| {
-            format!(" from {} port {}", address.ip().to_canonical(), address.port())
-        });
-        let with = if with.is_empty() { String::new() } else { format!(": {with}") };
-        let user = String::from_utf8_lossy(user_name);
-        self.tell(&format!("{what} {} for {user}{from} ssh2{with}", method.name()));
+        if let Some(stranger) = self.strangers.get_mut(&peer) {
+            stranger.keys = 0;
+        }
+        let line = line(what, method, user_name, self.address(peer));
+        self.tell(&if with.is_empty() { line } else { format!("{line}: {with}") });
     }
 
     fn tell(&mut self, line: &str) {
         self.log.push(escaped(line.as_bytes()));
     }
+}
+
+/// A line as sshd logs it.
+fn line(what: &str, method: Method, user_name: &[u8], address: Option<SocketAddr>) -> String {
+    let from = address.map_or_else(String::new, |address| {
+        format!(" from {} port {}", address.ip().to_canonical(), address.port())
+    });
+    let user = String::from_utf8_lossy(user_name.get(..USER_NAME_MAX).unwrap_or(user_name));
+    format!("{what} {} for {user}{from} ssh2", method.name())
+}
+
+/// Since 1970. A clock before that is as far from every limit as can be.
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs())
 }

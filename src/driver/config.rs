@@ -241,6 +241,12 @@ impl Loaded {
     }
 }
 
+/// The name of the user who runs this.
+#[must_use]
+pub fn own_name() -> String {
+    System { users: files::read_text(Path::new("/etc/passwd")).unwrap_or_default() }.local().user
+}
+
 /// The machine: its files, its shell, its environment.
 struct System {
     /// `/etc/passwd`

@@ -7,12 +7,15 @@ use crate::keys::certificate::{self, CertificateLineError};
 use crate::keys::private_key::{self, ForeignFormat, PRIVATE_KEY_FILE_MAX, Parsed, PrivateKeyError};
 use crate::keys::public_key;
 use core::fmt;
+use core::time::Duration;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
 use rustix::process::{geteuid, getuid};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
 use zeroize::Zeroizing;
 
 /// The largest file of known hosts or authorised keys (bytes).
@@ -195,7 +198,7 @@ impl LockedFile {
             if !metadata.is_file() {
                 return Err(io::Error::other("not a regular file"));
             }
-            flock(&file, FlockOperation::LockExclusive)?;
+            lock_in_time(&file)?;
             // Whoever held it may have put another file in its place.
             let path = path.canonicalize()?;
             let there = std::fs::metadata(&path)?;
@@ -254,6 +257,22 @@ impl LockedFile {
         file.sync_all()
     }
 }
+
+/// Asks for the lock a few times: whoever holds it only reads and writes the file. One who does not let go is not waited for.
+fn lock_in_time(file: &File) -> io::Result<()> {
+    for _ in 1..LOCK_TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => thread::park_timeout(LOCK_PAUSE),
+            result => return Ok(result?),
+        }
+    }
+    flock(file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| io::Error::other("another process holds its lock"))
+}
+
+/// How often a lock is asked for, and the time between: a second in all.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often a file that was waited for may turn out to be another by then.
 const REPLACED_MAX: u32 = 100;

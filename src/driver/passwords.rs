@@ -1,6 +1,7 @@
 //! Passwords checked off the loop: argon2id costs a tenth of a second and more.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use core::fmt;
 use mio::Waker;
 use std::collections::HashMap;
 use std::io;
@@ -16,11 +17,50 @@ pub const QUEUE_MAX: usize = 256;
 const THREADS: usize = 2;
 
 /// Hashes by user name. What an unknown user is checked against costs the same and fits no password.
-#[derive(Debug)]
 pub struct Passwords {
     hashes: HashMap<Vec<u8>, String>,
+    /// Fits no password, and costs what the costliest of the others does.
     nobody: String,
+    cost: Cost,
 }
+
+/// What a check costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cost {
+    /// KiB.
+    memory: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl Cost {
+    const DEFAULT: Self = Self {
+        memory: Params::DEFAULT_M_COST,
+        passes: Params::DEFAULT_T_COST,
+        lanes: Params::DEFAULT_P_COST,
+    };
+
+    fn of(hash: &PasswordHash) -> Option<Self> {
+        let of = |name: &str| hash.params.get_decimal(name);
+        Some(Self { memory: of("m")?, passes: of("t")?, lanes: of("p")? })
+    }
+
+    const fn work(self) -> u64 {
+        self.memory as u64 * self.passes as u64
+    }
+}
+
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Passwords({} users)", self.hashes.len())
+    }
+}
+
+/// The most memory that a hash may ask for (KiB): a GiB.
+pub const HASH_MEMORY_MAX: u32 = 1024 * 1024;
+
+/// The most passes.
+pub const HASH_PASSES_MAX: u32 = 64;
 
 /// The cost of new hashes: 19 MiB, two passes, one lane, the crate's (and OWASP's) recommendation.
 fn argon2id() -> Argon2<'static> {
@@ -32,9 +72,14 @@ fn argon2id() -> Argon2<'static> {
 /// # Errors
 /// A text for the user.
 pub fn hash(password: &[u8]) -> Result<String, String> {
+    hash_at(Cost::DEFAULT, password)
+}
+
+fn hash_at(Cost { memory, passes, lanes }: Cost, password: &[u8]) -> Result<String, String> {
     let mut salt = [0; 16];
     crate::crypto::Rng::fill(&mut crate::crypto::SystemRng, &mut salt);
-    argon2id()
+    let params = Params::new(memory, passes, lanes, None).map_err(|error| error.to_string())?;
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_with_salt(password, &salt)
         .map(|hash| hash.to_string())
         .map_err(|e| e.to_string())
@@ -66,19 +111,27 @@ impl Passwords {
     /// # Errors
     /// A text for the user.
     pub fn new() -> Result<Self, String> {
-        let mut random = Zeroizing::new([0; 32]);
-        crate::crypto::Rng::fill(&mut crate::crypto::SystemRng, &mut *random);
-        Ok(Self { hashes: HashMap::new(), nobody: hash(&*random)? })
+        Ok(Self { hashes: HashMap::new(), nobody: of_nobody(Cost::DEFAULT)?, cost: Cost::DEFAULT })
     }
 
     /// Adds a user's hash.
     ///
     /// # Errors
-    /// It is none of argon2id, or the user has one; a text for the user.
+    /// It is none of argon2id, it costs more than [`HASH_MEMORY_MAX`] and [`HASH_PASSES_MAX`], or the user has one; a text for
+    /// the user, without the hash.
     pub fn add(&mut self, name: &str, hash: &str) -> Result<(), String> {
         let parsed = PasswordHash::new(hash).map_err(|error| error.to_string())?;
         if parsed.algorithm.as_str() != "argon2id" {
             return Err("only argon2id hashes are taken; make one with hash-password".to_owned());
+        }
+        let cost = Cost::of(&parsed).ok_or("the hash does not say what it costs")?;
+        if cost.memory > HASH_MEMORY_MAX || cost.passes > HASH_PASSES_MAX {
+            return Err(format!(
+                "the hash may ask for {HASH_MEMORY_MAX} KiB and {HASH_PASSES_MAX} passes at the most"
+            ));
+        }
+        if cost.work() > self.cost.work() {
+            (self.nobody, self.cost) = (of_nobody(cost)?, cost);
         }
         match self.hashes.insert(name.as_bytes().to_vec(), hash.to_owned()) {
             Some(_) => Err(format!("{name} stands here twice")),
@@ -100,6 +153,13 @@ impl Passwords {
             PasswordHash::new(hash).is_ok_and(|hash| argon2id().verify_password(password, &hash).is_ok());
         fits && known.is_some()
     }
+}
+
+/// A hash of something that nobody knows.
+fn of_nobody(cost: Cost) -> Result<String, String> {
+    let mut random = Zeroizing::new([0; 32]);
+    crate::crypto::Rng::fill(&mut crate::crypto::SystemRng, &mut *random);
+    hash_at(cost, &*random)
 }
 
 struct Job<T> {
@@ -186,6 +246,24 @@ mod tests {
         let cost = |hash: &str| hash.split('$').take(4).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(cost(&passwords.nobody), cost(&passwords.hashes[&b"ann"[..]]));
         assert!(PasswordHash::new(&passwords.nobody).is_ok());
+        // One that costs more: so does nobody's.
+        let costly = super::hash_at(super::Cost { memory: 20_000, passes: 3, lanes: 1 }, b"x").unwrap();
+        let passwords =
+            Passwords::parse(&format!("ann:{}\nbob:{costly}", hash(b"x").unwrap()), None).unwrap();
+        assert_eq!(cost(&passwords.nobody), cost(&costly));
+    }
+
+    #[test]
+    fn a_hash_that_costs_too_much_is_refused_before_it_is_checked() {
+        for (memory, passes, good) in
+            [(8, 64, true), (1024 * 1024, 1, true), (1024 * 1024 + 1, 1, false), (8, 65, false)]
+        {
+            let hash = format!("$argon2id$v=19$m={memory},t={passes},p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA");
+            // What is refused has no `nobody` made for it.
+            let cheap = super::Cost { memory: u32::MAX, passes: u32::MAX, lanes: 1 };
+            let mut passwords = Passwords { cost: cheap, ..Passwords::new().unwrap() };
+            assert_eq!(passwords.add("ann", &hash).is_ok(), good, "{hash}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::connection::{Connection, Step};
 use crate::transport::DATA_MARK;
 use crate::userauth::UserauthSide;
 use crate::wire::DisconnectReason;
+use crate::wire::number::Sender;
 use core::time::Duration;
 use mio::net::{TcpStream, UnixStream};
 use std::io::{self, Read, Write};
@@ -185,14 +186,17 @@ impl<S: UserauthSide> Peer<S> {
                 Err(error) => return Ok(Some(Err(error.into()))),
             }
         }
-        let mut packets = 0;
+        let (mut packets, mut verdict_open) = (0, false);
         while packets < PACKETS_PER_TURN && self.conn.pending_output() < INPUT_MARK && !self.conn.is_ended() {
             match self.conn.handle_input(&mut pool.input, cx.now)? {
                 Step::NeedInput => {
                     self.hungry = true;
                     break;
                 }
-                Step::NeedVerdict => break,
+                Step::NeedVerdict => {
+                    verdict_open = true;
+                    break;
+                }
                 Step::Progress => {}
                 Step::Event(event) => app.event(cx, id, &mut self.conn, event)?,
             }
@@ -203,6 +207,10 @@ impl<S: UserauthSide> Peer<S> {
         }
         self.flush()?;
         self.queued = packets == PACKETS_PER_TURN || self.conn.has_writable();
+        // A server that is gone waits for no answer; whoever is asked here should not be, either.
+        if verdict_open && self.read_closed && S::ROLE == Sender::Client {
+            return Ok(Some(Ok(())));
+        }
         Ok(None)
     }
 
@@ -240,7 +248,7 @@ impl<S: UserauthSide> Peer<S> {
         if !gone && self.conn.pending_output() == 0 {
             pool.reclaim(&mut self.conn);
             self.stream.shutdown();
-            gone = S::ROLE == crate::wire::number::Sender::Client || self.drain(pool);
+            gone = S::ROLE == Sender::Client || self.drain(pool);
         }
         match &self.linger {
             Some((until, _)) if !gone && now < *until => Turn::Wait,

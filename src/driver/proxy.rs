@@ -100,6 +100,7 @@ fn jumps(options: &Options) -> Result<Vec<Options>, Unreached> {
         let given = [
             ("Port", last.port.map(|port| port.to_string())),
             ("BatchMode", options.batch_mode.then(|| "yes".to_owned())),
+            ("LogLevel", config::log_level(options.config.log_level.debug()).map(str::to_owned)),
         ];
         let given = given.into_iter().filter_map(|(keyword, value)| Some(config::option(keyword, &value?)));
         let before = Some(before.join(",")).filter(|hosts| !hosts.is_empty());

@@ -9,7 +9,9 @@ pub use askpass::{DEFAULT_ASKPASS, Environment};
 
 use askpass::Askpass;
 use mio::Waker;
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
+};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -41,8 +43,6 @@ enum Kind {
     Line,
     /// Not shown.
     Secret,
-    /// Yes or no.
-    Confirm,
 }
 
 /// Whether there is a terminal to ask on.
@@ -78,29 +78,16 @@ impl Question {
         Self::ask(Kind::Secret, prompt, &Environment::own(), waker)
     }
 
-    /// Asks whether something may be done. The answer is what is typed; a program that shows a button gives `yes`.
-    ///
-    /// # Errors
-    /// There is nobody to ask, or no thread.
-    pub fn confirm(prompt: &str, waker: Arc<Waker>) -> io::Result<Self> {
-        Self::ask(Kind::Confirm, prompt, &Environment::own(), waker)
-    }
-
     fn ask(kind: Kind, prompt: &str, environment: &Environment, waker: Arc<Waker>) -> io::Result<Self> {
         let terminal = open();
         match environment.askpass(terminal.is_ok()) {
-            Some(program) => Self::by_program(kind, prompt, program, waker),
+            Some(program) => Self::by_program(prompt, program, waker),
             None => Self::at_terminal(kind, prompt, terminal?, waker),
         }
     }
 
-    fn by_program(
-        kind: Kind,
-        prompt: &str,
-        program: &std::ffi::OsStr,
-        waker: Arc<Waker>,
-    ) -> io::Result<Self> {
-        let (askpass, running) = Askpass::start(program, prompt, kind == Kind::Confirm)?;
+    fn by_program(prompt: &str, program: &std::ffi::OsStr, waker: Arc<Waker>) -> io::Result<Self> {
+        let (askpass, running) = Askpass::start(program, prompt)?;
         let answer = wait(waker, move || running.answer())?;
         Ok(Self { answer, way: Way::Askpass(askpass) })
     }
@@ -114,7 +101,10 @@ impl Question {
             hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
             hidden.local_modes.insert(LocalModes::ICANON | LocalModes::ECHONL);
             hidden.special_codes[SpecialCodeIndex::VEOL] = interrupt;
-            tcsetattr(&terminal, OptionalActions::Now, &hidden)?;
+            // What was typed before the question is no answer to it.
+            tcsetattr(&terminal, OptionalActions::Flush, &hidden)?;
+        } else {
+            tcflush(&terminal, QueueSelector::IFlush)?;
         }
         let way = Way::Terminal(terminal.try_clone()?, Box::new(before.clone()));
         let asked = terminal.write_all(prompt.as_bytes()).and_then(|()| {

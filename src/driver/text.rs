@@ -1,6 +1,19 @@
 //! Texts for a terminal or a log: those from outside made harmless, and ssh's words for keys.
 
 use crate::crypto::sign::{PublicKey, sk};
+use core::fmt;
+use std::io::{self, Write};
+
+/// Writes a line to standard error. That nobody reads it any more is no reason to end.
+#[macro_export]
+macro_rules! tell {
+    ($($words:tt)*) => { $crate::driver::text::tell(format_args!($($words)*)) };
+}
+
+/// What [`tell!`](crate::tell) does.
+pub fn tell(line: fmt::Arguments<'_>) {
+    let _nobody_reads = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
 
 /// Appends `bytes` with everything that could act escaped: C0, DEL and C1 as `\x1b`, bidirectional controls and line
 /// separators as `\u{202e}`, invalid UTF-8 as U+FFFD. A backslash stays one.

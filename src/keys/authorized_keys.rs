@@ -63,6 +63,8 @@ pub struct Refused {
     pub line: usize,
     /// What is wrong with it.
     pub reason: Refusal,
+    /// The key on it, if it has one that can be read.
+    pub key: Option<Box<PublicKey>>,
 }
 
 /// Why a line authorises nothing. Its text is safe to show.
@@ -92,18 +94,21 @@ pub enum Refusal {
     CommandsDiffer,
 }
 
-/// What the lines about `key` come to. The first that is not refused counts; the others are for a log.
+/// What the lines about `key` come to, those among them that cannot be read. The first that is not refused counts; the others
+/// are for a log.
 pub fn authorise<'a>(
     file: &'a [u8],
     key: &'a PublicKey,
     login: &'a Circumstances<'a>,
 ) -> impl Iterator<Item = Result<Authorised, Refused>> + 'a {
-    entries(file).filter_map(Result::ok).filter(|entry| !entry.cert_authority && entry.key == *key).map(
-        move |Entry { line, permissions, .. }| match permissions.admits(login) {
+    entries(file).filter_map(move |entry| match entry {
+        Ok(entry) if entry.cert_authority || entry.key != *key => None,
+        Ok(Entry { line, permissions, .. }) => Some(match permissions.admits(login) {
             Ok(()) => Ok(Authorised { line, permissions }),
-            Err(error) => Err(Refused { line, reason: Refusal::NotAdmitted(error) }),
-        },
-    )
+            Err(error) => Err(refused(line, Refusal::NotAdmitted(error), key)),
+        }),
+        Err(refused) => (refused.key.as_deref() == Some(key)).then_some(Err(refused)),
+    })
 }
 
 /// Whose certificate is judged, and by which rules.
@@ -124,13 +129,19 @@ pub fn authorise_certificate<'a>(
     rules: &'a CertificateRules<'a>,
     login: &'a Circumstances<'a>,
 ) -> impl Iterator<Item = Result<Authorised, Refused>> + 'a {
-    entries(file)
-        .filter_map(Result::ok)
-        .filter(|entry| entry.cert_authority && entry.key == *certificate.ca_key())
-        .map(move |entry| match entry.grant(certificate, rules, login) {
+    let ca = certificate.ca_key();
+    entries(file).filter_map(move |entry| match entry {
+        Ok(entry) if !entry.cert_authority || entry.key != *ca => None,
+        Ok(entry) => Some(match entry.grant(certificate, rules, login) {
             Ok(permissions) => Ok(Authorised { line: entry.line, permissions }),
-            Err(reason) => Err(Refused { line: entry.line, reason }),
-        })
+            Err(reason) => Err(refused(entry.line, reason, ca)),
+        }),
+        Err(refused) => (refused.key.as_deref() == Some(ca)).then_some(Err(refused)),
+    })
+}
+
+fn refused(line: usize, reason: Refusal, key: &PublicKey) -> Refused {
+    Refused { line, reason, key: Some(Box::new(key.clone())) }
 }
 
 impl Entry {
@@ -159,34 +170,39 @@ impl Entry {
 pub fn plain_entries(file: &[u8]) -> impl Iterator<Item = Result<Entry, Refused>> {
     entries(file).map(|entry| match entry? {
         entry if !entry.cert_authority && entry.permissions.is_unrestricted() => Ok(entry),
-        Entry { line, options, .. } => Err(Refused { line, reason: Refusal::NotObeyed(options) }),
+        Entry { line, options, key, .. } => Err(refused(line, Refusal::NotObeyed(options), &key)),
     })
 }
 
 /// What each line of `file` says, in order, without empty lines and comments.
 pub fn entries(file: &[u8]) -> impl Iterator<Item = Result<Entry, Refused>> {
-    line::significant_lines(file)
-        .map(|(line, text)| parse_line(line, text).map_err(|reason| Refused { line, reason }))
+    line::significant_lines(file).map(|(line, text)| parse_line(line, text))
 }
 
-fn parse_line(line: usize, text: &[u8]) -> Result<Entry, Refusal> {
+fn parse_line(line: usize, text: &[u8]) -> Result<Entry, Refused> {
+    let refused = |reason| Refused { line, reason, key: None };
     // The length is judged on the whole line: the tail of a long one must not be read as a line of its own.
     if text.len() > LINE_MAX {
-        return Err(Refusal::Key(KeyLineError::TooLong));
+        return Err(refused(Refusal::Key(KeyLineError::TooLong)));
     }
     let (options, text) = match KeyText::parse(text) {
         Ok(text) => (Options::none(), text),
         // No key in front: what stands there may be options, if a key follows them.
         Err(error) => {
-            let (options, rest) = split_unquoted(text, line::is_blank).ok_or(Refusal::UnclosedQuote)?;
-            let text = KeyText::parse(line::trim_start(rest)).map_err(|_| Refusal::Key(error))?;
-            (Options::parse(options)?, text)
+            let unquoted = split_unquoted(text, line::is_blank);
+            let (options, rest) = unquoted.ok_or_else(|| refused(Refusal::UnclosedQuote))?;
+            let text = KeyText::parse(line::trim_start(rest)).map_err(|_| refused(Refusal::Key(error)))?;
+            let options = Options::parse(options).map_err(|reason| Refused {
+                key: text.key.as_ref().ok().cloned().map(Box::new),
+                ..refused(reason)
+            })?;
+            (options, text)
         }
     };
     let comment = String::from_utf8_lossy(text.comment).into_owned();
     Ok(Entry {
         line,
-        key: text.into_key().map_err(Refusal::Key)?,
+        key: text.into_key().map_err(|error| refused(Refusal::Key(error)))?,
         comment,
         permissions: options.permissions,
         cert_authority: options.cert_authority,

@@ -437,6 +437,7 @@ impl<S: KexSide> Transport<S> {
     fn end(&mut self) {
         self.ended = true;
         self.kex = None;
+        self.link.tickets.close(); // a verdict comes too late
     }
 
     /// Ends the connection after an error, and tells the peer where that is due.

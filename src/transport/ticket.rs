@@ -33,6 +33,11 @@ impl Tickets {
         Ticket { connection: self.connection, attempt: self.attempt }
     }
 
+    /// Closes the question, whatever the answer would be.
+    pub(crate) const fn close(&mut self) {
+        self.open = false;
+    }
+
     /// Whether input waits for a verdict.
     pub(crate) const fn is_open(&self) -> bool {
         self.open

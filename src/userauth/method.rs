@@ -75,6 +75,11 @@ impl MethodChains {
         Ok(Self(chains))
     }
 
+    /// The methods in all chains, some of them perhaps often.
+    pub fn methods(&self) -> impl Iterator<Item = Method> + '_ {
+        self.0.iter().flatten().copied()
+    }
+
     /// Whether a method may come next.
     pub(super) fn allows(&self, method: Method) -> bool {
         self.0.iter().any(|chain| chain.first() == Some(&method))

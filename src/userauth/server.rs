@@ -323,17 +323,17 @@ impl ServerUserauth {
         }
         let (method, fields) = (request.method_name, request.method_fields);
         match method {
-            PUBLICKEY if self.chains.allows(Method::Publickey) => {
+            PUBLICKEY if self.takes(Method::Publickey) => {
                 self.handle_publickey(request, &PublickeyFields::decode(fields)?, Binding::Session, transport)
             }
-            PUBLICKEY_HOSTBOUND if self.chains.allows(Method::Publickey) => {
+            PUBLICKEY_HOSTBOUND if self.takes(Method::Publickey) => {
                 let (fields, k_s) = PublickeyFields::decode_hostbound(fields)?;
                 if k_s != transport.first_host_key() {
                     return self.fail(transport);
                 }
                 self.handle_publickey(request, &fields, Binding::HostKey(k_s), transport)
             }
-            b"password" if self.chains.allows(Method::Password) => {
+            b"password" if self.takes(Method::Password) => {
                 let PasswordFields { password, new_password } = PasswordFields::decode(fields)?;
                 let own = |secret: &[u8]| Zeroizing::new(secret.to_vec());
                 let credential = match new_password {
@@ -346,18 +346,24 @@ impl ServerUserauth {
                 };
                 Ok(self.ask(credential, None, transport))
             }
-            KEYBOARD_INTERACTIVE if self.chains.allows(Method::KeyboardInteractive) => {
+            KEYBOARD_INTERACTIVE if self.takes(Method::KeyboardInteractive) => {
                 let submethods = KeyboardInteractiveFields::decode(fields)?.submethods.to_vec();
                 let credential = Credential::KeyboardInteractive { submethods };
                 Ok(self.ask(credential, None, transport))
             }
-            b"none" if self.chains.allows(Method::None) => Ok(self.ask(Credential::None, None, transport)),
+            b"none" if self.takes(Method::None) => Ok(self.ask(Credential::None, None, transport)),
             b"none" => {
                 self.send_failure(false, transport); // learns the methods; costs no try and no time
                 Ok(Outcome::Internal)
             }
             _ => self.fail(transport),
         }
+    }
+
+    /// Whether a method is gone through. Until a step is done all that may be tried by anybody is, so that a user's own chain
+    /// does not show that he exists.
+    fn takes(&self, method: Method) -> bool {
+        self.chains.allows(method) || (self.permitted.is_none() && self.config.methods.allows(method))
     }
 
     const fn count_request(&mut self, transport: &Transport<Server>) -> Result<(), Error> {

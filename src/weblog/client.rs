@@ -10,6 +10,7 @@ use crate::driver::proxy::{self, Tell, Unreached};
 use crate::driver::stdio::{Descriptor, Output};
 use crate::driver::text::{escape, escaped, escaped_lines, key_kind};
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
+use crate::tell;
 use crate::transport::{self, Client};
 use crate::wire::DisconnectReason;
 use mio::{Interest, Waker};
@@ -82,7 +83,7 @@ pub fn watch(options: WatchOptions) -> Result<u8, String> {
     let quiet = options.quiet;
     let tell: Tell = Arc::new(move |text| {
         if !quiet {
-            eprintln!("{text}");
+            tell!("{text}");
         }
     });
     let (stream, _proxy) = match proxy::connect(&options.connection, options.verbose, &tell) {
@@ -102,7 +103,7 @@ pub fn watch(options: WatchOptions) -> Result<u8, String> {
         app.out.finish();
     }
     if app.malformed > 0 && !app.options.quiet {
-        eprintln!("{}: {} lines were not understood", escaped(app.options.source.as_bytes()), app.malformed);
+        tell!("{}: {} lines were not understood", escaped(app.options.source.as_bytes()), app.malformed);
     }
     ended.map_err(|error| error.to_string())?;
     Ok(app.status.unwrap_or(NO_CONNECTION))
@@ -139,20 +140,21 @@ impl Watch {
 
     fn tell(&mut self) {
         for notice in self.login.notices.drain(..).filter(|_| !self.options.quiet) {
-            eprintln!("{}", escaped_lines(&notice));
+            tell!("{}", escaped_lines(&notice));
         }
     }
 
     /// The login has ended; the connection tells the host.
-    fn refused(&mut self, why: Refused) {
+    fn refused(&mut self, conn: &mut Connection<Client>, why: Refused) {
         self.tell();
-        self.status = Some(match why {
+        let status = match why {
             Refused::HostKey(text) | Refused::Denied(text) => {
-                eprintln!("{}", escaped_lines(&text));
+                tell!("{}", escaped_lines(&text));
                 NO_CONNECTION
             }
             Refused::Interrupted => INTERRUPTED,
-        });
+        };
+        self.end(conn, status);
     }
 
     fn end(&mut self, conn: &mut Connection<Client>, status: u8) {
@@ -214,7 +216,7 @@ impl Watch {
 
     fn say(&self, what: &str, peers_text: &[u8]) {
         let (host, text) = (escaped(self.options.connection.host.as_bytes()), escaped(peers_text));
-        eprintln!("{}", format!("{host}: {what} {text}").trim_end());
+        tell!("{}", format!("{host}: {what} {text}").trim_end());
     }
 
     /// Shows the lines in `data`; true if one of them ends the watch.
@@ -258,7 +260,7 @@ fn show(options: &WatchOptions, line: &Line<'_>, shown: &mut Vec<u8>, malformed:
         *malformed += 1;
         if options.verbose {
             let (source, text) = (escaped(options.source.as_bytes()), escaped(line.bytes));
-            eprintln!("{source}:{}: not understood: {text}", line.offset);
+            tell!("{source}:{}: not understood: {text}", line.offset);
         }
     }
     options.view.render(&options.source, line, record.as_ref(), shown);
@@ -303,7 +305,7 @@ impl Application<Client> for Watch {
                 if !self.options.quiet {
                     let (fingerprint, host) = (question.key.fingerprint(), &self.options.connection.host);
                     let host = escaped(host.as_bytes());
-                    eprintln!("host key fingerprint: {fingerprint} ({}) {host}", key_kind(&question.key));
+                    tell!("host key fingerprint: {fingerprint} ({}) {host}", key_kind(&question.key));
                 }
                 self.login.judge(conn, question)
             }
@@ -321,7 +323,7 @@ impl Application<Client> for Watch {
         };
         self.tell();
         if let Err(why) = judged {
-            self.refused(why);
+            self.refused(conn, why);
         }
         Ok(())
     }
@@ -364,11 +366,7 @@ impl Application<Client> for Watch {
             },
             Source::Woken => {
                 if let Err(why) = self.login.answered(conn) {
-                    let interrupted = why == Refused::Interrupted;
-                    self.refused(why);
-                    if interrupted {
-                        self.end(conn, INTERRUPTED);
-                    }
+                    self.refused(conn, why);
                 }
                 let (written, error) = self.out.take_written();
                 self.unwritten = self.unwritten.saturating_sub(written);

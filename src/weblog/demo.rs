@@ -12,6 +12,7 @@ use crate::driver::files::create_private;
 use crate::driver::options::{Options, StrictHostKeyChecking};
 use crate::keys::known_hosts::{self, Host, NameForm};
 use crate::keys::{private_key, public_key};
+use crate::tell;
 use crate::userauth::{Method, MethodChains};
 use core::time::Duration;
 use std::fs::{File, OpenOptions};
@@ -67,8 +68,8 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
     let line = known_hosts::line_to_append(b"", &host, &public_host_key, NameForm::Plain);
     create_private(&known_hosts, line.as_bytes()).map_err(text)?;
 
-    eprintln!("From another terminal, while this runs:");
-    eprintln!(
+    tell!("From another terminal, while this runs:");
+    tell!(
         "ssh -p {port} -i {} -o IdentitiesOnly=yes -o UserKnownHostsFile={} {USER}@{HOST}",
         key_file.display(),
         known_hosts.display()

@@ -17,6 +17,7 @@ use crate::driver::gate::{Gate, GateConfig, Refusal};
 use crate::driver::passwords::Passwords;
 use crate::driver::text::escaped;
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
+use crate::tell;
 use crate::transport::Error::Disconnected;
 use crate::transport::{Server, ServerConfig};
 use crate::userauth::{MethodChains, ServerUserauthConfig};
@@ -221,13 +222,13 @@ impl App {
 
     fn say_troubles(&self) {
         for trouble in self.logs.iter().filter_map(|log| log.trouble.as_ref()) {
-            eprintln!("{trouble}");
+            tell!("{trouble}");
         }
     }
 
     fn tell(&mut self) {
         for line in self.authenticator.log.drain(..) {
-            eprintln!("{line}");
+            tell!("{line}");
         }
     }
 
@@ -296,7 +297,7 @@ impl App {
                 Err(error) => {
                     let trouble = format!("{name}: {error}");
                     if log.trouble.as_ref() != Some(&trouble) {
-                        eprintln!("{trouble}");
+                        tell!("{trouble}");
                         log.trouble = Some(trouble);
                     }
                 }
@@ -361,7 +362,7 @@ impl Application<Server> for App {
     }
 
     fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
-        eprintln!("refused {source}: {why} ({passed_over} more since the last)");
+        tell!("refused {source}: {why} ({passed_over} more since the last)");
     }
 
     fn event(
@@ -401,7 +402,7 @@ impl Application<Server> for App {
     fn disconnect(&mut self, _: &mut Context<'_>, peer: PeerId, why: Result<(), Error>) {
         match why {
             Ok(()) | Err(Error::Ssh(Disconnected { .. })) => {}
-            Err(error) => eprintln!("connection ended: {}", escaped(error.to_string().as_bytes())),
+            Err(error) => tell!("connection ended: {}", escaped(error.to_string().as_bytes())),
         }
         self.authenticator.disconnect(peer);
         self.peers.remove(&peer);

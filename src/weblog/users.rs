@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
@@ -20,7 +20,7 @@ struct File {
 }
 
 /// One user: `[[user]]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
     /// The name to log in with.
@@ -51,7 +51,11 @@ pub struct Users {
 /// # Errors
 /// A text for the user.
 pub fn parse(text: &str, directory: &Path) -> Result<Vec<User>, String> {
-    let mut file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    // The error would show the line, and the line may be a secret.
+    let mut file: File = toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        format!("line {}: {}", before.matches('\n').count() + 1, error.message())
+    })?;
     for user in &mut file.user {
         for path in [&mut user.authorized_keys, &mut user.ca_keys].into_iter().flatten() {
             *path = directory.join(&*path);
@@ -189,6 +193,17 @@ mod tests {
         assert_eq!((bob.trusted_ca_keys.clone(), &bob.methods), (Some("/ca.pub".into()), &None));
         assert!(users.accounts.account(b"eve").is_none());
         assert!(users.passwords.unwrap().verify(b"ann", b"secret"));
+    }
+
+    #[test]
+    fn t57_an_error_names_the_line_and_does_not_show_it() {
+        for text in [
+            "[[user]]\nname = 'ann'\npassword = 'hunter2'\n",
+            "[[user]]\nname = 'ann'\npassword_hash = 'hunter2\n",
+        ] {
+            let why = users(text).unwrap_err();
+            assert!(why.contains("line 3") && !why.contains("hunter2"), "{why}");
+        }
     }
 
     #[test]

@@ -63,7 +63,8 @@ fn an_option_that_is_not_obeyed_refuses_the_key_and_says_so() {
         ("environment=\"A=b\" ", "environment is not permitted"),
         ("from=\"192.0.2.1\" ", "address"),
         ("expiry-time=\"20200101Z\" ", "expiry-time"),
-        ("frobnicate ", ""), // said when the file is looked at, not of a key
+        ("frobnicate ", "frobnicate"),
+        ("expiry-time=\"20991231\" ", "UTC"),
     ] {
         let why = Fixture::new(options).judge(b"ann").unwrap_err().join("; ");
         assert!(why.contains(word), "{options}: {why}");
@@ -114,5 +115,20 @@ fn t85_a_revoked_key_lets_nobody_in_and_a_list_that_cannot_be_read_none() {
 #[test]
 fn principals_are_whole_lines() {
     let file = b"ann\n# bob\n\n  eve  \nfrom=\"*\" mallory\na,b\n";
-    assert_eq!(principals(file), [&b"ann"[..], b"eve", b"a,b"]);
+    let mut told = Vec::new();
+    assert_eq!(principals(file, |line| told.push(line)), [&b"ann"[..], b"eve", b"a,b"]);
+    assert_eq!(told, ["from=\"*\" mallory"]);
+}
+
+#[test]
+fn t105_nobody_has_a_longer_name_than_there_is_room_for() {
+    let longest = vec![b'a'; USER_NAME_MAX];
+    let account = Account::default();
+    let of =
+        Names::Of([(longest.clone(), account.clone()), ([&*longest, b"a"].concat(), account.clone())].into());
+    for names in [of, Names::Any { account, name: b"ann".to_vec() }] {
+        let accounts = Accounts::new(names);
+        assert!(accounts.account(&longest).is_some());
+        assert!(accounts.account(&[&*longest, b"a"].concat()).is_none());
+    }
 }

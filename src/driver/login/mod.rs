@@ -14,7 +14,7 @@ mod update;
 
 use super::Error;
 use super::agent::{self, AgentClient};
-use super::identities::{Identity, Notice};
+use super::identities::Notice;
 use super::options::Options;
 use super::terminal::{self, Question};
 use super::text::{escaped, escaped_lines};
@@ -22,6 +22,7 @@ use crate::connection::{Connection, GlobalEvent};
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PublicKey;
 use crate::keys::ssh_config::LogLevel;
+use crate::tell;
 use crate::transport::algorithms::Negotiated;
 use crate::transport::{self, Client, HostKey, Ticket};
 use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent, Method};
@@ -35,6 +36,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 use zeroize::Zeroizing;
+
+/// What is shown of a host's banners and instructions in one login (bytes).
+pub const HOST_TEXT_MAX: usize = 64 * 1024;
 
 /// Why a login ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,7 +78,9 @@ pub struct Login {
     tried: Vec<String>,
     /// What is being tried.
     method: Method,
-    /// What the user should know, one text a line.
+    /// Bytes of the host's texts that are still shown.
+    host_text_left: usize,
+    /// What the user should know, one text a line. What is not taken before a question is written to standard error.
     pub notices: Vec<String>,
 }
 
@@ -96,6 +102,7 @@ impl Login {
             waker,
             tried: Vec::new(),
             method: Method::None,
+            host_text_left: HOST_TEXT_MAX,
             notices: Vec::new(),
             options,
         })
@@ -144,7 +151,7 @@ impl Login {
                 self.tell(notice);
                 accept(conn, ticket)
             }
-            Judgement::Ask(text) if self.asks => match Question::confirm(&text, Arc::clone(&self.waker)) {
+            Judgement::Ask(text) if self.asks => match self.question(&text) {
                 Ok(question) => {
                     let asked = Asked::HostKey { ticket, key: Box::new(key) };
                     self.waiting = Some(Waiting::Person(asked, question));
@@ -189,7 +196,7 @@ impl Login {
     ) -> Result<(), Refused> {
         match event {
             ClientUserauthEvent::Banner { message } => {
-                self.tell(escaped_lines(String::from_utf8_lossy(message).trim_end()));
+                self.tell_of_host(message);
                 Ok(())
             }
             ClientUserauthEvent::Continue { authentications_that_can_continue, partial_success, ticket } => {
@@ -200,7 +207,7 @@ impl Login {
             }
             ClientUserauthEvent::Sign { request, ticket } => self.sign(conn, request, ticket),
             ClientUserauthEvent::PasswordExpired { prompt, ticket } => {
-                self.tell(escaped_lines(String::from_utf8_lossy(prompt).trim_end()));
+                self.tell_of_host(prompt);
                 self.ask_new_password(conn, ticket)
             }
             ClientUserauthEvent::InformationRequest { name, instruction, prompts, ticket } => {
@@ -224,13 +231,12 @@ impl Login {
         }
         let takes = escaped(self.takes.as_bytes());
         self.debug(1, || format!("Authentications that can continue: {takes}"));
-        if let Some(Identity { name, .. }) = self.keys.refused() {
-            self.tried.push(name);
-        }
+        let answered = self.keys.refused();
+        self.tried.extend(answered.as_ref().map(|identity| identity.name.clone()));
         if partial_success {
             self.tell_debug(1, "Authenticated with partial success.");
             self.methods.begin_again();
-            self.keys.begin_again();
+            self.keys.begin_again(answered.as_ref());
             self.person.forget();
             self.tried.clear();
         }
@@ -353,7 +359,7 @@ impl Login {
             return refuse(conn, ticket, "it was not accepted".to_owned());
         }
         let text = "Please type 'yes', 'no' or the fingerprint: ";
-        match Question::confirm(text, Arc::clone(&self.waker)) {
+        match Question::line(text, Arc::clone(&self.waker)) {
             Ok(question) => {
                 let asked = Asked::HostKey { ticket, key: Box::new(key) };
                 self.waiting = Some(Waiting::Person(asked, question));
@@ -374,6 +380,28 @@ impl Login {
     fn tell(&mut self, text: String) {
         if self.options.config.log_level >= LogLevel::Info && !text.is_empty() {
             self.notices.push(text);
+        }
+    }
+
+    /// A text of the host's. Each of its lines says whose it is, so that none can pass for a question or a word of ours.
+    fn tell_of_host(&mut self, text: &[u8]) {
+        let text = text.get(..self.host_text_left).unwrap_or(text);
+        self.host_text_left -= text.len();
+        let host = escaped(self.options.host.as_bytes());
+        for line in String::from_utf8_lossy(text).trim_end().lines() {
+            self.tell(format!("{host}: {}", escaped(line.as_bytes())));
+        }
+    }
+
+    fn question(&mut self, text: &str) -> io::Result<Question> {
+        self.flush_notices();
+        Question::line(text, Arc::clone(&self.waker))
+    }
+
+    /// Shows what there is to tell before a question is put.
+    fn flush_notices(&mut self) {
+        for notice in self.notices.drain(..) {
+            tell!("{}", escaped_lines(&notice));
         }
     }
 

@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::crypto::sign::PublicKey;
 use crate::driver::options::Options;
 use crate::driver::terminal::Question;
-use crate::driver::text::{escaped, escaped_lines};
+use crate::driver::text::escaped;
 use crate::transport::{Client, Ticket};
 use crate::userauth::Prompt;
 use std::collections::VecDeque;
@@ -39,7 +39,7 @@ pub(super) struct Person {
     password: Option<Zeroizing<String>>,
     new_password: Option<Zeroizing<String>>,
     /// Prompts not put yet.
-    prompts: VecDeque<(String, bool)>,
+    prompts: VecDeque<(Vec<u8>, bool)>,
     responses: Vec<Zeroizing<String>>,
 }
 
@@ -60,6 +60,7 @@ impl Person {
 
 impl Login {
     fn ask(&mut self, asked: Asked, prompt: &str, echo: bool) -> io::Result<()> {
+        self.flush_notices();
         let waker = Arc::clone(&self.waker);
         let question = if echo { Question::line(prompt, waker) } else { Question::secret(prompt, waker) }?;
         self.waiting = Some(Waiting::Person(asked, question));
@@ -154,19 +155,20 @@ impl Login {
     ) -> Result<(), Refused> {
         self.methods.interview();
         for text in texts {
-            self.tell(escaped_lines(String::from_utf8_lossy(text).trim_end()));
+            self.tell_of_host(text);
         }
-        let who = &self.person.who;
-        let text = |prompt: &Prompt<'_>| {
-            format!("({who}) {}", escaped_lines(&String::from_utf8_lossy(prompt.prompt)))
-        };
-        self.person.prompts = prompts.iter().map(|prompt| (text(prompt), prompt.echo)).collect();
+        self.person.prompts = prompts.iter().map(|prompt| (prompt.prompt.to_vec(), prompt.echo)).collect();
         self.person.responses.clear();
         self.go_on_with_interview(conn, ticket)
     }
 
     fn go_on_with_interview(&mut self, conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
         if let Some((prompt, echo)) = self.person.prompts.pop_front() {
+            // Of several lines the last is the question.
+            let end = prompt.trim_ascii_end().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let (above, last) = prompt.split_at_checked(end).unwrap_or((&[], &prompt));
+            self.tell_of_host(above);
+            let prompt = format!("({}) {}", self.person.who, escaped(last));
             return self.ask_or_deny(conn, Asked::Prompt { ticket }, &prompt, echo);
         }
         let responses: Vec<_> = self.person.responses.iter().map(|response| response.as_bytes()).collect();

@@ -29,6 +29,8 @@ pub(super) struct Keys {
     candidates: Option<VecDeque<Candidate>>,
     /// What the server was asked about last.
     trying: Option<Identity>,
+    /// Blobs of the keys that have made a step; each makes only one.
+    served: Vec<Vec<u8>>,
     /// How often a passphrase may be typed wrong.
     prompts_max: u32,
 }
@@ -72,6 +74,7 @@ impl Keys {
             bound_to: Default::default(),
             candidates: None,
             trying: None,
+            served: Vec::new(),
             prompts_max: options.number_of_password_prompts,
         }
     }
@@ -102,9 +105,21 @@ impl Keys {
         self.trying.take()
     }
 
-    /// A step is done: the keys are planned anew.
-    pub(super) fn begin_again(&mut self) {
+    /// A step is done: the keys are planned anew, without the one that served.
+    pub(super) fn begin_again(&mut self, served: Option<&Identity>) {
         self.candidates = None;
+        self.served.extend(served.map(|identity| identity.public.key().blob()));
+    }
+
+    /// The agent is gone, and with it what only it signs for.
+    fn lose_agent(&mut self) {
+        self.agent = None;
+        if let Some(candidates) = &mut self.candidates {
+            candidates.retain(|candidate| match candidate {
+                Candidate::Identity(identity) => !matches!(identity.source, KeySource::Agent(_)),
+                Candidate::Locked(_) => true,
+            });
+        }
     }
 
     /// Keys are not needed any more.
@@ -162,7 +177,12 @@ impl Login {
                 self.debug(2, || format!("will attempt key: {text}"));
             }
         }
-        self.keys.candidates = Some(candidates.into());
+        let unused = |candidate: &Candidate| match candidate {
+            Candidate::Identity(identity) => !self.keys.served.contains(&identity.public.key().blob()),
+            Candidate::Locked(_) => true,
+        };
+        let candidates = candidates.into_iter().filter(unused).collect();
+        self.keys.candidates = Some(candidates);
         self.next(conn, ticket)
     }
 
@@ -219,7 +239,10 @@ impl Login {
                         self.waiting = Some(Waiting::Agent(AgentTask::Signature { ticket, name }));
                         Ok(())
                     }
-                    Some(Err(failure)) => self.not_signed(conn, ticket, &identity.name, &failure.to_string()),
+                    Some(Err(failure)) => {
+                        self.keys.lose_agent();
+                        self.not_signed(conn, ticket, &identity.name, &failure.to_string())
+                    }
                     None => self.next(conn, ticket),
                 }
             }
@@ -294,7 +317,7 @@ impl Login {
                 ),
                 Ok(_) => self.not_signed(conn, ticket, &name, "the agent refused to sign"),
                 Err(failure) => {
-                    self.keys.agent = None;
+                    self.keys.lose_agent();
                     self.not_signed(conn, ticket, &name, &failure.to_string())
                 }
             },

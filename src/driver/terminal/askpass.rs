@@ -72,26 +72,22 @@ pub(super) struct Askpass(OwnedFd);
 /// The thread's.
 pub(super) struct Running {
     child: Child,
-    is_confirmation: bool,
 }
 
 impl Askpass {
     /// Starts the program.
-    pub(super) fn start(program: &OsStr, prompt: &str, is_confirmation: bool) -> io::Result<(Self, Running)> {
+    pub(super) fn start(program: &OsStr, prompt: &str) -> io::Result<(Self, Running)> {
         let mut command = Command::new(program);
         // Standard input may be the connection's.
         command.arg(prompt).stdin(Stdio::null()).stdout(Stdio::piped());
-        if is_confirmation {
-            command.env("SSH_ASKPASS_PROMPT", "confirm");
-        } else {
-            command.env_remove("SSH_ASKPASS_PROMPT");
-        }
+        // A yes is typed as at the terminal, as ssh wants it to be.
+        command.env_remove("SSH_ASKPASS_PROMPT");
         let mut child = command
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
         // Nobody has waited for the child yet, so the number is still its own.
         match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
-            Ok(handle) => Ok((Self(handle), Running { child, is_confirmation })),
+            Ok(handle) => Ok((Self(handle), Running { child })),
             Err(error) => {
                 let _ended = child.kill();
                 let _ended = child.wait();
@@ -134,7 +130,6 @@ impl Running {
         if !status.success() {
             return Err(io::Error::new(ErrorKind::PermissionDenied, "declined"));
         }
-        let line = answer.line()?;
-        Ok(if line.is_empty() && self.is_confirmation { Zeroizing::new("yes".to_owned()) } else { line })
+        answer.line()
     }
 }

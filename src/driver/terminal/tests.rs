@@ -71,21 +71,19 @@ fn the_first_line_of_a_program_is_the_answer() {
     let prompt = "ann's \"key\": $(id)";
     assert_eq!(ask(Kind::Secret, prompt, &script).answer().unwrap(), "1,ann's \"key\": $(id),,");
     assert_eq!(ask(Kind::Line, prompt, &script).answer().unwrap(), "1,ann's \"key\": $(id),,");
-    assert_eq!(ask(Kind::Confirm, "?", &script).answer().unwrap(), "1,?,confirm,");
     assert_eq!(answer(Kind::Secret, "printf 'no end'").unwrap(), "no end");
     assert_eq!(answer(Kind::Secret, "printf 'a b\\r\\nc'").unwrap(), "a b");
-    // A button gives no text; an empty passphrase is one.
+    // An empty passphrase is one, and nothing is no yes.
     for text in ["exit 0", "echo"] {
-        assert_eq!(answer(Kind::Confirm, text).unwrap(), "yes");
+        assert_eq!(answer(Kind::Line, text).unwrap(), "");
         assert_eq!(answer(Kind::Secret, text).unwrap(), "");
     }
-    assert_eq!(answer(Kind::Confirm, "echo no").unwrap(), "no");
 }
 
 #[test]
 fn a_program_that_declines_or_dies_gives_no_answer() {
     for text in ["exit 1", "echo secret; exit 1", "echo secret; kill -9 $$", "kill -TERM $$"] {
-        for kind in [Kind::Line, Kind::Secret, Kind::Confirm] {
+        for kind in [Kind::Line, Kind::Secret] {
             assert_eq!(answer(kind, text), Err(ErrorKind::PermissionDenied), "{text}");
         }
     }
