@@ -20,6 +20,7 @@ use strombus::driver::login::{Login, Refused};
 use strombus::driver::options::Options;
 use strombus::driver::proxy::{self, ORIGINATOR, Tell, Unreached};
 use strombus::driver::stdio::{Descriptor, Input, Output};
+use strombus::driver::terminal;
 use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source};
 use strombus::tell;
@@ -344,6 +345,7 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
         let _nobody_reads = writeln!(std::io::stdout(), "{}", names.join("\n"));
         return Ok(0);
     }
+    terminal::guard().map_err(|error| format!("ssh: {error}"))?;
     let told = |error: LoadError| format!("ssh: {}", error.text());
     let loaded = arguments.loaded().map_err(told)?;
     if arguments.print {

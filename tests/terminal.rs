@@ -55,13 +55,18 @@ struct Terminal {
 
 impl Terminal {
     fn start(test: &str) -> Self {
+        Self::start_and(test, "")
+    }
+
+    /// The same with words of a shell behind it.
+    fn start_and(test: &str, then: &str) -> Self {
         let own = env::current_exe().unwrap();
         let mut command = Command::new("script");
         command.args([
             "-q",
             "-e",
             "-c",
-            &format!("{} --exact {test} --nocapture", own.display()),
+            &format!("{} --exact {test} --nocapture{then}", own.display()),
             "/dev/null",
         ]);
         for name in ["SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "WAYLAND_DISPLAY"] {
@@ -103,6 +108,26 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[test]
+fn a_signal_in_a_question_leaves_the_terminal_as_it_was() {
+    if env::var_os(ASKS).is_some() {
+        terminal::guard().unwrap();
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let _secret = Question::secret("secret? ", waker).unwrap();
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::TERM).unwrap();
+        std::thread::park_timeout(Duration::from_secs(30)); // the signal ends it
+        return;
+    }
+    let mut terminal =
+        Terminal::start_and("a_signal_in_a_question_leaves_the_terminal_as_it_was", "; stty -a");
+    terminal.wait_for("secret? ");
+    let shown = terminal.wait_for(" echoke");
+    let words: Vec<_> = shown.split([' ', ';', '\r', '\n']).collect();
+    assert!(words.contains(&"echo") && words.contains(&"isig") && words.contains(&"icanon"), "{shown}");
 }
 
 #[test]

@@ -4,10 +4,11 @@
 //! What is asked is the program's: a prompt says who asks, and what of it came from a peer the caller has escaped.
 
 mod askpass;
+mod guard;
 
-pub use askpass::{DEFAULT_ASKPASS, Environment};
+pub use guard::{guard, leave_to_program};
 
-use askpass::Askpass;
+use askpass::{Askpass, Environment};
 use mio::Waker;
 use rustix::termios::{
     LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
@@ -101,6 +102,7 @@ impl Question {
             hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
             hidden.local_modes.insert(LocalModes::ICANON | LocalModes::ECHONL);
             hidden.special_codes[SpecialCodeIndex::VEOL] = interrupt;
+            guard::open(&terminal, &before)?;
             // What was typed before the question is no answer to it.
             tcsetattr(&terminal, OptionalActions::Flush, &hidden)?;
         } else {
@@ -111,6 +113,7 @@ impl Question {
             wait(waker, move || {
                 let answer = read_line(&terminal, (kind == Kind::Secret).then_some(interrupt));
                 if kind == Kind::Secret {
+                    guard::close();
                     tcsetattr(&terminal, OptionalActions::Now, &before)?;
                 }
                 answer
@@ -147,6 +150,7 @@ impl Way {
         match self {
             Self::Terminal(terminal, before) => {
                 let mut terminal = terminal;
+                guard::close();
                 let _gone = tcsetattr(terminal, OptionalActions::Now, before);
                 let _gone = terminal.write_all(b"\n");
             }

@@ -140,6 +140,40 @@ fn t46_a_users_own_chain_shows_nothing_before_his_first_step() {
 }
 
 #[test]
+fn t46_a_user_with_a_chain_of_his_own_is_asked_and_answered_like_everybody() {
+    for own in [None, Some(MethodChains::all_of(&[Method::Publickey, Method::Password]))] {
+        let mut pair = asking_for("publickey password keyboard-interactive");
+        let mut asked = 0;
+        for _ in 0..2 {
+            pair.by_questions();
+            if let Some(own) = own.clone() {
+                pair.server.conn.set_methods(own);
+            }
+            let ticket = pair.server.ticket();
+            let prompt = Prompt { prompt: b"Password: ", echo: false };
+            pair.server.conn.request_information(ticket, b"", b"", &[prompt]).unwrap();
+            pair.drive();
+            asked += usize::from(matches!(pair.told_last(), Seen::Asked(_)));
+            let ticket = pair.client.ticket();
+            pair.client.conn.send_responses(ticket, &[b"right"]).unwrap();
+            pair.drive();
+            let ticket = pair.server.ticket();
+            // For the user with the chain a right answer is as good as a wrong one.
+            match own {
+                Some(_) => {
+                    let accepted = pair.server.conn.accept_user(ticket, &Permissions::FULL);
+                    assert_eq!(accepted, Ok(Accepted::Insufficient(Insufficient::NotNext)));
+                }
+                None => pair.server.conn.refuse_user(ticket).unwrap(),
+            }
+            pair.drive();
+            assert_eq!(*pair.told_last(), continues("publickey,password,keyboard-interactive"));
+        }
+        assert_eq!(asked, 2);
+    }
+}
+
+#[test]
 fn t51_who_needs_nothing_is_let_in_only_where_that_is_said() {
     let mut settings = Settings::default();
     settings.userauth.methods = MethodChains::parse("none").unwrap();
@@ -343,4 +377,15 @@ fn t47_each_methods_failure_waits_for_its_time() {
         pair.drive();
         assert_eq!(pair.client.tickets.len(), 1);
     }
+}
+
+#[test]
+fn a_verdict_after_the_end_lets_nobody_in() {
+    let mut pair = asking_for("password");
+    pair.by_password();
+    pair.drive();
+    let ticket = pair.server.ticket();
+    pair.server.conn.disconnect(crate::wire::DisconnectReason::BY_APPLICATION, "the server is stopping");
+    assert_eq!(pair.server.conn.accept_user(ticket, &Permissions::FULL), Err(STALE_VERDICT.into()));
+    assert!(!pair.server.conn.is_authenticated());
 }

@@ -8,6 +8,7 @@ use crate::driver::login::{Login, Refused};
 use crate::driver::options::Options;
 use crate::driver::proxy::{self, Tell, Unreached};
 use crate::driver::stdio::{Descriptor, Output};
+use crate::driver::terminal;
 use crate::driver::text::{escape, escaped, escaped_lines, key_kind};
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
 use crate::tell;
@@ -80,6 +81,7 @@ struct Watch {
 /// # Errors
 /// A text for the user; the status is then [`NO_CONNECTION`].
 pub fn watch(options: WatchOptions) -> Result<u8, String> {
+    terminal::guard().map_err(|error| error.to_string())?;
     let quiet = options.quiet;
     let tell: Tell = Arc::new(move |text| {
         if !quiet {
@@ -114,7 +116,10 @@ impl Watch {
         let login = Login::new(options.connection.clone(), Arc::clone(waker)).map_err(io::Error::other)?;
         Ok(Self {
             login,
-            signals: Signals::new([SIGINT, SIGTERM])?,
+            signals: {
+                terminal::leave_to_program(SIGTERM);
+                Signals::new([SIGINT, SIGTERM])?
+            },
             signal_source: None,
             until: options.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
             peer: None,

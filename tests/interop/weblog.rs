@@ -423,3 +423,29 @@ fn t45_a_command_that_is_forced_is_all_that_its_key_can_run() {
         assert!(shown.starts_with("Commands:"), "{words:?}: {shown} {told}");
     }
 }
+
+#[test]
+fn a_server_whose_log_nobody_reads_goes_on() {
+    let files = Files::new();
+    let log = files.path("shop.log");
+    append(&log, "");
+    let mut command = ours("ssh-weblog-server");
+    command.args(["--listen", "127.0.0.1:0", "--user", "ann", "--state-dir", &files.text("state")]);
+    command.args(["--authorized-keys", &files.text("authorized_keys"), log.to_str().unwrap()]);
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening on") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it ended");
+    }
+    let port = line.trim_end().rsplit(':').next().unwrap().parse().unwrap();
+    drop(told);
+    for _ in 0..2 {
+        let output = run(viewer(Generation::Trixie, &files, port).args(["ann@127.0.0.1", "help"]), b"");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -355,7 +355,7 @@ impl Login {
             self.tell(notice);
             return accept(conn, ticket);
         }
-        if answer.eq_ignore_ascii_case("no") {
+        if answer.is_empty() || answer.eq_ignore_ascii_case("no") {
             return refuse(conn, ticket, "it was not accepted".to_owned());
         }
         let text = "Please type 'yes', 'no' or the fingerprint: ";

@@ -13,11 +13,11 @@ use std::process::{Child, Command, Stdio};
 use zeroize::Zeroizing;
 
 /// The program if SSH_ASKPASS is not set (Debian's).
-pub const DEFAULT_ASKPASS: &str = "/usr/bin/ssh-askpass";
+pub(super) const DEFAULT_ASKPASS: &str = "/usr/bin/ssh-askpass";
 
 /// What the environment says about asking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environment {
+pub(super) struct Environment {
     /// The program; nothing if there is none.
     pub askpass: Option<OsString>,
     /// There is a screen for its windows: `DISPLAY` or `WAYLAND_DISPLAY` is set.
@@ -29,13 +29,13 @@ pub struct Environment {
 impl Environment {
     /// That of this process.
     #[must_use]
-    pub fn own() -> Self {
+    pub(super) fn own() -> Self {
         Self::of(|name| env::var_os(name))
     }
 
     /// That in which variables have such values.
     #[must_use]
-    pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+    pub(super) fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
         let default = || Path::new(DEFAULT_ASKPASS).exists().then(|| DEFAULT_ASKPASS.into());
         Self {
@@ -47,7 +47,7 @@ impl Environment {
 
     /// Whether there is somebody to ask, if a terminal is there or not.
     #[must_use]
-    pub fn can_ask(&self, terminal: bool) -> bool {
+    pub(super) fn can_ask(&self, terminal: bool) -> bool {
         terminal || self.askpass(terminal).is_some()
     }
 

@@ -159,7 +159,7 @@ fn the_environment_says_who_asks() {
         assert_eq!(environment.can_ask(false), without, "{pairs:?}");
     }
     let default = of(&[screen]);
-    assert_eq!(default.askpass.is_some(), std::path::Path::new(DEFAULT_ASKPASS).exists());
+    assert_eq!(default.askpass.is_some(), std::path::Path::new(askpass::DEFAULT_ASKPASS).exists());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The manners of our client: what it offers and in which order, what it asks, and what it does with agents that fail.
 
 use super::super::openssh::{Account, Files, Generation, Server, sshd, user};
+use super::super::openssh::{Running, Trust, our_ssh_trusting, our_sshd};
 use super::{Agent, Answers, COMMAND, Came, beside, generate, our_client, public, set};
 use std::fs;
 use std::io::{Read, Write};
@@ -144,9 +145,12 @@ fn in_batch_mode_nobody_is_asked_and_the_last_words_say_what_was_tried_and_what_
         assert_eq!((came.to(), answers.asked().len()), (None, 0), "{told}");
         let denied = format!("{}@127.0.0.1: Permission denied (publickey,password).", user());
         assert!(told.contains(&denied), "{told}");
-        assert_eq!(told.matches("debug1: kex: ").count(), 1, "{told}");
+        assert_eq!(told.matches("debug1: kex: algorithm: ").count(), 1, "{told}");
         let tried = told.lines().find(|line| line.starts_with("Tried: ")).unwrap();
-        for word in [plain.display().to_string(), format!("{} (it needs a passphrase)", locked.display())] {
+        for word in [
+            plain.display().to_string(),
+            format!("{} (it needs a passphrase, and nobody is asked)", locked.display()),
+        ] {
             assert!(tried.contains(&word), "{word}: {tried}");
         }
     }
@@ -222,7 +226,7 @@ fn a_login_goes_on_with_a_file_when_the_agent_hangs_dies_raves_or_is_not_there()
 }
 
 #[test]
-fn a_banner_does_nothing_to_the_terminal() {
+fn t58_a_banner_does_nothing_to_the_terminal_and_says_whose_it_is() {
     let files = Files::new();
     let banner = files.write("banner", "\x1b]0;title\x07hello\r\n\x1b[31msecond \u{202e}line\n");
     for generation in Generation::ALL {
@@ -233,7 +237,7 @@ fn a_banner_does_nothing_to_the_terminal() {
         assert_eq!(came.to().as_deref(), Some("in"));
         let told = came.told();
         assert!(!told.contains(['\x1b', '\x07', '\u{202e}', '\r']), "{told:?}");
-        let shown = "\\x1b]0;title\\x07hello\\x0d\n\\x1b[31msecond \\u{202e}line\n";
+        let shown = "127.0.0.1: \\x1b]0;title\\x07hello\n127.0.0.1: \\x1b[31msecond \\u{202e}line\n";
         assert!(told.contains(shown), "{told:?}");
     }
 }
@@ -261,5 +265,23 @@ fn no_secret_is_in_the_story_of_a_login() {
         for secret in secrets {
             assert!(!told.contains(secret), "{told}");
         }
+    }
+}
+
+#[test]
+fn nothing_is_no_yes_to_an_unknown_host() {
+    let files = Files::new();
+    let server = our_sshd(&files, &[]);
+    for (text, is_yes) in [("", false), ("echo", false), ("echo Yes", true), ("echo no", false)] {
+        let askpass = files.write("askpass", &format!("#!/bin/sh\n{text}\n"));
+        fs::set_permissions(&askpass, fs::Permissions::from_mode(0o700)).unwrap();
+        let known_hosts = files.path("learnt");
+        let _none = fs::remove_file(&known_hosts);
+        let trust = Trust { known_hosts: known_hosts.to_str().unwrap().to_owned(), strict: "ask" };
+        let mut client = our_ssh_trusting(&files, server.port, &trust);
+        client.env("SSH_ASKPASS", &askpass).env("SSH_ASKPASS_REQUIRE", "force");
+        let mut running = Running::start(client.args([&format!("{}@127.0.0.1", user()), "true"]));
+        assert_eq!(running.wait().success(), is_yes, "{text}: {}", running.log());
+        assert_eq!(known_hosts.exists(), is_yes, "{}", running.log());
     }
 }

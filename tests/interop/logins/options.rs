@@ -2,6 +2,7 @@
 //! sshd, and ours refuses wherever one of them does.
 
 use super::super::openssh::{Files, Generation, Server, our_sshd, sshd, user};
+use super::super::openssh::{ours, run};
 use super::raw::Raw;
 use super::{Answers, COMMAND, Came, beside, certify, generate, hashed, public, set, their_client};
 use std::fs;
@@ -277,7 +278,9 @@ fn t45_what_a_certificate_forces_holds_after_a_password_as_second_step() {
             &format!("PasswordFile={passwords}"),
         ],
     );
-    let force = ["-n", "ann", "-O", "force-command=echo forced"];
+    // Whatever name is said, the certificate is for who runs the server.
+    let own = user();
+    let force = ["-n", &own, "-O", "force-command=echo forced"];
     let key = certificates.key(&files, "key", &certificates.ca, &force);
     let away = ["-n", "ann", "-O", "source-address=10.0.0.0/8"];
     let away = certificates.key(&files, "away", &certificates.ca, &away);
@@ -294,6 +297,40 @@ fn t45_what_a_certificate_forces_holds_after_a_password_as_second_step() {
                 assert_eq!(came.to().as_deref(), expected, "{order}: {}", came.told());
                 assert_eq!(answers.asked().len(), 1, "{order}: {:?}", answers.asked());
             }
+        }
+    }
+}
+
+#[test]
+fn methods_that_are_switched_off_are_in_no_chain() {
+    let files = Files::new();
+    for (off, chain) in
+        [("PubkeyAuthentication=no", "publickey"), ("PasswordAuthentication=no", "publickey,password")]
+    {
+        let mut server = ours("sshd");
+        server.args(["-p", "0", "-h", &files.text("host_key"), "-o", off]);
+        let output = run(server.args(["-o", &format!("AuthenticationMethods={chain}")]), b"");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains("switched off"), "{told}");
+    }
+}
+
+#[test]
+fn t88_a_certificate_is_for_its_principals_whatever_name_is_said() {
+    let files = Files::new();
+    let certificates = Certificates::make(&files);
+    let trusted = beside(&certificates.ca, ".pub").display().to_string();
+    let ca = format!("cert-authority {}", public(&certificates.ca));
+    for (authorized, option) in
+        [("", format!("TrustedUserCAKeys={trusted}")), (&*ca, "StrictModes=yes".into())]
+    {
+        files.write("authorized_keys", authorized);
+        let server = our_sshd(&files, &[&option]);
+        for (name, principal, comes_in) in [("stranger", "ann", false), ("own", &*user(), true)] {
+            let key = certificates.key(&files, name, &certificates.ca, &["-n", principal]);
+            let mut client = their_client(Generation::Trixie, &files, server.port);
+            let came = Came::of(client.arg("-i").arg(key).args(["ann@127.0.0.1", COMMAND]));
+            assert_eq!(came.to().is_some(), comes_in, "{name}: {}", server.running.log());
         }
     }
 }

@@ -1,8 +1,11 @@
 //! A client of this library's without its manners: it shows what no client of people would.
 
+use rustix::net::{AddressFamily, SocketType};
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 use strombus::connection::{Connection, Event, Step};
 use strombus::crypto::SystemRng;
@@ -22,7 +25,7 @@ impl Raw {
     pub fn connect(port: u16, user_name: &str) -> Self {
         let config = Arc::new(ClientConfig::default());
         let user = ClientUserauthConfig { user_name: user_name.to_owned() };
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let stream = connect_from_elsewhere(port);
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(super::super::openssh::deadline())).unwrap();
         let conn = Connection::new(config, user, Default::default(), Box::new(SystemRng), Instant::now());
@@ -67,4 +70,14 @@ impl Raw {
             }
         }
     }
+}
+
+/// Connects from an address of the loopback network that nobody else has: failures of one source are held against it.
+fn connect_from_elsewhere(port: u16) -> TcpStream {
+    static SOURCES: AtomicU8 = AtomicU8::new(2);
+    let own = SocketAddr::from(([127, 0, 77, SOURCES.fetch_add(1, Ordering::Relaxed)], 0));
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &own).unwrap();
+    rustix::net::connect(&socket, &SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    socket.into()
 }
