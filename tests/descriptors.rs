@@ -60,9 +60,8 @@ fn t60_without_descriptors_the_loop_tries_now_and_then_and_goes_on_when_there_ar
     };
     driver.listen(listener, Box::new(accept)).unwrap();
     let before = getrlimit(Resource::Nofile);
-    let next = File::open("/dev/null").unwrap().as_raw_fd();
-    setrlimit(Resource::Nofile, Rlimit { current: Some(u64::try_from(next).unwrap() + 3), ..before.clone() })
-        .unwrap();
+    let next = u64::try_from(File::open("/dev/null").unwrap().as_raw_fd()).unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(next + 3), ..before }).unwrap();
     let a_second = |_: &mut Counter, cx: &mut Context<'_>, _: &mut Peers<'_, Server>| {
         cx.set_timer(Some(cx.now + Duration::from_secs(1)));
         Ok(())
