@@ -1,9 +1,10 @@
 //! The machine's own ssh-agent, asked beside the loop: what it lists, and what it signs.
 
+#[path = "common/agent.rs"]
+mod agent;
+
+use agent::SshAgent;
 use mio::{Events, Poll, Token, Waker};
-use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use strombus::crypto::sign::certificate::PlainOrCertified;
@@ -12,46 +13,6 @@ use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use strombus::crypto::{Hash, SystemRng};
 use strombus::driver::agent::{AgentClient, AgentFailure, Request};
 use strombus::keys::agent::Answer;
-use tempfile::TempDir;
-
-struct SshAgent {
-    child: Child,
-    directory: TempDir,
-}
-
-impl SshAgent {
-    /// Starts it; it is there once it has said so on standard output.
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new("ssh-agent");
-        command.arg("-D").arg("-a").arg(directory.path().join("socket"));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("ssh-agent");
-        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-        Self { child, directory }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.directory.path().join("socket")
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.directory).env("SSH_AUTH_SOCK", self.socket());
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    fn end(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for SshAgent {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
 
 /// A client in a loop of its own.
 struct Asking {
@@ -147,8 +108,8 @@ fn t62_a_key_for_other_hosts_is_not_shown_once_the_session_is_bound() {
     let agent = SshAgent::start();
     agent.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "key"]);
     agent.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "host"]);
-    let host = std::fs::read_to_string(agent.directory.path().join("host.pub")).unwrap();
-    std::fs::write(agent.directory.path().join("known_hosts"), format!("there {host}")).unwrap();
+    let host = std::fs::read_to_string(agent.path("host.pub")).unwrap();
+    std::fs::write(agent.path("known_hosts"), format!("there {host}")).unwrap();
     agent.run("ssh-add", &["-q", "-H", "known_hosts", "-h", "there", "key"]);
     let count = |asking: &mut Asking| match asking.ask(Request::Identities) {
         Ok(Answer::Identities(identities)) => identities.len(),

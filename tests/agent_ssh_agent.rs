@@ -1,55 +1,19 @@
 //! The machine's own ssh-agent, asked by this library: keys and certificates are listed, and what it signs holds.
 
+#[path = "common/agent.rs"]
+mod agent;
+
+use agent::SshAgent;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
-
 use strombus::crypto::sign::certificate::PlainOrCertified;
 use strombus::crypto::sign::rsa::Scheme;
 use strombus::crypto::sign::{PrivateKey, SignatureAlgorithm};
 use strombus::crypto::{Hash, SystemRng};
 use strombus::keys::agent::{Agent, Answer, Identity};
 use strombus::wire::Writer;
-use tempfile::TempDir;
-
-struct SshAgent {
-    child: Child,
-    directory: TempDir,
-}
-
-impl SshAgent {
-    /// Starts it; it is there once its socket is, and has said where on standard output.
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let socket = directory.path().join("socket");
-        let mut command = Command::new("ssh-agent");
-        command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("ssh-agent of openssh-client");
-        let mut first = [0];
-        child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-        Self { child, directory }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.directory).env("SSH_AUTH_SOCK", self.path("socket"));
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-impl Drop for SshAgent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn exchange(agent: &mut Agent, stream: &mut UnixStream) -> Answer {
     stream.write_all(agent.output()).unwrap();
@@ -81,7 +45,7 @@ fn t62_ssh_agent_is_bound_lists_and_signs() {
         server.run("ssh-keygen", &["-q", "-s", "ca", "-I", "id", "-n", "ann", &format!("{key_type}.pub")]);
         server.run("ssh-add", &["-q", key_type]);
     }
-    let mut stream = connect(&server.path("socket"));
+    let mut stream = connect(&server.socket());
     let mut agent = Agent::new();
     // A host key, a session and the host's signature of it, as the agent wants to see them.
     let host_key = PrivateKey::generate_ed25519(&mut SystemRng);

@@ -1,11 +1,12 @@
 //! What is tried in which order, held against what the machine's own ssh says that it will try.
 
+#[path = "common/agent.rs"]
+mod agent;
+
+use agent::SshAgent;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::HashSet;
 use std::fs;
-use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use strombus::crypto::sign::certificate::PlainOrCertified;
@@ -13,69 +14,48 @@ use strombus::driver::agent::{AgentClient, Request};
 use strombus::driver::identities::{self, Candidate, KeySource, Rules};
 use strombus::driver::options::Options;
 use strombus::keys::agent::{Answer, Identity};
-use tempfile::TempDir;
 
 /// Keys and certificates, and an agent that has some of them.
 struct Files {
-    directory: TempDir,
-    agent: Child,
+    agent: SshAgent,
 }
 
 impl Files {
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new("ssh-agent");
-        command.arg("-D").arg("-a").arg(directory.path().join("socket"));
-        let mut agent = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("ssh-agent");
-        agent.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-        let files = Self { directory, agent };
+        let files = Self { agent: SshAgent::start() };
         for name in ["ca", "host", "a", "b", "c", "d", "e"] {
             let key_type = if name == "b" { "ecdsa" } else { "ed25519" };
-            files.run("ssh-keygen", &["-q", "-t", key_type, "-N", "", "-C", name, "-f", name]);
+            files.agent.run("ssh-keygen", &["-q", "-t", key_type, "-N", "", "-C", name, "-f", name]);
         }
-        files.run("ssh-keygen", &["-q", "-t", "ecdsa", "-m", "PEM", "-N", "secret", "-f", "pem"]);
-        files.run("ssh-keygen", &["-q", "-t", "rsa", "-b", "2048", "-N", "secret", "-f", "rsa"]);
+        files.agent.run("ssh-keygen", &["-q", "-t", "ecdsa", "-m", "PEM", "-N", "secret", "-f", "pem"]);
+        files.agent.run("ssh-keygen", &["-q", "-t", "rsa", "-b", "2048", "-N", "secret", "-f", "rsa"]);
         for name in ["a", "b", "d", "rsa"] {
-            files.run("ssh-keygen", &["-q", "-s", "ca", "-I", "id", "-n", "ann", &format!("{name}.pub")]);
+            files
+                .agent
+                .run("ssh-keygen", &["-q", "-s", "ca", "-I", "id", "-n", "ann", &format!("{name}.pub")]);
         }
-        fs::copy(files.path("d-cert.pub"), files.path("other-cert.pub")).unwrap();
-        files.run("ssh-keygen", &["-q", "-s", "ca", "-h", "-I", "id", "-n", "host", "e.pub"]);
+        fs::copy(files.agent.path("d-cert.pub"), files.agent.path("other-cert.pub")).unwrap();
+        files.agent.run("ssh-keygen", &["-q", "-s", "ca", "-h", "-I", "id", "-n", "host", "e.pub"]);
         files
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(&self.directory).env("SSH_AUTH_SOCK", self.path("socket")).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) -> Output {
-        let output = self.command(program).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        output
-    }
-
     fn fingerprint(&self, name: &str) -> String {
-        let output = self.run("ssh-keygen", &["-l", "-f", name]);
+        let output = self.agent.run("ssh-keygen", &["-l", "-f", name]);
         String::from_utf8(output.stdout).unwrap().split(' ').nth(1).unwrap().to_owned()
     }
 
     /// What ssh will try, from its own words: name and fingerprint, and whether in a certificate.
     fn ssh(&self, case: &Case) -> Vec<String> {
         let server =
-            format!("/usr/sbin/sshd -i -f none -o MaxAuthTries=1 -h {}", self.path("host").display());
-        let mut ssh = self.command("ssh");
+            format!("/usr/sbin/sshd -i -f none -o MaxAuthTries=1 -h {}", self.agent.path("host").display());
+        let mut ssh = self.agent.command("ssh");
         ssh.args(["-v", "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"]);
         ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", &format!("ProxyCommand={server}")]);
         for name in case.identities {
-            ssh.arg("-o").arg(format!("IdentityFile={}", self.path(name).display()));
+            ssh.arg("-o").arg(format!("IdentityFile={}", self.agent.path(name).display()));
         }
         for name in case.certificates {
-            ssh.arg("-o").arg(format!("CertificateFile={}", self.path(name).display()));
+            ssh.arg("-o").arg(format!("CertificateFile={}", self.agent.path(name).display()));
         }
         if case.only {
             ssh.args(["-o", "IdentitiesOnly=yes"]);
@@ -100,8 +80,8 @@ impl Files {
     /// What is tried here.
     fn ours(&self, case: &Case) -> (Vec<String>, Vec<Candidate>) {
         let mut options = Options::new("host");
-        options.identity_files = case.identities.iter().map(|name| self.path(name)).collect();
-        options.certificate_files = case.certificates.iter().map(|name| self.path(name)).collect();
+        options.identity_files = case.identities.iter().map(|name| self.agent.path(name)).collect();
+        options.certificate_files = case.certificates.iter().map(|name| self.agent.path(name)).collect();
         options.config.identities_only = case.only;
         let plan = identities::plan(identities::read(&options), &self.listed(), &Rules::of(&options));
         let word = |candidate: &Candidate| match candidate {
@@ -116,7 +96,7 @@ impl Files {
 
     /// ssh names the certificate beside a key as the key.
     fn word(&self, name: &str, is_certificate: bool, fingerprint: &str) -> String {
-        let name = name.replace(&format!("{}/", self.directory.path().display()), "");
+        let name = name.replace(&self.agent.path("").display().to_string(), "");
         let name = name.strip_suffix("-cert.pub").unwrap_or(&name);
         format!("{}{name} {fingerprint}", if is_certificate { "+" } else { "" })
     }
@@ -125,7 +105,8 @@ impl Files {
     fn who_signs(&self, case: &Case) -> HashSet<String> {
         let listed = self.listed();
         let agent = listed.iter().map(|identity| identity.key.as_ref().unwrap().key().fingerprint());
-        let named = case.identities.iter().filter(|name| !name.contains('.') && self.path(name).exists());
+        let named =
+            case.identities.iter().filter(|name| !name.contains('.') && self.agent.path(name).exists());
         agent.chain(named.map(|name| self.fingerprint(name))).collect()
     }
 
@@ -133,7 +114,7 @@ impl Files {
     fn listed(&self) -> Vec<Identity> {
         let mut poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
-        let mut client = AgentClient::connect(&self.path("socket"), Arc::clone(&waker));
+        let mut client = AgentClient::connect(&self.agent.socket(), Arc::clone(&waker));
         client.ask(Request::Identities).unwrap();
         let mut events = Events::with_capacity(4);
         loop {
@@ -145,13 +126,6 @@ impl Files {
             poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
             assert!(!events.is_empty(), "nobody woke the loop");
         }
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = self.agent.kill();
-        let _ = self.agent.wait();
     }
 }
 
@@ -175,7 +149,7 @@ fn the_order_is_the_one_of_ssh() {
     // What the agent is given in turn: two in another order than the files'; one that few files name; one more.
     for added in [&[][..], &["c", "a"], &["e"], &["b"]] {
         for name in added {
-            files.run("ssh-add", &["-q", name]);
+            files.agent.run("ssh-add", &["-q", name]);
         }
         for identities in identities {
             for (certificates, only) in
@@ -202,7 +176,7 @@ fn the_order_is_the_one_of_ssh() {
 #[test]
 fn what_is_planned_signs() {
     let files = Files::new();
-    files.run("ssh-add", &["-q", "b"]);
+    files.agent.run("ssh-add", &["-q", "b"]);
     let case = Case { identities: &["b", "rsa", "c"], certificates: &[], only: true };
     let (_, candidates) = files.ours(&case);
     let sources: Vec<_> = candidates

@@ -30,7 +30,10 @@ fuzz_target!(|bytes: &[u8]| {
         let is_there = granted.iter().any(|granted| granted.line() == entry.line);
         assert_eq!(is_there, !entry.cert_authority && p.admits(&login).is_ok());
         if !entry.cert_authority && p.is_unrestricted() {
-            assert!(authorized_keys::plain_entries(bytes).flatten().any(|plain| plain.key == entry.key) && is_there);
+            assert!(
+                authorized_keys::plain_entries(bytes).flatten().any(|plain| plain.key == entry.key)
+                    && is_there
+            );
             unrestricted += 1;
         }
     }

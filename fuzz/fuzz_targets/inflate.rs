@@ -20,7 +20,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(area.capacity() <= INFLATED_MAX + 1);
     if result.is_ok() && expanded.len() <= INFLATED_MAX {
         let mut again = Vec::new();
-        let result = inflate_each([&*payloads.concat()], &mut area, |payload| again.extend_from_slice(payload));
+        let result =
+            inflate_each([&*payloads.concat()], &mut area, |payload| again.extend_from_slice(payload));
         assert!(result.is_ok() && again == expanded);
     }
 });

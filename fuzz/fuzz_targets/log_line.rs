@@ -7,7 +7,11 @@ use strombus::weblog::record::Record;
 use strombus::weblog::show::{Show, View};
 
 fuzz_target!(|bytes: &[u8]| {
-    let views = [Show::Referrers, Show::Hits, Show::Raw].map(|show| View::Text { show, escaped: true, coloured: false });
+    let views = [Show::Referrers, Show::Hits, Show::Raw].map(|show| View::Text {
+        show,
+        escaped: true,
+        coloured: false,
+    });
     let mut splitter = LineSplitter::default();
     let mut each = |line: strombus::weblog::lines::Line<'_>| {
         assert!(line.bytes.len() <= LINE_MAX && !line.bytes.contains(&b'\n'));

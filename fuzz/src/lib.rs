@@ -12,7 +12,9 @@ use strombus::transport::algorithms::{KEX, pick};
 use strombus::transport::{
     Client, ClientConfig, Error, RecvBuf, Server, ServerConfig, Ticket, TransportConfig,
 };
-use strombus::userauth::{Permissions, ClientUserauthConfig, ClientUserauthEvent, ServerUserauthConfig, UserauthSide};
+use strombus::userauth::{
+    ClientUserauthConfig, ClientUserauthEvent, MethodChains, Permissions, ServerUserauthConfig, UserauthSide,
+};
 use strombus::wire::{Encode, message::NewKeys};
 
 /// The same bytes for the same seed.
@@ -90,6 +92,15 @@ pub fn payloads(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     payloads
 }
 
+/// Puts into a buffer what it has space for, and says how much that was: nothing where a verdict is waited for.
+pub fn fill(input: &mut RecvBuf, bytes: &[u8]) -> usize {
+    let space = input.space();
+    let n = space.len().min(bytes.len());
+    space[..n].copy_from_slice(&bytes[..n]);
+    input.filled(n);
+    n
+}
+
 /// All that a side has to send.
 pub fn all_output<S: UserauthSide>(conn: &mut Connection<S>) -> Vec<u8> {
     let mut pipe = VecDeque::new();
@@ -153,7 +164,17 @@ impl End<Client> {
 
 impl End<Server> {
     pub fn server(transport: TransportConfig, limits: ChannelLimits, now: Instant) -> Self {
-        let userauth = ServerUserauthConfig { failure_delay: Duration::ZERO, ..Default::default() };
+        Self::server_asking(ServerUserauthConfig::default().methods, transport, limits, now)
+    }
+
+    /// A server that asks for these methods.
+    pub fn server_asking(
+        methods: MethodChains,
+        transport: TransportConfig,
+        limits: ChannelLimits,
+        now: Instant,
+    ) -> Self {
+        let userauth = ServerUserauthConfig { methods, failure_delay: Duration::ZERO, ..Default::default() };
         let config = Arc::new(ServerConfig { transport, ..ServerConfig::new(HOST_KEYS.clone()) });
         Self::new(Connection::new(config, userauth, limits, Box::new(SeededRng(3, 0)), now))
     }
@@ -182,14 +203,9 @@ impl<S: Side> End<S> {
 
     /// Puts bytes into the buffer and takes them.
     pub fn feed(&mut self, mut bytes: &[u8], now: Instant) {
-        while !bytes.is_empty() && self.error.is_none() {
-            let space = self.input.space();
-            let n = space.len().min(bytes.len());
-            if n == 0 {
-                return; // it waits for a verdict
-            }
-            space[..n].copy_from_slice(&bytes[..n]);
-            self.input.filled(n);
+        while self.error.is_none()
+            && let n @ 1.. = fill(&mut self.input, bytes)
+        {
             bytes = &bytes[n..];
             self.pull(now);
         }
@@ -296,12 +312,8 @@ fn ship<S: UserauthSide>(conn: &mut Connection<S>, pipe: &mut VecDeque<u8>, widt
 fn receive<S: Side>(end: &mut End<S>, pipe: &mut VecDeque<u8>, now: Instant) -> bool {
     let mut moved = false;
     if !pipe.is_empty() && end.conn.pending_output() < 512 * 1024 {
-        let space = end.input.space();
-        let n = space.len().min(pipe.len());
-        for (to, from) in space.iter_mut().zip(pipe.drain(..n)) {
-            *to = from;
-        }
-        end.input.filled(n);
+        let n = fill(&mut end.input, pipe.make_contiguous());
+        pipe.drain(..n);
         moved = n > 0;
     }
     end.pull(now) || moved

@@ -408,4 +408,19 @@ mod tests {
         assert!(LockedFile::open(&path).is_err());
         assert!(LockedFile::open(&directory.path().join("none")).is_err());
     }
+
+    #[test]
+    fn who_finds_another_file_in_its_place_every_time_gives_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, named_so) = (directory.path().join("file"), directory.path().join("file (deleted)"));
+        fs::write(&path, "old").unwrap();
+        let held = fs::File::open(&path).unwrap();
+        // The link of the system's opens the file that is gone, and names the other one.
+        let link = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
+        LockedFile::open(&link).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&named_so, "new").unwrap();
+        let error = LockedFile::open(&link).unwrap_err();
+        assert_eq!(error.to_string(), "the file is replaced again and again");
+    }
 }

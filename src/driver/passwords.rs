@@ -228,8 +228,10 @@ fn work<T>(jobs: &Mutex<Receiver<Job<T>>>, answer: &Sender<(T, bool)>, waker: &W
 
 #[cfg(test)]
 mod tests {
-    use super::{Passwords, hash};
+    use super::{Checker, Passwords, QUEUE_MAX, THREADS, hash};
     use argon2::PasswordHash;
+    use mio::{Poll, Token, Waker};
+    use std::sync::Arc;
 
     #[test]
     fn a_hash_fits_its_user_and_password_only() {
@@ -272,6 +274,18 @@ mod tests {
         for name in [&b"../../root"[..], b"ann\0", b"", &[b'a'; 30_000], b"\xff"] {
             assert!(!passwords.verify(name, b"x"));
         }
+    }
+
+    #[test]
+    fn who_comes_when_as_many_wait_as_may_is_given_back() {
+        let poll = Poll::new().unwrap();
+        let checker = Checker::spawn(&Arc::new(Waker::new(poll.registry(), Token(0)).unwrap())).unwrap();
+        let passwords = Arc::new(Passwords::new().unwrap());
+        let check = |n| checker.check(&passwords, b"ann", b"x".to_vec().into(), n).err();
+        let (taken, given_back) = (0..10 * QUEUE_MAX).find_map(|n| Some((n, check(n)?))).expect("a bound");
+        assert_eq!(given_back, taken);
+        let answered = std::iter::from_fn(|| checker.answer()).count();
+        assert!(taken >= QUEUE_MAX && taken - answered <= QUEUE_MAX + THREADS, "{taken}, {answered}");
     }
 
     #[test]

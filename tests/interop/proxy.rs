@@ -1,6 +1,6 @@
 //! Through other hosts and commands to a host: OpenSSH's servers on the way and at its end.
 
-use super::openssh::{Account, ENDED, Files, Generation, Server, Terminal, deadline, ours, run, sshd, user};
+use super::openssh::{Account, ENDED, Files, Generation, Server, Terminal, ours, run, sshd, user};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -220,8 +220,7 @@ fn a_command_is_the_connection_for_ours_and_theirs() {
     let own =
         format!("ProxyCommand {} -F {plain} -W %h:%p a", our_ssh(&plain).get_program().to_str().unwrap());
     let theirs =
-        format!("ProxyCommand {} -F {plain} -W '[%h]:%%p' b", Generation::Bookworm.program("ssh").display());
-    let theirs = theirs.replace("%%p", "%p");
+        format!("ProxyCommand {} -F {plain} -W '[%h]:%p' b", Generation::Bookworm.program("ssh").display());
     let text = fs::read_to_string(&plain).unwrap();
     for (i, command) in [own, theirs].iter().enumerate() {
         let config = way.hosts[i]
@@ -323,9 +322,9 @@ fn a_command_that_fails_or_is_silent_is_no_connection() {
     rustix::net::listen(&socket, 0).unwrap();
     let full = TcpListener::from(socket);
     let port = full.local_addr().unwrap().port();
-    let connect =
-        |_: &usize| TcpStream::connect_timeout(&full.local_addr().unwrap(), Duration::from_millis(50)).ok();
-    let _queued: Vec<_> = (0..16).collect::<Vec<_>>().iter().map_while(connect).collect();
+    let connect = |_| TcpStream::connect_timeout(&full.local_addr().unwrap(), Duration::from_millis(50)).ok();
+    let queued: Vec<_> = (0..16).map_while(connect).collect();
+    assert!(queued.len() < 16, "the queue is not full");
     let config = lines("c", port, "ann", &files, &more) + COMMON;
     let output = super::openssh::run(our_ssh(&files.write("config", &config)).args(["c", "true"]), b"");
     let told = String::from_utf8_lossy(&output.stderr);
@@ -380,8 +379,9 @@ fn a_jump_that_goes_away_ends_what_goes_through_it() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut five = [0; 6];
-    child.stdout.as_mut().unwrap().read_exact(&mut five).unwrap();
+    let mut said = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"there\n");
     // The children of its sshd are the sessions.
     let pid = way.hosts[0].server.running.child.id();
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
@@ -418,5 +418,5 @@ fn each_host_asks_for_its_password_when_the_one_before_has_let_us_through() {
     terminal.key("C-c");
     let screen = terminal.wait_for(ENDED);
     assert!(screen.contains(&format!("{ENDED} 130")), "{screen}");
-    assert_eq!((a.logins(), c.logins()), (1, 1), "{:?}", deadline());
+    assert_eq!((a.logins(), c.logins()), (1, 1), "who gives up at the first prompt is logged in nowhere");
 }

@@ -276,7 +276,7 @@ fn t57_after_a_login_its_secret_is_in_no_memory_argument_or_log() {
 }
 
 #[test]
-fn what_is_freed_and_not_wiped_is_found() {
+fn without_the_allocator_the_numbers_of_rsa_that_ring_frees_are_found() {
     for with in ALL {
         let typed = matches!(with, With::Password | With::Questions);
         let server = if typed { Server::Unwiped } else { Server::Sshd };
@@ -286,8 +286,10 @@ fn what_is_freed_and_not_wiped_is_found() {
             here.len(),
             there.len()
         );
-        // ring does not wipe the numbers of RSA; what else there is was wiped before it was freed.
-        assert!(with != With::Key("rsa-2048") || !here.is_empty());
+        // ring does not wipe the numbers of RSA. Of the other secrets nothing has to be left: those are figures only.
+        if with == With::Key("rsa-2048") {
+            assert!(!here.is_empty(), "nothing was found of a key that ring frees");
+        }
     }
 }
 

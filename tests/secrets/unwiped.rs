@@ -1,5 +1,6 @@
 //! `ssh-weblog` and `ssh-weblog-server` in short, on the system's allocator: `watch PORT KNOWN_HOSTS USER KEY
-//! COMMAND QUESTIONS` and `serve PASSWORDS HOST_KEY LOG`. What is found in their memory shows that it would be found in the programs'.
+//! COMMAND QUESTIONS` and `serve PASSWORDS HOST_KEY LOG`. That the numbers of an RSA key, which ring frees as they are, are found
+//! in its memory shows that they would be found in the programs', whose allocator wipes.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

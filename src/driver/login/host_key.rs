@@ -400,6 +400,20 @@ mod tests {
     }
 
     #[test]
+    fn of_many_other_names_of_a_key_a_question_tells_some_and_the_number_of_the_rest() {
+        for (count, omitted) in
+            [(OTHER_NAMES_MAX, None), (OTHER_NAMES_MAX + 2, Some("(2 additional names omitted)"))]
+        {
+            let lines: Vec<_> = (0..count).map(|n| line(&format!("h{n}.example"), &key(1))).collect();
+            let (mut keys, _) = known(22, &lines, StrictHostKeyChecking::Ask);
+            let Judgement::Ask(question) = keys.judge(&key(1), None) else { panic!("{count}") };
+            assert_eq!(question.matches(".example\n").count(), OTHER_NAMES_MAX, "{question}");
+            assert_eq!(question.contains("omitted"), omitted.is_some(), "{question}");
+            assert!(omitted.is_none_or(|text| question.contains(text)), "{question}");
+        }
+    }
+
+    #[test]
     fn certificates_are_asked_for_first_where_an_authority_speaks_of_the_host_and_last_elsewhere() {
         let ecdsa = PrivateKey::generate_ecdsa(Curve::Nistp256, &mut SeededRng::new(1)).public_key();
         let order = |port, lines: &[String]| -> Vec<_> {
