@@ -525,9 +525,10 @@ fuzz_target!(|bytes: &[u8]| {
                 let length = choices.below(40);
                 let method = choices.bytes(length);
                 let method = if method.is_empty() { b"none" } else { method };
-                // Nothing is read behind `none`; what else may be named here has more fields than that.
-                let sound = (method == b"none").then_some(What::None);
-                login.request(head, method, choices.bytes(4), sound);
+                let fields = choices.bytes(4);
+                // Nothing stands behind `none`; what else may be named here has more fields than that.
+                let sound = (method == b"none" && fields.is_empty()).then_some(What::None);
+                login.request(head, method, fields, sound);
             }
             4 => login.send_other(&payload(&ServiceRequest { service_name: service })),
             5 => login.accept(Permissions::FULL),

@@ -56,7 +56,7 @@ struct Arguments {
     /// File of password hashes: lines NAME:HASH, or a bare hash, which is the user's
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// File of users: TOML, a [[user]] each, with name, authorized_keys, password_hash, require, ca_keys
+    /// File of users: TOML, a `[[user]]` each, with name, authorized_keys, password_hash, require, ca_keys
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// File of the host key; made in the state directory if not given

@@ -18,7 +18,7 @@ use crate::wire::message::{
     UserauthBanner, UserauthFailure, UserauthInfoRequest, UserauthInfoResponse, UserauthPasswdChangereq,
     UserauthPkOk, UserauthRequest, UserauthSuccess,
 };
-use crate::wire::{Decode, DisconnectReason, Encode, Fault, NameList};
+use crate::wire::{Decode, DisconnectReason, Encode, Fault, MALFORMED, NameList};
 use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
@@ -351,6 +351,7 @@ impl ServerUserauth {
                 let credential = Credential::KeyboardInteractive { submethods };
                 Ok(self.ask(credential, None, transport))
             }
+            b"none" if !fields.is_empty() => Err(MALFORMED.into()),
             b"none" if self.takes(Method::None) => Ok(self.ask(Credential::None, None, transport)),
             b"none" => {
                 self.send_failure(false, transport); // learns the methods; costs no try and no time

@@ -376,6 +376,8 @@ fn t53_t44_a_signature_is_good_for_this_session_user_and_key_only() {
         assert_eq!(pair.server.seen, if good { asked } else { &[] }, "{what}");
         assert_eq!(pair.server.error, None);
     }
+    let none = request(b"ann", b"ssh-connection", b"none", &[0]);
+    refused_by_server(keyed(), &[none], MALFORMED);
     let session_id = keyed().client.conn.session_id().to_vec();
     let mut trailing = fields(true, &over(&session_id, b"ann", b"ssh-connection"));
     trailing.push(0);

@@ -321,13 +321,13 @@ fn t88_a_certificate_is_for_its_principals_whatever_name_is_said() {
     let certificates = Certificates::make(&files);
     let trusted = beside(&certificates.ca, ".pub").display().to_string();
     let ca = format!("cert-authority {}", public(&certificates.ca));
-    for (authorized, option) in
-        [("", format!("TrustedUserCAKeys={trusted}")), (&*ca, "StrictModes=yes".into())]
+    for (n, authorized, option) in
+        [(1, "", format!("TrustedUserCAKeys={trusted}")), (2, &*ca, "StrictModes=yes".into())]
     {
         files.write("authorized_keys", authorized);
         let server = our_sshd(&files, &[&option]);
         for (name, principal, comes_in) in [("stranger", "ann", false), ("own", &*user(), true)] {
-            let key = certificates.key(&files, name, &certificates.ca, &["-n", principal]);
+            let key = certificates.key(&files, &format!("{name}{n}"), &certificates.ca, &["-n", principal]);
             let mut client = their_client(Generation::Trixie, &files, server.port);
             let came = Came::of(client.arg("-i").arg(key).args(["ann@127.0.0.1", COMMAND]));
             assert_eq!(came.to().is_some(), comes_in, "{name}: {}", server.running.log());
