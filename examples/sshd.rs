@@ -1,7 +1,7 @@
 //! A small sshd for the user who runs it: commands, by keys or passwords.
 //!
 //! ```text
-//! cargo run --example sshd -- -D -e -p 2222 -h host_key -o AuthorizedKeysFile=authorized_keys
+//! cargo run --example sshd -- -D -e -p 2222 -h host_key -o AuthorizedKeysFile=$PWD/authorized_keys
 //! ```
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]

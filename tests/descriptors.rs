@@ -49,7 +49,7 @@ impl Application<Server> for Counter {
 }
 
 #[test]
-fn t60_without_descriptors_the_loop_tries_now_and_then_and_goes_on_when_there_are_some() {
+fn t112_without_descriptors_the_loop_tries_now_and_then_and_goes_on_when_there_are_some() {
     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let _waiting: Vec<_> = (0..CLIENTS).map(|_| TcpStream::connect(address).unwrap()).collect();

@@ -9,14 +9,16 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use strombus::crypto::SystemRng;
-use strombus::crypto::sign::PrivateKey;
+use strombus::crypto::sign::{PrivateKey, PublicKey};
 use strombus::driver::files::{self, KeyFileError};
 use strombus::driver::options::home;
 use strombus::driver::passwords::{self, Passwords};
 use strombus::driver::text::{escaped_lines, key_kind};
-use strombus::keys::private_key;
+use strombus::keys::{certificate, private_key};
 use strombus::tell;
+use strombus::transport::ServerConfig;
 use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
 use strombus::weblog::users::{self, User, Users};
 use zeroize::Zeroizing;
@@ -59,9 +61,15 @@ struct Arguments {
     /// File of users: TOML, a `[[user]]` each, with name, authorized_keys, password_hash, require, ca_keys
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// File of the host key; made in the state directory if not given
+    /// File of a host key, repeatable, one of a type; without any, one is made in the state directory
     #[arg(long, value_name = "FILE")]
-    host_key: Option<PathBuf>,
+    host_key: Vec<PathBuf>,
+    /// File of a certificate of one of the host keys, repeatable
+    #[arg(long, value_name = "FILE")]
+    host_certificate: Vec<PathBuf>,
+    /// File of keys, of users and of CAs, that let nobody in any more
+    #[arg(long, value_name = "FILE")]
+    revoked_keys: Option<PathBuf>,
     /// Directory of what the server keeps
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -85,7 +93,7 @@ impl Arguments {
             .map_err(|_| Failure::Usage(format!("--listen {}: write it as [ADDRESS:]PORT", self.listen)))
     }
 
-    fn key_path(&self) -> PathBuf {
+    fn own_key_path(&self) -> PathBuf {
         let kept = || {
             let systemd = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
             let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
@@ -93,22 +101,36 @@ impl Arguments {
                 state.unwrap_or_else(|| home().join(".local/state")).join("ssh-weblog-server")
             })
         };
-        self.host_key
-            .clone()
-            .unwrap_or_else(|| self.state_dir.clone().unwrap_or_else(kept).join("ssh_host_ed25519_key"))
+        self.state_dir.clone().unwrap_or_else(kept).join("ssh_host_ed25519_key")
     }
 
-    /// Reads the host key, or makes one.
-    fn host_key(&self) -> Result<PrivateKey, String> {
-        let path = self.key_path();
-        match files::read_private_key(&path) {
-            Err(KeyFileError::Io(error))
-                if error.kind() == io::ErrorKind::NotFound && self.host_key.is_none() =>
-            {
-                make_host_key(&path).map_err(|error| format!("{}: {error}", path.display()))
-            }
-            result => result.map_err(|error| format!("{}: {error}", path.display())),
+    /// Reads the host keys, or makes one.
+    fn host_keys(&self) -> Result<Vec<Arc<PrivateKey>>, String> {
+        let read = |path: &Path| {
+            files::read_private_key(path).map(Arc::new).map_err(|error| (error, path.display().to_string()))
+        };
+        let told = |(error, path): (KeyFileError, String)| format!("{path}: {error}");
+        if !self.host_key.is_empty() {
+            return self.host_key.iter().map(|path| read(path).map_err(told)).collect();
         }
+        let path = self.own_key_path();
+        match read(&path) {
+            Err((KeyFileError::Io(error), _)) if error.kind() == io::ErrorKind::NotFound => {
+                let key = make_host_key(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                Ok(vec![Arc::new(key)])
+            }
+            key => key.map(|key| vec![key]).map_err(told),
+        }
+    }
+
+    /// What the server is known by.
+    fn config(&self) -> Result<ServerConfig, String> {
+        let certificate = |path: &PathBuf| {
+            let text = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            certificate::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let certificates = self.host_certificate.iter().map(certificate).collect::<Result<_, _>>()?;
+        Ok(ServerConfig { certificates, ..ServerConfig::new(self.host_keys()?) })
     }
 
     fn users(&self) -> Result<Users, String> {
@@ -121,7 +143,8 @@ impl Arguments {
         if let (Some(name), Some(keys)) = (&self.user, &self.authorized_keys) {
             users.push(User { name: name.clone(), authorized_keys: Some(keys.clone()), ..User::default() });
         }
-        let users = users::collect(users, self.passwords()?)?;
+        let mut users = users::collect(users, self.passwords()?)?;
+        users.accounts.revoked_keys.clone_from(&self.revoked_keys);
         users.look_at_files()?.iter().for_each(|line| tell!("{}", escaped_lines(line)));
         Ok(users)
     }
@@ -166,14 +189,26 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let (listen, logs) = (arguments.address()?, arguments.logs()?);
     let start = Failure::Start;
     let Users { accounts, passwords, methods } = arguments.users().map_err(start)?;
-    let host_key = arguments.host_key().map_err(start)?;
-    let public = host_key.public_key();
-    let server =
-        WeblogServer::bind(ServerOptions { listen, host_key, accounts, methods, passwords, logs }, true)
-            .map_err(start)?;
-    tell!("host key fingerprint: {} ({})", public.fingerprint(), key_kind(&public));
+    let config = arguments.config().map_err(start)?;
+    let fingerprints: Vec<_> = config.host_keys.iter().map(|key| fingerprint(key)).collect();
+    let options = ServerOptions { listen, config, accounts, methods, passwords, logs };
+    let server = WeblogServer::bind(options, true).map_err(start)?;
+    fingerprints.iter().for_each(|line| tell!("host key fingerprint: {line}"));
     tell!("listening on {}", server.address());
     server.run().map_err(start)
+}
+
+fn fingerprint(key: &PrivateKey) -> String {
+    let public = key.public_key();
+    format!("{} ({})", public.fingerprint(), key_kind(&public))
+}
+
+/// As ssh-keygen counts them.
+fn bits(key: &PublicKey) -> usize {
+    match key {
+        PublicKey::Rsa(key) => key.bits(),
+        key => key.key_type().rsplit("nistp").next().and_then(|digits| digits.parse().ok()).unwrap_or(256),
+    }
 }
 
 fn hash_password() -> Result<(), String> {
@@ -204,9 +239,8 @@ fn main() -> ExitCode {
     let done = if is("hash-password") {
         hash_password().map_err(Failure::Start)
     } else if is("fingerprint") {
-        arguments.host_key().map_err(Failure::Start).map(|key| {
-            let public = key.public_key();
-            println!("256 {} ({})", public.fingerprint(), key_kind(&public));
+        arguments.host_keys().map_err(Failure::Start).map(|keys| {
+            keys.iter().for_each(|key| println!("{} {}", bits(&key.public_key()), fingerprint(key)));
         })
     } else {
         serve(&arguments)

@@ -13,12 +13,14 @@ use crate::driver::options::{Options, StrictHostKeyChecking};
 use crate::keys::known_hosts::{self, Host, NameForm};
 use crate::keys::{private_key, public_key};
 use crate::tell;
+use crate::transport::ServerConfig;
 use crate::userauth::{Method, MethodChains};
 use core::time::Duration;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -55,7 +57,7 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
     let server = WeblogServer::bind(
         ServerOptions {
             listen: SocketAddr::from((HOST, 0)),
-            host_key,
+            config: ServerConfig::new(vec![Arc::new(host_key)]),
             accounts: Accounts::new(Names::Of([(USER.into(), account)].into())),
             methods: MethodChains::any_of(&[Method::Publickey]),
             passwords: None,

@@ -9,7 +9,6 @@ use super::options::{ShowOptions, words};
 use super::record::Record;
 use super::show::View;
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
-use crate::crypto::sign::PrivateKey;
 use crate::crypto::{Rng, SystemRng};
 use crate::driver::accounts::Accounts;
 use crate::driver::authenticator::Authenticator;
@@ -55,8 +54,8 @@ pub struct LogFile {
 pub struct ServerOptions {
     /// Where to listen; port 0 for one that is free.
     pub listen: SocketAddr,
-    /// What the server is known by.
-    pub host_key: PrivateKey,
+    /// What the server is known by, and what it offers.
+    pub config: ServerConfig,
     /// Users and their keys.
     pub accounts: Accounts,
     /// What all of them must go through.
@@ -137,7 +136,7 @@ impl WeblogServer {
     /// # Errors
     /// A text for the user.
     pub fn bind(options: ServerOptions, signals: bool) -> Result<Self, String> {
-        let ServerOptions { listen, host_key, accounts, methods, passwords, logs } = options;
+        let ServerOptions { listen, config, accounts, methods, passwords, logs } = options;
         let logs = logs.into_iter().map(Log::open).collect::<Result<_, _>>()?;
         let listener = TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?;
         let text = |error: io::Error| error.to_string();
@@ -161,7 +160,7 @@ impl WeblogServer {
             })
         })
         .map_err(text)?;
-        let config = Arc::new(ServerConfig::new(vec![Arc::new(host_key)]));
+        let config = Arc::new(config);
         let accept = move |_, now| {
             let limits = ChannelLimits::default();
             let rng: Box<dyn Rng + Send> = Box::new(SystemRng);

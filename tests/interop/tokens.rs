@@ -1,30 +1,37 @@
-//! Logins by security keys: OpenSSH's ssh with a token behind an agent's socket.
+//! Logins by security keys: every client with a token behind an agent's socket.
 
 #[path = "../common/token.rs"]
 mod token;
 
-use super::openssh::{Files, Generation, Server, our_sshd, run, ssh, sshd, user};
+use super::openssh::{Files, Generation, Server, our_ssh, our_sshd, run, ssh, sshd, user};
 use std::process::Output;
 use token::{Kind, PRESENT, Token, VERIFIED};
 
-/// Logs in with the token's key of this kind, and no other.
-fn log_in(generation: Generation, files: &Files, server: &Server, token: &Token, kind: Kind) -> Output {
+/// Whose client: that of a generation, or ours.
+type Client = Option<Generation>;
+
+/// Logs in with the token's key of this kind.
+fn log_in(client: Client, files: &Files, server: &Server, token: &Token, kind: Kind) -> Output {
     let public = files.write("token.pub", &token.line(kind));
-    let mut client = ssh(generation, files, server.port);
+    let mut client = match client {
+        Some(generation) => ssh(generation, files, server.port),
+        None => our_ssh(files, server.port),
+    };
     client.env("SSH_AUTH_SOCK", files.path("agent")).args(["-i", &public, "-o", "BatchMode=yes"]);
     run(client.arg(format!("{}@127.0.0.1", user())).arg("cat"), b"question")
 }
 
-/// Every key of the token by every ssh.
+/// Every key of the token by every client.
 fn all_log_in(files: &Files, server: &Server, token: &Token) {
-    for (generation, kind) in Generation::ALL.into_iter().flat_map(|of| Kind::ALL.map(|kind| (of, kind))) {
+    let clients = Generation::ALL.map(Some).into_iter().chain([None]);
+    for (client, kind) in clients.flat_map(|client| Kind::ALL.map(|kind| (client, kind))) {
         files.write("authorized_keys", &token.line(kind));
-        let output = log_in(generation, files, server, token, kind);
+        let output = log_in(client, files, server, token, kind);
         let told = format!("{}{}", String::from_utf8_lossy(&output.stderr), server.running.log());
         assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"question"[..]), "{kind:?}: {told}");
         let asked: Vec<_> =
             token.asked().into_iter().map(|(number, name)| format!("{number}{name}")).collect();
-        assert_eq!(asked, ["27session-bind@openssh.com", "11", "13"], "{generation:?} {kind:?}");
+        assert_eq!(asked, ["27session-bind@openssh.com", "11", "13"], "{client:?} {kind:?}");
     }
 }
 
@@ -56,7 +63,7 @@ fn t56_a_token_that_nobody_touched_logs_nobody_in() {
             files.write("authorized_keys", &token.line(kind));
             for (flags, status) in [(0, 255), (VERIFIED, 255), (PRESENT, 0)] {
                 token.set_flags(flags);
-                let output = log_in(Generation::Trixie, &files, &server, &token, kind);
+                let output = log_in(Some(Generation::Trixie), &files, &server, &token, kind);
                 assert_eq!(output.status.code(), Some(status), "{kind:?} {flags}: {}", server.running.log());
                 assert!(token.asked().iter().any(|(number, _)| *number == 13), "it was asked to sign");
             }
@@ -87,7 +94,7 @@ fn t56_a_key_s_line_says_what_its_token_must_have_done() {
         for (options, flags, good) in JUDGEMENTS {
             files.write("authorized_keys", &format!("{options}{}", token.line(kind)));
             token.set_flags(flags);
-            let output = log_in(Generation::Trixie, &files, server, &token, kind);
+            let output = log_in(Some(Generation::Trixie), &files, server, &token, kind);
             let status = if good { 0 } else { 255 };
             let told = format!("{kind:?} {options}{flags}: {}", server.running.log());
             assert_eq!(output.status.code(), Some(status), "{told}");

@@ -449,3 +449,35 @@ fn a_server_whose_log_nobody_reads_goes_on() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_server_may_have_several_host_keys_certificates_for_them_and_keys_that_are_revoked() {
+    let files = Files::new();
+    let log = files.path("shop.log");
+    append(&log, "");
+    let keygen = |words: &[&str]| {
+        let output = run(Command::new("ssh-keygen").arg("-q").args(words), b"");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    for name in ["host_ca", "host_two"] {
+        keygen(&["-t", "ecdsa", "-N", "", "-f", &files.text(name)]);
+    }
+    keygen(&["-s", &files.text("host_ca"), "-h", "-I", "x", "-n", "127.0.0.1", &files.text("host_two.pub")]);
+    let revoked = files.write("revoked", "");
+    let [one, two, certificate] = ["host_key", "host_two", "host_two-cert.pub"].map(|name| files.text(name));
+    let words = ["--host-key", &one, "--host-key", &two, "--host-certificate", &certificate];
+    let keys = files.text("authorized_keys");
+    let words = [&words[..], &["--revoked-keys", &revoked, "--authorized-keys", &keys]].concat();
+    let (server, port) = serve(&files, &[&words[..], &[log.to_str().unwrap()]].concat());
+    let ca = fs::read_to_string(files.path("host_ca.pub")).unwrap();
+    let trust =
+        Trust { known_hosts: files.write("vouched", &format!("@cert-authority * {ca}")), strict: "yes" };
+    let mut logs_in = || {
+        let mut client = ssh_trusting(Generation::Trixie, &files, port, &trust);
+        run(client.args(["ann@127.0.0.1", "help"]), b"").status.code()
+    };
+    assert_eq!(logs_in(), Some(0), "{}", server.log());
+    fs::copy(files.path("user_key.pub"), &revoked).unwrap();
+    assert_eq!(logs_in(), Some(255), "{}", server.log());
+    assert!(server.log().contains("it is revoked"), "{}", server.log());
+}

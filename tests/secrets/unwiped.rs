@@ -4,9 +4,11 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use strombus::driver::config::{self, CommandLine, LoadError};
 use strombus::driver::files;
 use strombus::driver::passwords::Passwords;
+use strombus::transport::ServerConfig;
 use strombus::weblog::client::{WatchOptions, watch};
 use strombus::weblog::options::ShowOptions;
 use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
@@ -65,10 +67,11 @@ fn serve(passwords: &str, host_key: &str, log: &str) -> Result<(), String> {
         .map_err(|_| "not UTF-8")?;
     let passwords = Passwords::parse(&passwords, None).map_err(|(_, why)| why)?;
     let Users { accounts, passwords, methods } = users::collect(Vec::new(), Some(passwords))?;
+    let host_key = files::read_private_key(host_key.as_ref()).map_err(|error| error.to_string())?;
     let server = WeblogServer::bind(
         ServerOptions {
             listen: ([127, 0, 0, 1], 0).into(),
-            host_key: files::read_private_key(host_key.as_ref()).map_err(|error| error.to_string())?,
+            config: ServerConfig::new(vec![Arc::new(host_key)]),
             accounts,
             methods,
             passwords,

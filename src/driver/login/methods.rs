@@ -48,6 +48,11 @@ impl Methods {
         Self { order, prompts_max, passwords, interactive, was_interviewed: false, stray_keys }
     }
 
+    /// For the story: what may be tried, in its order.
+    pub(super) fn preferred(&self) -> String {
+        self.order.iter().map(|method| method.name()).collect::<Vec<_>>().join(",")
+    }
+
     /// What to try next of what the server takes. `stray` says whether the next key is one that no file names; nothing if
     /// there is no next key.
     pub(super) fn next(&mut self, takes: &NameList<'_>, stray: Option<bool>) -> Option<Method> {

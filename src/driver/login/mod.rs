@@ -23,7 +23,7 @@ use crate::crypto::SystemRng;
 use crate::crypto::sign::PublicKey;
 use crate::keys::ssh_config::LogLevel;
 use crate::tell;
-use crate::transport::algorithms::Negotiated;
+use crate::transport::algorithms::{Algorithm, Negotiated, names};
 use crate::transport::{self, Client, HostKey, Ticket};
 use crate::userauth::{ClientUserauthConfig, ClientUserauthEvent, Method};
 use crate::wire::{DisconnectReason, NameList};
@@ -133,6 +133,11 @@ impl Login {
     /// The login has ended.
     pub fn judge(&mut self, conn: &mut Connection<Client>, question: HostKey<'_>) -> Result<(), Refused> {
         let HostKey { key, certificate, k_s, signature, ticket, .. } = question;
+        let offered = self.options.client_config(&self.host_keys.key_types()).transport.algorithms;
+        self.debug(2, || format!("KEX algorithms: {}", joined(&offered.kex)));
+        self.debug(2, || format!("host key algorithms: {}", joined(&offered.host_key)));
+        self.debug(2, || format!("ciphers: {}", joined(&offered.cipher)));
+        self.debug(2, || format!("MACs: {}", joined(&offered.mac)));
         self.keys.bind_to(k_s, signature);
         let remote = escaped(conn.remote_identification());
         self.debug(1, || format!("Remote software is {remote}"));
@@ -251,6 +256,9 @@ impl Login {
         };
         self.debug(1, || format!("kex: algorithm: {}", kex.name));
         self.debug(1, || format!("kex: host key algorithm: {}", host_key.name));
+        let taken = conn.server_sig_algs().map(|taken| taken.iter().map(|of| of.name()).collect::<Vec<_>>());
+        let taken = taken.map_or("nothing said".to_owned(), |names| names.join(","));
+        self.debug(3, || format!("server-sig-algs known here: {taken}"));
         for (direction, of) in [("client->server", up), ("server->client", down)] {
             let mac = of.mac.map_or("<implicit>", |mac| mac.name);
             let (cipher, compression) = (of.cipher.name, of.compression.name);
@@ -264,6 +272,8 @@ impl Login {
     fn next(&mut self, conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
         let takes = self.takes.clone();
         let Ok(takes) = NameList::from_bytes(takes.as_bytes()) else { return self.deny(conn) };
+        let preferred = self.methods.preferred();
+        self.debug(3, || format!("preferred {preferred}"));
         if self.methods.has_keys(&takes) && !self.keys.are_planned() {
             return self.plan_keys(conn, ticket);
         }
@@ -428,6 +438,10 @@ impl Login {
         let path = agent::socket(&self.options.config.identity_agent, |name| std::env::var_os(name))?;
         Some(AgentClient::connect(&path, Arc::clone(&self.waker)))
     }
+}
+
+fn joined<T>(rows: &[Algorithm<T>]) -> String {
+    names(rows).collect::<Vec<_>>().join(",")
 }
 
 fn accept(conn: &mut Connection<Client>, ticket: Ticket) -> Result<(), Refused> {
