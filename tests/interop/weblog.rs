@@ -472,7 +472,7 @@ fn a_server_may_have_several_host_keys_certificates_for_them_and_keys_that_are_r
     let ca = fs::read_to_string(files.path("host_ca.pub")).unwrap();
     let trust =
         Trust { known_hosts: files.write("vouched", &format!("@cert-authority * {ca}")), strict: "yes" };
-    let mut logs_in = || {
+    let logs_in = || {
         let mut client = ssh_trusting(Generation::Trixie, &files, port, &trust);
         run(client.args(["ann@127.0.0.1", "help"]), b"").status.code()
     };
