@@ -129,16 +129,29 @@ impl What {
 
 /// What must be gone through, what was, and by whom.
 struct Steps {
-    chains: Vec<Vec<Method>>,
+    /// Of everybody.
+    configured: Chains,
+    /// Of this user.
+    chains: Chains,
     done: Vec<(What, Permissions)>,
     user: Option<Vec<u8>>,
 }
 
+type Chains = Vec<Vec<Method>>;
+
+fn parse(chains: &str) -> Chains {
+    let method = |name| Method::from_name(name).expect("a method");
+    chains.split(' ').map(|chain| chain.split(',').map(method).collect()).collect()
+}
+
 impl Steps {
+    fn new(chains: &str) -> Self {
+        Self { configured: parse(chains), chains: parse(chains), done: Vec::new(), user: None }
+    }
+
     fn set(&mut self, chains: &str) {
         if self.done.is_empty() {
-            let method = |name| Method::from_name(name).expect("a method");
-            self.chains = chains.split(' ').map(|chain| chain.split(',').map(method).collect()).collect();
+            self.chains = parse(chains);
         }
     }
 
@@ -154,6 +167,12 @@ impl Steps {
 
     fn allows(&self, method: Method) -> bool {
         self.left().any(|left| left.first() == Some(&method))
+    }
+
+    /// Whether it is asked about: before the first step is done what may be tried by anybody is.
+    fn takes(&self, method: Method) -> bool {
+        let anybody = || self.configured.iter().any(|chain| chain.first() == Some(&method));
+        self.allows(method) || (self.done.is_empty() && anybody())
     }
 
     fn is_through(&self) -> bool {
@@ -267,15 +286,13 @@ impl Login {
         pair.client.conn.accept_host_key(ticket).expect("it is the open question");
         pair.client.pull(pair.now);
         pair.up(usize::MAX);
-        let mut steps = Steps { chains: Vec::new(), done: Vec::new(), user: None };
-        steps.set(chains);
         Self {
             client: pair.client.conn,
             server: pair.server.conn,
             input: pair.server.input,
             now: pair.now,
             sent: VecDeque::new(),
-            steps,
+            steps: Steps::new(chains),
             prompts: None,
             open: None,
             is_stuck: false,
@@ -291,7 +308,7 @@ impl Login {
         let is_due = sound.as_ref().is_some_and(|(user, what)| {
             let fits = match what {
                 What::Responses(responses) => self.prompts == Some(responses.len()),
-                what => self.steps.allows(what.method()),
+                what => self.steps.takes(what.method()),
             };
             let is_free = self.open.is_none() && !self.is_stuck && !self.granted;
             fits && is_free && self.steps.user.as_ref().is_none_or(|known| known == user)
@@ -337,7 +354,7 @@ impl Login {
             What::Responses(responses) => {
                 assert_eq!((at, Some(responses.len())), (0, self.prompts), "not what was asked last");
             }
-            what => assert!(self.steps.allows(what.method()), "{what:?} is not next"),
+            what => assert!(self.steps.takes(what.method()), "{what:?} is not next"),
         }
         self.sent.drain(..=at);
         self.prompts = None;
