@@ -90,6 +90,15 @@ pub struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
+    /// None.
+    pub const NONE: Self = Self { count: 0, bytes: &[] };
+
+    /// For tests: as many as are said to be there.
+    #[cfg(test)]
+    pub(super) const fn counted(count: u32, bytes: &'a [u8]) -> Self {
+        Self { count, bytes }
+    }
+
     /// All that is in `bytes`.
     ///
     /// # Errors

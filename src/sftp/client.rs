@@ -124,9 +124,9 @@ enum State {
 #[derive(Debug)]
 pub struct SftpClient<T> {
     state: State,
-    next_id: u32,
+    pub(super) next_id: u32,
     in_flight: BTreeMap<u32, (Expected, T)>,
-    extensions: Vec<u8>,
+    pub(super) extensions: Vec<u8>,
     limits: ClientLimits,
     output: Output,
 }
@@ -214,7 +214,7 @@ impl<T> SftpClient<T> {
         }
         self.state = State::AskedLimits;
         self.next_id = 1;
-        Request::<&[u8]>::Limits.encode(0, self.output.bytes());
+        Request::<'_, &[u8]>::Limits.encode(0, self.output.bytes());
         Ok(Step::Progress)
     }
 
@@ -223,7 +223,7 @@ impl<T> SftpClient<T> {
     /// # Errors
     /// [`NOT_READY`], [`TOO_MUCH_ASKED`], [`UNSUPPORTED_EXTENSION`], [`LEN_OUT_OF_BOUNDS`], [`REQUEST_TOO_LONG`]: nothing
     /// was sent.
-    pub fn request<H: AsRef<[u8]>>(&mut self, token: T, request: &Request<'_, H>) -> Result<(), Misuse> {
+    pub fn request(&mut self, token: T, request: &Request<'_>) -> Result<(), Misuse> {
         if self.state != State::Ready {
             return Err(NOT_READY);
         }

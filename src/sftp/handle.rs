@@ -19,7 +19,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    const fn new(slot: u32, generation: u64) -> Self {
+    pub(super) const fn new(slot: u32, generation: u64) -> Self {
         let ([a, b, c, d], [e, f, g, h, i, j, k, l]) = (slot.to_be_bytes(), generation.to_be_bytes());
         Self { bytes: [a, b, c, d, e, f, g, h, i, j, k, l] }
     }

@@ -34,6 +34,12 @@ pub struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
+    /// For tests: as many as are said to be there.
+    #[cfg(test)]
+    pub(super) const fn counted(count: u32, bytes: &'a [u8]) -> Self {
+        Self { count, bytes }
+    }
+
     pub(super) fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let count = r.uint32()?;
         let bytes = r.rest();

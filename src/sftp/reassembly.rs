@@ -105,3 +105,56 @@ fn packet_length(length: [u8; LENGTH_LEN]) -> Result<usize, Fault> {
         _ => Err(PACKET_TOO_LONG),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The packets of a stream that comes in pieces.
+    fn packets(stream: &[u8], cut: usize) -> Result<Vec<Vec<u8>>, Fault> {
+        let (mut reassembly, mut all) = (Reassembly::new(), Vec::new());
+        for mut piece in stream.chunks(cut) {
+            while let Some(packet) = reassembly.next(&mut piece)? {
+                all.push(packet.to_vec());
+            }
+            assert!(piece.is_empty());
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn packets_are_the_same_however_they_are_cut() {
+        let stream = b"\0\0\0\x01a\0\0\0\x03bcd\0\0\0\x01e\0\0\0\x02fg";
+        for cut in 1..=stream.len() {
+            assert_eq!(packets(stream, cut).unwrap(), [&b"a"[..], b"bcd", b"e", b"fg"], "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_checked_as_soon_as_it_is_there_and_allocates_nothing() {
+        for (length, fault) in
+            [(0, EMPTY_PACKET), (PACKET_LEN_MAX + 1, PACKET_TOO_LONG), (0xffff_ffff, PACKET_TOO_LONG)]
+        {
+            let length = u32::try_from(length).unwrap().to_be_bytes();
+            assert_eq!((packets(&length, 1), packets(&length, 4)), (Err(fault), Err(fault)));
+        }
+        let mut reassembly = Reassembly::new();
+        let length = u32::try_from(PACKET_LEN_MAX).unwrap().to_be_bytes();
+        assert_eq!(reassembly.next(&mut &[&length[..], b"x"].concat()[..]), Ok(None));
+        assert!(reassembly.buf.capacity() < 64);
+    }
+
+    #[test]
+    fn what_is_kept_comes_before_what_follows() {
+        let mut reassembly = Reassembly::new();
+        reassembly.keep(&mut &b"\0\0\0\x01a\0\0\0\x01b\0\0"[..]).unwrap();
+        let mut data = &b"\0\x01c\0\0\0\x01d"[..];
+        let mut all = Vec::new();
+        while let Some(packet) = reassembly.next(&mut data).unwrap() {
+            all.extend_from_slice(packet);
+        }
+        assert_eq!((&all[..], reassembly.unread().len()), (&b"abcd"[..], 0));
+        reassembly.keep(&mut &vec![0; KEPT_MAX][..]).unwrap();
+        assert_eq!(reassembly.keep(&mut &b"x"[..]), Err(TOO_MUCH_KEPT));
+    }
+}
