@@ -117,7 +117,7 @@ pub enum Request<'a, H = &'a [u8]> {
     ExpandPath { path: &'a [u8] },
     /// [`Extension::CopyData`]; a `read_length` of 0 is all up to the end.
     CopyData { read_handle: H, read_offset: u64, read_length: u64, write_handle: H, write_offset: u64 },
-    /// [`Extension::HomeDirectory`]; an empty name is the user's own.
+    /// [`Extension::HomeDirectory`]; OpenSSH refuses an empty name.
     HomeDirectory { username: &'a [u8] },
     /// [`Extension::UsersGroupsById`].
     UsersGroupsById { uids: PackedIds<'a>, gids: PackedIds<'a> },
