@@ -249,9 +249,8 @@ fn our_client_writes_and_reads_with_many_requests_under_way() {
     for mut s in servers() {
         let handle: &[u8] = &s.open(b"f", Pflags::READ | Pflags::WRITE | Pflags::CREAT);
         let block = s.client.limits().write_len as usize;
-        let mut blocks = (0..).step_by(block).zip(content.chunks(block));
         let mut last = 0;
-        while let Some((offset, data)) = blocks.next() {
+        for (offset, data) in (0..).step_by(block).zip(content.chunks(block)) {
             while !s.client.is_writable() {
                 s.flush();
             }

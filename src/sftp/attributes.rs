@@ -107,7 +107,8 @@ impl<'a> Pairs<'a> {
         let mut r = Reader::new(bytes);
         let mut count = 0;
         while !r.rest().is_empty() {
-            (r.string()?, r.string()?);
+            r.string()?;
+            r.string()?;
             count += 1;
         }
         Ok(Self { count, bytes })
@@ -118,7 +119,8 @@ impl<'a> Pairs<'a> {
         let count = r.uint32()?;
         let bytes = r.rest();
         for _ in 0..count {
-            (r.string()?, r.string()?);
+            r.string()?;
+            r.string()?;
         }
         Ok(Self { count, bytes: bytes.get(..bytes.len() - r.rest().len()).unwrap_or_default() })
     }

@@ -158,7 +158,7 @@ impl<'a> PackedIds<'a> {
     /// # Errors
     /// The bytes are no whole number of `uint32`.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        if bytes.len() % 4 == 0 { Ok(Self(bytes)) } else { Err(DecodeError::Truncated) }
+        if bytes.len().is_multiple_of(4) { Ok(Self(bytes)) } else { Err(DecodeError::Truncated) }
     }
 
     /// The bytes for [`from_bytes`](Self::from_bytes).

@@ -240,11 +240,10 @@ fn t97_no_more_is_under_way_than_the_bound_and_answers_come_in_any_order() {
     served.send(&bytes).unwrap();
     assert_eq!((served.server.in_flight(), served.server.is_busy()), (bound, true));
     let mut answered = Vec::new();
-    while !served.backend.0.is_empty() {
-        // The newest first.
-        let (ticket, asked) = served.backend.0.pop().unwrap();
+    // The newest first.
+    while let Some((ticket, asked)) = served.backend.0.pop() {
         served.server.answer_status(ticket, StatusCode::NO_SUCH_FILE).unwrap();
-        let (_, id, _) = split(&packets(served.server.output())[0]).map(|(a, id, _)| (a, id, ())).unwrap();
+        let id = split(&packets(served.server.output())[0]).unwrap().1;
         served.server.consume_output(usize::MAX);
         assert!(asked.contains(&format!("{:?}", format!("/{id}").as_bytes())), "{asked}");
         answered.push(id);

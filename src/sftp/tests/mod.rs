@@ -1,5 +1,7 @@
 //! Tests of both sides: by vectors, against each other, and against peers that break the rules.
 
+#![allow(clippy::indexing_slicing, reason = "tests may panic")]
+
 mod hostile_client;
 mod hostile_server;
 mod memory;
