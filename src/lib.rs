@@ -8,6 +8,7 @@
 //!  src/bin      arguments            ssh-weblog · ssh-weblog-server
 //!  weblog       log lines            records, views, following, the two programs
 //!  driver       file descriptors     mio: turns, buffers, standard input and output; logins and ways to a host
+//!  sftp         paths, handles       SFTP version 3, both sides: requests, answers, what is under way
 //!  keys         files of keys        key files, certificates, authorized_keys, known_hosts, ssh_config, agents; formats only
 //!  ───────────────────────────────── below here: no I/O, no clock, no operating system
 //!  connection   channel numbers      RFC 4254, and the machine that joins the layers: Connection<Client | Server>
@@ -86,6 +87,7 @@ pub mod crypto;
 #[cfg(feature = "driver")]
 pub mod driver;
 pub mod keys;
+pub mod sftp;
 pub mod transport;
 pub mod userauth;
 #[cfg(feature = "programs")]

@@ -5,15 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with those it may use.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("wire", &[]),
     ("crypto", &["wire"]),
     ("transport", &["crypto", "wire"]),
     ("userauth", &["transport", "crypto", "wire"]),
     ("connection", &["userauth", "transport", "crypto", "wire"]),
     ("keys", &["userauth", "crypto", "wire"]),
+    ("sftp", &["connection", "userauth", "transport", "crypto", "wire"]),
     ("driver", &["keys", "connection", "userauth", "transport", "crypto", "wire"]),
-    ("weblog", &["driver", "keys", "connection", "userauth", "transport", "crypto", "wire"]),
+    ("weblog", &["driver", "keys", "sftp", "connection", "userauth", "transport", "crypto", "wire"]),
 ];
 
 /// Only these know sockets and clocks.
