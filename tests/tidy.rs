@@ -77,7 +77,7 @@ fn layer(path: &str) -> Option<&str> {
 
 /// Files of tests within `src`.
 fn is_test(path: &str) -> bool {
-    path.starts_with("src/tests/") || path.ends_with("/tests.rs") || path.starts_with("tests/")
+    path.contains("/tests/") || path.ends_with("/tests.rs") || path.starts_with("tests/")
 }
 
 /// Lines with their numbers, comments left out.

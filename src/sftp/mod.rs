@@ -10,6 +10,42 @@
 //!                             ──packet──▶ SftpServer ──▶ Request, with a Ticket for its answer
 //! ```
 //!
+//! Where the bytes go is the caller's affair; here both sides are in one place:
+//!
+//! ```
+//! use strombus::sftp::*;
+//!
+//! struct Nothing;
+//! impl Backend for Nothing {
+//!     fn handle_request(&mut self, ticket: Ticket, _: Request<'_, Handle>, server: &mut SftpServer) {
+//!         server.answer_status(ticket, StatusCode::NO_SUCH_FILE).expect("every request may fail");
+//!     }
+//! }
+//!
+//! let (mut client, mut server) = (SftpClient::new(), SftpServer::new(ServerLimits::default()));
+//! let (mut up, mut down) = (Reassembly::new(), Reassembly::new());
+//! let code = 'answered: loop {
+//!     server.serve(&mut Nothing, &mut up, client.output())?;
+//!     client.consume_output(client.output().len());
+//!     let mut data = server.output();
+//!     loop {
+//!         match client.handle_input(&mut down, &mut data)? {
+//!             Step::NeedInput => break,
+//!             Step::Event(ClientEvent::Ready) => {
+//!                 client.request("my question", &Request::Stat { path: b"/etc/motd" }).expect("it is ready");
+//!             }
+//!             Step::Event(ClientEvent::Answer { token: "my question", answer: Answer::Status(status) }) => {
+//!                 break 'answered status.code;
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//!     server.consume_output(server.output().len());
+//! };
+//! assert_eq!(code, StatusCode::NO_SUCH_FILE);
+//! # Ok::<(), strombus::wire::Fault>(())
+//! ```
+//!
 //! A packet that breaks the protocol is a [`Fault`](crate::wire::Fault): it ends the channel, not the connection. Each bound
 //! has a name here. What comes on standard error is text for people and nothing of SFTP.
 //!
