@@ -12,7 +12,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("userauth", &["transport", "crypto", "wire"]),
     ("connection", &["userauth", "transport", "crypto", "wire"]),
     ("keys", &["userauth", "crypto", "wire"]),
-    ("sftp", &["connection", "userauth", "transport", "crypto", "wire"]),
+    ("sftp", &["transport", "wire"]),
     ("driver", &["keys", "connection", "userauth", "transport", "crypto", "wire"]),
     ("weblog", &["driver", "keys", "sftp", "connection", "userauth", "transport", "crypto", "wire"]),
 ];
