@@ -331,7 +331,7 @@ fn names_are_made_up_to_a_packet_and_read_again() {
 }
 
 #[test]
-fn t94_only_a_name_of_an_entry_is_a_component() {
+fn only_a_name_of_an_entry_is_a_component() {
     let bad: [&[u8]; 9] = [b"", b".", b"..", b"/", b"../x", b"/etc/x", b"a/b", b"a\0b", b"a/"];
     assert!(bad.iter().all(|name| !is_component(name)));
     assert!([&b"..."[..], b".x", b"a b", b"\x1b[2K\rok", b"\\", b"-r"].into_iter().all(is_component));
