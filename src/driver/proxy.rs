@@ -200,7 +200,10 @@ impl Drop for Proxy {
         }
         if let Some(mut child) = self.command.take() {
             let pid = Pid::from_child(&child);
-            let _gone = kill_process(pid, Signal::HUP);
+            // As ssh does; and the other one for a command that inherited from nohup(1) not to hear it.
+            for signal in [Signal::HUP, Signal::TERM] {
+                let _gone = kill_process(pid, signal);
+            }
             if let Ok(end) = pidfd_open(pid, PidfdFlags::empty()) {
                 let patience = Timespec { tv_sec: END_MAX, tv_nsec: 0 };
                 let _waited = poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&patience));
@@ -474,18 +477,20 @@ mod tests {
     #[test]
     fn a_command_reads_and_writes_one_socket_and_ends_with_the_proxy() {
         use std::io::{Read, Write};
-        let (stream, child) = run("cat").unwrap();
-        let Stream::Unix(stream) = stream else { panic!("it is a socket pair") };
-        let mut stream = Blocking::from(OwnedFd::from(stream));
-        stream.set_nonblocking(false).unwrap();
-        stream.write_all(b"there and back").unwrap();
-        let mut back = [0; 14];
-        stream.read_exact(&mut back).unwrap();
-        assert_eq!(&back, b"there and back");
-        let pid = child.id();
-        // Our end is still open: the command would go on for ever.
-        drop(Proxy { command: Some(child), jumps: None });
-        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
-        assert_eq!(stream.read(&mut back).unwrap(), 0);
+        for command in ["cat", "sh -c \"trap '' HUP; exec cat\""] {
+            let (stream, child) = run(command).unwrap();
+            let Stream::Unix(stream) = stream else { panic!("it is a socket pair") };
+            let mut stream = Blocking::from(OwnedFd::from(stream));
+            stream.set_nonblocking(false).unwrap();
+            stream.write_all(b"there and back").unwrap();
+            let mut back = [0; 14];
+            stream.read_exact(&mut back).unwrap();
+            assert_eq!(&back, b"there and back");
+            let pid = child.id();
+            // Our end is still open: the command would go on for ever.
+            drop(Proxy { command: Some(child), jumps: None });
+            assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{command}");
+            assert_eq!(stream.read(&mut back).unwrap(), 0);
+        }
     }
 }
