@@ -457,3 +457,28 @@ fn refuse(conn: &mut Connection<Client>, ticket: Ticket, why: String) -> Result<
 fn denied(error: transport::Error) -> Refused {
     Refused::Denied(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::config::{CommandLine, load};
+    use mio::Poll;
+
+    #[test]
+    fn t58_texts_of_a_host_have_a_bound_in_all_and_each_line_says_whose_it_is() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let file = directory.path().join("config");
+        std::fs::write(&file, "UserKnownHostsFile none\nGlobalKnownHostsFile none\n").unwrap();
+        let line = CommandLine { host: "target".to_owned(), file: Some(file), ..CommandLine::default() };
+        let waker = Arc::new(Waker::new(Poll::new().unwrap().registry(), mio::Token(0)).unwrap());
+        let mut login = Login::new(load(&line).unwrap().options().unwrap(), waker).unwrap();
+        let first = b"one\nYes or no? \x1b[2J\r\n";
+        login.tell_of_host(first);
+        assert_eq!(login.notices, ["target: one", "target: Yes or no? \\x1b[2J"]);
+        login.notices.clear();
+        let block = [b'x'; 1000];
+        (0..HOST_TEXT_MAX / block.len() + 10).for_each(|_| login.tell_of_host(&block));
+        let shown: usize = login.notices.iter().map(|notice| notice.len() - "target: ".len()).sum();
+        assert_eq!(shown, HOST_TEXT_MAX - first.len());
+    }
+}
