@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 pub const BANNERS_MAX: u32 = 64;
 /// SSH_MSG_USERAUTH_INFO_REQUEST that are taken in one login.
 pub const INFO_REQUESTS_MAX: u32 = 64;
+/// Partial successes that are taken in one login: a client may begin anew after each.
+pub const PARTIAL_SUCCESSES_MAX: u32 = 16;
 /// The longest password, or all responses to one request together (bytes): what fits into a packet before the login.
 pub const SECRET_MAX: usize = 16 * 1024;
 
@@ -28,6 +30,8 @@ pub const UNASKED_ANSWER: Fault = Fault::protocol("an answer of user authenticat
 pub const TOO_MANY_BANNERS: Fault = Fault::protocol("too many banners");
 /// Question after question.
 pub const TOO_MANY_INFO_REQUESTS: Fault = Fault::protocol("too many requests for information");
+/// Step after step, and no end.
+pub const TOO_MANY_PARTIAL_SUCCESSES: Fault = Fault::protocol("too many partial successes");
 
 /// A key that signs with nothing that this client offers.
 pub const KEY_NOT_OFFERED: Misuse = Misuse("the key serves no signature algorithm that is offered");
@@ -136,6 +140,7 @@ pub struct ClientUserauth {
     state: State,
     banners: u32,
     info_requests: u32,
+    partial_successes: u32,
 }
 
 impl UserauthSide for Client {
@@ -150,6 +155,7 @@ impl UserauthSide for Client {
             state: State::ServiceRequest,
             banners: 0,
             info_requests: 0,
+            partial_successes: 0,
         }
     }
 
@@ -181,6 +187,10 @@ impl UserauthSide for Client {
             ) => {
                 let UserauthFailure { authentications_that_can_continue, partial_success } =
                     UserauthFailure::from_payload(payload)?;
+                own.partial_successes += u32::from(partial_success);
+                if own.partial_successes > PARTIAL_SUCCESSES_MAX {
+                    return Err(TOO_MANY_PARTIAL_SUCCESSES.into());
+                }
                 own.state = State::Choosing;
                 let ticket = transport.tickets().issue();
                 Ok(Outcome::Event(ClientUserauthEvent::Continue {

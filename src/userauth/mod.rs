@@ -14,8 +14,8 @@ mod source;
 
 pub use client::{
     BANNERS_MAX, CREDENTIAL_TOO_LONG, ClientUserauth, ClientUserauthConfig, ClientUserauthEvent,
-    INFO_REQUESTS_MAX, KEY_NOT_OFFERED, NOT_SO_MANY_PROMPTS, SECRET_MAX, SignatureRequest, TOO_MANY_BANNERS,
-    TOO_MANY_INFO_REQUESTS, UNASKED_ANSWER,
+    INFO_REQUESTS_MAX, KEY_NOT_OFFERED, NOT_SO_MANY_PROMPTS, PARTIAL_SUCCESSES_MAX, SECRET_MAX,
+    SignatureRequest, TOO_MANY_BANNERS, TOO_MANY_INFO_REQUESTS, TOO_MANY_PARTIAL_SUCCESSES, UNASKED_ANSWER,
 };
 pub use interactive::{PROMPTS_MAX, Prompt};
 pub use method::{BadChains, CHAINS_MAX, Method, MethodChains};

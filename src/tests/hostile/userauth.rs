@@ -167,6 +167,27 @@ fn t48_questions_without_end_are_a_fault_of_the_server() {
 }
 
 #[test]
+fn t48_partial_successes_without_end_are_a_fault_of_the_server() {
+    let mut pair = interviewed();
+    let partial = payload(&UserauthFailure {
+        authentications_that_can_continue: NameList::from_bytes(b"keyboard-interactive").unwrap(),
+        partial_success: true,
+    });
+    for _ in 0..PARTIAL_SUCCESSES_MAX {
+        pair.server.conn.send_payload(&partial);
+        pair.drive();
+        let ticket = pair.client.ticket();
+        pair.client.conn.request_keyboard_interactive(ticket, b"").unwrap();
+        // As above.
+        let pending = pair.client.conn.pending_output();
+        pair.client.conn.consume_output(pending);
+    }
+    pair.server.conn.send_payload(&partial);
+    pair.drive();
+    assert_eq!(pair.client.error, Some(TOO_MANY_PARTIAL_SUCCESSES.into()));
+}
+
+#[test]
 fn t48_a_password_of_256_kib_is_no_packet_before_the_login() {
     let mut fields = Vec::new();
     let mut w = Writer::new(&mut fields);
