@@ -5,20 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with those it may use.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("wire", &[]),
     ("crypto", &["wire"]),
     ("transport", &["crypto", "wire"]),
     ("userauth", &["transport", "crypto", "wire"]),
     ("connection", &["userauth", "transport", "crypto", "wire"]),
     ("keys", &["userauth", "crypto", "wire"]),
-    ("sftp", &["transport", "wire"]),
-    ("driver", &["keys", "connection", "userauth", "transport", "crypto", "wire"]),
+    ("sftp", &["connection", "userauth", "transport", "wire"]),
+    ("driver", &["keys", "sftp", "connection", "userauth", "transport", "crypto", "wire"]),
+    ("copy", &["driver", "keys", "sftp", "connection", "userauth", "transport", "crypto", "wire"]),
     ("weblog", &["driver", "keys", "sftp", "connection", "userauth", "transport", "crypto", "wire"]),
 ];
 
 /// Only these know sockets and clocks.
-const WITH_IO: [&str; 2] = ["driver", "weblog"];
+const WITH_IO: [&str; 3] = ["driver", "copy", "weblog"];
 
 /// Where a packet passes: nothing is allocated there.
 const PACKET_PATHS: [&str; 6] = [

@@ -49,12 +49,14 @@
 //! A packet that breaks the protocol is a [`Fault`](crate::wire::Fault): it ends the channel, not the connection. Each bound
 //! has a name here. What comes on standard error is text for people and nothing of SFTP.
 //!
-//! This layer does not know files, directories or the channel that carries it, does not judge which paths may be used, and
-//! never reads a fact out of a `longname`. Names and messages of the peer are bytes: escape them before they are shown.
+//! [`ClientChannel`] and [`ServerChannel`] join them to a channel of a [`Connection`](crate::connection::Connection).
+//!
+//! This layer does not know files and directories, does not judge which paths may be used, and never reads a fact out of a `longname`. Names and messages of the peer are bytes: escape them before they are shown.
 #![warn(clippy::indexing_slicing)]
 
 mod answer;
 mod attributes;
+mod channel;
 mod client;
 mod extension;
 mod handle;
@@ -67,6 +69,7 @@ mod status;
 
 pub use answer::{Answer, Expected};
 pub use attributes::{Attributes, Pairs};
+pub use channel::{ClientChannel, ServerChannel};
 pub use client::{
     ANSWER_OF_ANOTHER_TYPE, ClientEvent, ClientLimits, DATA_EXCEEDS_REQUEST, EMPTY_DATA, EXTENSIONS_LEN_MAX,
     EXTENSIONS_TOO_LONG, HANDLE_TOO_LONG, IN_FLIGHT_MAX, LEN_DEFAULT, LEN_OUT_OF_BOUNDS, NOT_ONE_NAME,

@@ -6,18 +6,19 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
+mod arguments;
+
+use arguments::Arguments;
 use clap::Parser;
 use std::alloc::System;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request, open_failure};
-use strombus::driver::algorithms::{PRESET_HELP, QUERIES, query};
-use strombus::driver::config::{self, CommandLine, LoadError, Loaded};
+use strombus::driver::algorithms::{QUERIES, query};
+use strombus::driver::config::LoadError;
 use strombus::driver::login::{Login, Refused};
-use strombus::driver::options::Options;
 use strombus::driver::proxy::{self, ORIGINATOR, Tell, Unreached};
 use strombus::driver::stdio::{Descriptor, Input, Output};
 use strombus::driver::terminal;
@@ -34,117 +35,6 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// No connection, no login, or no exit status.
 const FAILED: u8 = 255;
-
-/// Runs a command on a host over SSH.
-#[derive(Parser)]
-#[command(name = "ssh", version, after_help = format!("{PRESET_HELP}\n\nExit status: that of the command; 255 if there is none."))]
-struct Arguments {
-    /// Port of the host
-    #[arg(short)]
-    port: Option<String>,
-    /// Name of the user there
-    #[arg(short = 'l', value_name = "USER")]
-    login_name: Option<String>,
-    /// File of a private key; may be repeated
-    #[arg(short, value_name = "FILE")]
-    identity: Vec<String>,
-    /// An option by its name in ssh_config(5); may be repeated
-    #[arg(short, value_name = "KEY=VALUE")]
-    option: Vec<String>,
-    /// File to be read instead of ~/.ssh/config and /etc/ssh/ssh_config; none for none
-    #[arg(short = 'F', value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// Print what all of it comes to, as ssh -G does, and end
-    #[arg(short = 'G')]
-    print: bool,
-    /// Hosts to go through
-    #[arg(short = 'J', value_name = "HOSTS")]
-    jump: Option<String>,
-    /// Nothing runs there: the host connects to another, and standard input and output are that connection
-    #[arg(short = 'W', value_name = "HOST:PORT", conflicts_with = "command")]
-    forward: Option<String>,
-    /// IPv4 only
-    #[arg(short = '4', conflicts_with = "inet6")]
-    inet: bool,
-    /// IPv6 only
-    #[arg(short = '6')]
-    inet6: bool,
-    /// Tell the story of the login; more of it with -vv and -vvv
-    #[arg(short, action = clap::ArgAction::Count)]
-    verbose: u8,
-    /// Ciphers, in the order of preference; +LIST appends to the default, -LIST removes, ^LIST puts in front
-    #[arg(short, value_name = "LIST", allow_hyphen_values = true)]
-    cipher: Option<String>,
-    /// MACs, likewise
-    #[arg(short, value_name = "LIST", allow_hyphen_values = true)]
-    mac: Option<String>,
-    /// Compress, if the host does
-    #[arg(short = 'C')]
-    compression: bool,
-    /// Print the names of all algorithms of a kind: cipher, compression, kex, key, mac, sig
-    #[arg(short = 'Q', value_name = "KIND")]
-    query: Option<String>,
-    /// No terminal, which is what happens anyway
-    #[arg(short = 'T')]
-    no_terminal: bool,
-    /// [USER@]HOST
-    #[arg(required_unless_present = "query")]
-    destination: Option<String>,
-    /// The command; without one, the user's shell
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<String>,
-}
-
-impl Arguments {
-    fn loaded(&self) -> Result<Loaded, LoadError> {
-        let destination = self.destination.as_deref().unwrap_or_default();
-        let (user, host) = match destination.rsplit_once('@') {
-            Some((user, host)) => (Some(user), host),
-            None => (None, destination),
-        };
-        // ssh takes the first value of an option; what has a letter of its own comes first here, and so wins.
-        let letters = [
-            ("Port", self.port.as_deref()),
-            ("Ciphers", self.cipher.as_deref()),
-            ("MACs", self.mac.as_deref()),
-            ("Compression", self.compression.then_some("yes")),
-            ("LogLevel", config::log_level(self.verbose)),
-            ("AddressFamily", self.inet.then_some("inet")),
-            ("AddressFamily", self.inet6.then_some("inet6")),
-        ];
-        let letters =
-            letters.into_iter().filter_map(|(keyword, value)| Some(config::option(keyword, value?)));
-        let identities = self.identity.iter().map(|file| config::option("IdentityFile", file));
-        let jump = self.jump.iter().map(|hosts| format!("ProxyJump={hosts}"));
-        config::load(&CommandLine {
-            host: host.to_owned(),
-            user: user.or(self.login_name.as_deref()).map(str::to_owned),
-            options: letters.chain(identities).chain(jump).chain(self.option.iter().cloned()).collect(),
-            file: self.file.clone(),
-        })
-    }
-
-    /// Where the host is to connect to.
-    fn target(&self) -> Result<Option<(String, u16)>, String> {
-        let Some(text) = &self.forward else { return Ok(None) };
-        let parse = |text: &str| {
-            let (host, port) = text.rsplit_once(':')?;
-            let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-            Some((host.to_owned(), port.parse().ok().filter(|port| *port > 0 && !host.is_empty())?))
-        };
-        parse(text).map(Some).ok_or_else(|| format!("ssh: -W {text}: write it as HOST:PORT"))
-    }
-
-    /// The command that runs there: none for the user's shell.
-    fn command(&self, options: &Options) -> Result<Option<Vec<u8>>, String> {
-        let typed = Some(self.command.join(" ")).filter(|command| !command.is_empty());
-        let configured = options.config.remote_command.0.clone();
-        if typed.is_some() && configured.is_some() {
-            return Err("ssh: there is a command, and RemoteCommand is another".to_owned());
-        }
-        Ok(typed.or(configured).map(String::into_bytes))
-    }
-}
 
 struct Ssh {
     login: Login,

@@ -1,0 +1,119 @@
+//! The arguments, by ssh's own letters.
+
+use clap::Parser;
+use std::path::PathBuf;
+use strombus::driver::algorithms::PRESET_HELP;
+use strombus::driver::config::{self, CommandLine, LoadError, Loaded};
+use strombus::driver::options::Options;
+
+/// Runs a command on a host over SSH.
+#[derive(Parser)]
+#[command(name = "ssh", version, after_help = format!("{PRESET_HELP}\n\nExit status: that of the command; 255 if there is none."))]
+pub struct Arguments {
+    /// Port of the host
+    #[arg(short)]
+    pub port: Option<String>,
+    /// Name of the user there
+    #[arg(short = 'l', value_name = "USER")]
+    pub login_name: Option<String>,
+    /// File of a private key; may be repeated
+    #[arg(short, value_name = "FILE")]
+    pub identity: Vec<String>,
+    /// An option by its name in ssh_config(5); may be repeated
+    #[arg(short, value_name = "KEY=VALUE")]
+    pub option: Vec<String>,
+    /// File to be read instead of ~/.ssh/config and /etc/ssh/ssh_config; none for none
+    #[arg(short = 'F', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Print what all of it comes to, as ssh -G does, and end
+    #[arg(short = 'G')]
+    pub print: bool,
+    /// Hosts to go through
+    #[arg(short = 'J', value_name = "HOSTS")]
+    pub jump: Option<String>,
+    /// Nothing runs there: the host connects to another, and standard input and output are that connection
+    #[arg(short = 'W', value_name = "HOST:PORT", conflicts_with = "command")]
+    pub forward: Option<String>,
+    /// IPv4 only
+    #[arg(short = '4', conflicts_with = "inet6")]
+    pub inet: bool,
+    /// IPv6 only
+    #[arg(short = '6')]
+    pub inet6: bool,
+    /// Tell the story of the login; more of it with -vv and -vvv
+    #[arg(short, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Ciphers, in the order of preference; +LIST appends to the default, -LIST removes, ^LIST puts in front
+    #[arg(short, value_name = "LIST", allow_hyphen_values = true)]
+    pub cipher: Option<String>,
+    /// MACs, likewise
+    #[arg(short, value_name = "LIST", allow_hyphen_values = true)]
+    pub mac: Option<String>,
+    /// Compress, if the host does
+    #[arg(short = 'C')]
+    pub compression: bool,
+    /// Print the names of all algorithms of a kind: cipher, compression, kex, key, mac, sig
+    #[arg(short = 'Q', value_name = "KIND")]
+    pub query: Option<String>,
+    /// No terminal, which is what happens anyway
+    #[arg(short = 'T')]
+    pub no_terminal: bool,
+    /// [USER@]HOST
+    #[arg(required_unless_present = "query")]
+    pub destination: Option<String>,
+    /// The command; without one, the user's shell
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
+}
+
+impl Arguments {
+    /// The options of all of it.
+    pub fn loaded(&self) -> Result<Loaded, LoadError> {
+        let destination = self.destination.as_deref().unwrap_or_default();
+        let (user, host) = match destination.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, destination),
+        };
+        // ssh takes the first value of an option; what has a letter of its own comes first here, and so wins.
+        let letters = [
+            ("Port", self.port.as_deref()),
+            ("Ciphers", self.cipher.as_deref()),
+            ("MACs", self.mac.as_deref()),
+            ("Compression", self.compression.then_some("yes")),
+            ("LogLevel", config::log_level(self.verbose)),
+            ("AddressFamily", self.inet.then_some("inet")),
+            ("AddressFamily", self.inet6.then_some("inet6")),
+        ];
+        let letters =
+            letters.into_iter().filter_map(|(keyword, value)| Some(config::option(keyword, value?)));
+        let identities = self.identity.iter().map(|file| config::option("IdentityFile", file));
+        let jump = self.jump.iter().map(|hosts| format!("ProxyJump={hosts}"));
+        config::load(&CommandLine {
+            host: host.to_owned(),
+            user: user.or(self.login_name.as_deref()).map(str::to_owned),
+            options: letters.chain(identities).chain(jump).chain(self.option.iter().cloned()).collect(),
+            file: self.file.clone(),
+        })
+    }
+
+    /// Where the host is to connect to.
+    pub fn target(&self) -> Result<Option<(String, u16)>, String> {
+        let Some(text) = &self.forward else { return Ok(None) };
+        let parse = |text: &str| {
+            let (host, port) = text.rsplit_once(':')?;
+            let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            Some((host.to_owned(), port.parse().ok().filter(|port| *port > 0 && !host.is_empty())?))
+        };
+        parse(text).map(Some).ok_or_else(|| format!("ssh: -W {text}: write it as HOST:PORT"))
+    }
+
+    /// The command that runs there: none for the user's shell.
+    pub fn command(&self, options: &Options) -> Result<Option<Vec<u8>>, String> {
+        let typed = Some(self.command.join(" ")).filter(|command| !command.is_empty());
+        let configured = options.config.remote_command.0.clone();
+        if typed.is_some() && configured.is_some() {
+            return Err("ssh: there is a command, and RemoteCommand is another".to_owned());
+        }
+        Ok(typed.or(configured).map(String::into_bytes))
+    }
+}
