@@ -262,7 +262,8 @@ impl<A: Pair> Chain<A> {
     fn marked(window: usize, mark: usize, closes: bool) -> Self {
         let (near, far) = Socket::pair().unwrap();
         let under = near.try_clone().unwrap();
-        let limits = ChannelLimits { window_size: u32::try_from(window).unwrap(), ..Default::default() };
+        let window_size = u32::try_from(window).unwrap();
+        let limits = ChannelLimits { window_size, window_max: window_size, ..Default::default() };
         let end = |mark| {
             let ((own, joined), (tell, told)) = (A::pair(), channel());
             let end = End {

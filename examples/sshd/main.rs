@@ -165,9 +165,13 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let (transport, certificates) = (options.transport, options.certificates);
     let config = Arc::new(ServerConfig { transport, certificates, ..ServerConfig::new(host_keys) });
     let userauth = options.userauth;
+    let keepalive = Some(options.keepalive).filter(|keepalive| !keepalive.interval.is_zero());
     let accept = move |_, now| {
         let limits = ChannelLimits::default();
-        Connection::new(Arc::clone(&config), userauth.clone(), limits, Box::new(SystemRng), now)
+        let mut conn =
+            Connection::new(Arc::clone(&config), userauth.clone(), limits, Box::new(SystemRng), now);
+        conn.set_keepalive(keepalive, now);
+        conn
     };
     let gate = Gate::new(options.gate, Box::new(SystemRng));
     driver.listen_behind(gate, listener, Box::new(accept)).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use strombus::connection::Keepalive;
 use strombus::crypto::sign::certificate::Certificate;
 use strombus::driver::accounts::{Account, Accounts, Names};
 use strombus::driver::algorithms::AlgorithmOptions;
@@ -28,6 +29,8 @@ pub struct Options {
     pub gate: GateConfig,
     pub transport: TransportConfig,
     pub userauth: ServerUserauthConfig,
+    /// None with an interval of zero.
+    pub keepalive: Keepalive,
 }
 
 impl Options {
@@ -45,6 +48,7 @@ impl Options {
             gate: GateConfig::default(),
             transport: TransportConfig::server(),
             userauth: ServerUserauthConfig::default(),
+            keepalive: Keepalive { interval: Duration::ZERO, count_max: 3 },
         };
         // The first of two counts, as in sshd_config(5).
         for option in given.iter().rev() {
@@ -80,6 +84,14 @@ impl Options {
                 let banner = named(value).map(|path| files::read_text(&path)).transpose();
                 let banner = banner.map_err(|error| error.to_string())?;
                 self.userauth.banner = banner.map(|text| String::from_utf8_lossy(&text).into_owned());
+            }
+            "clientalivecountmax" => {
+                let count_max = value.parse().map_err(|_| "a number")?;
+                self.keepalive.count_max = if count_max == 0 { u32::MAX } else { count_max };
+            }
+            "clientaliveinterval" => {
+                let seconds = ssh_config::seconds(value).ok_or("a time")?;
+                self.keepalive.interval = Duration::from_secs(seconds.into());
             }
             "hostcertificate" => {
                 let text = files::read_text(value.as_ref()).map_err(|error| error.to_string())?;

@@ -18,7 +18,9 @@ use crate::wire::message::{
     ChannelClose, ChannelEof, ChannelFailure, ChannelRequest, ChannelSuccess, ChannelWindowAdjust,
 };
 use crate::wire::{Fault, number};
+use core::time::Duration;
 use std::collections::VecDeque;
+use std::time::Instant;
 
 /// The most data in one message that is taken or sent (bytes): what every peer takes (RFC 4253 §6.1).
 pub const MAXIMUM_PACKET_SIZE: u32 = 32 * 1024;
@@ -31,6 +33,9 @@ const _: () =
 
 /// The replies on one channel that may be owed to the peer at a time.
 pub const REPLIES_OWED_MAX: usize = 64;
+
+/// A window that is dealt with in less time may be what limits the peer: on a link of that round trip it is.
+pub const GROWTH_PERIOD: Duration = Duration::from_secs(1);
 
 /// SSH_EXTENDED_DATA_STDERR (RFC 4254 §5.2).
 pub(super) const STDERR: u32 = 1;
@@ -71,6 +76,15 @@ pub(super) enum Half {
     Closed,
 }
 
+/// What windows may grow to.
+#[derive(Debug)]
+pub(super) struct Growth {
+    /// One of them (bytes).
+    pub(super) window_max: u32,
+    /// All of them, by how much still (bytes).
+    pub(super) room: u32,
+}
+
 #[derive(Debug)]
 pub(super) struct ChannelState {
     pub(super) stage: Stage,
@@ -88,6 +102,9 @@ pub(super) struct ChannelState {
     delivered: u32,
     /// Bytes of credit that the peer was not told yet.
     credit: u32,
+    /// Bytes that were dealt with since a time, as far as the window.
+    dealt: u32,
+    since: Option<Instant>,
     /// Was refused bytes.
     pub(super) starved: bool,
     /// A shell, command or subsystem was asked for.
@@ -111,6 +128,8 @@ impl ChannelState {
             local_window_max: local_window,
             delivered: 0,
             credit: 0,
+            dealt: 0,
+            since: None,
             starved: false,
             started: false,
             replies: VecDeque::new(),
@@ -157,6 +176,28 @@ impl ChannelState {
         let bytes_to_add = core::mem::take(&mut self.credit);
         self.local_window += bytes_to_add; // at most local_window_max
         transport.send(&ChannelWindowAdjust { recipient_channel: self.remote_channel, bytes_to_add });
+    }
+
+    /// Another `n` bytes were dealt with: after a whole window, it grows if that did not take long.
+    fn grow(&mut self, n: u32, growth: &mut Growth, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        self.dealt = self.dealt.saturating_add(n);
+        if self.dealt < self.local_window_max {
+            return;
+        }
+        (self.dealt, self.since) = (0, Some(now));
+        if now.saturating_duration_since(since) < GROWTH_PERIOD {
+            let more = growth.window_max.saturating_sub(self.local_window_max);
+            let more = more.min(self.local_window_max).min(growth.room);
+            growth.room -= more;
+            self.local_window_max += more;
+            self.credit += more;
+        }
+    }
+
+    /// What the window has grown by since it was this (bytes).
+    pub(super) const fn grown(&self, initial_window_size: u32) -> u32 {
+        self.local_window_max - initial_window_size
     }
 
     /// A request came. Whether the application is asked.
@@ -224,6 +265,7 @@ impl ChannelState {
 #[must_use]
 pub struct Channel<'a, S: KexSide> {
     pub(super) state: &'a mut ChannelState,
+    pub(super) growth: &'a mut Growth,
     pub(super) transport: &'a mut Transport<S>,
 }
 
@@ -305,6 +347,7 @@ impl<S: KexSide> Channel<'_, S> {
         let credit = u32::try_from(n).ok().filter(|n| *n <= self.state.delivered).ok_or(CREDIT_EXCEEDED)?;
         self.state.delivered -= credit;
         self.state.credit += credit;
+        self.state.grow(credit, self.growth, self.transport.now());
         self.state.flush_credit(self.transport);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The channels of a connection: their numbers, and what each message means to which (RFC 4254 §5).
 
-use super::channel::{ChannelState, Half, MAXIMUM_PACKET_SIZE, STDERR, Stage};
+use super::channel::{ChannelState, Growth, Half, MAXIMUM_PACKET_SIZE, STDERR, Stage};
 use super::event::ChannelEvent;
 use super::request::Request;
 use crate::transport::{Error, KexSide, Misuse, Transport, UNEXPECTED_MESSAGE};
@@ -65,12 +65,17 @@ pub struct ChannelLimits {
     pub channels_max: usize,
     /// `initial_window_size` of each (bytes).
     pub window_size: u32,
+    /// What the window of one grows to (bytes), twice as much each time that a whole window was dealt with within
+    /// [`GROWTH_PERIOD`](super::GROWTH_PERIOD).
+    pub window_max: u32,
+    /// What the windows of all have grown by, together, at the most (bytes).
+    pub growth_max: u32,
 }
 
 impl Default for ChannelLimits {
-    /// 64 channels, 2 MiB.
+    /// 64 channels, 2 MiB each and up to 16 MiB, 32 MiB of growth.
     fn default() -> Self {
-        Self { channels_max: 64, window_size: 2 << 20 }
+        Self { channels_max: 64, window_size: 2 << 20, window_max: 16 << 20, growth_max: 32 << 20 }
     }
 }
 
@@ -93,6 +98,7 @@ struct Slot {
 pub(super) struct Channels {
     slots: Vec<Slot>,
     limits: ChannelLimits,
+    growth: Growth,
     /// Where the round of [`poll_writable`](Self::poll_writable) goes on.
     next: usize,
     authenticated: Authenticated,
@@ -100,7 +106,8 @@ pub(super) struct Channels {
 
 impl Channels {
     pub(super) const fn new(authenticated: Authenticated, limits: ChannelLimits) -> Self {
-        Self { slots: Vec::new(), limits, next: 0, authenticated }
+        let growth = Growth { window_max: limits.window_max, room: limits.growth_max };
+        Self { slots: Vec::new(), limits, growth, next: 0, authenticated }
     }
 
     pub(super) fn permissions(&self) -> Option<&Permissions> {
@@ -110,6 +117,12 @@ impl Channels {
     pub(super) fn get(&mut self, id: ChannelId) -> Option<&mut ChannelState> {
         let slot = self.slots.get_mut(id.number as usize)?;
         if slot.generation == id.generation { slot.channel.as_mut() } else { None }
+    }
+
+    /// A channel, and what its window may grow by.
+    pub(super) fn act_on(&mut self, id: ChannelId) -> Option<(&mut ChannelState, &mut Growth)> {
+        let slot = self.slots.get_mut(id.number as usize).filter(|slot| slot.generation == id.generation)?;
+        Some((slot.channel.as_mut()?, &mut self.growth))
     }
 
     fn by_number(&mut self, number: u32) -> Option<(ChannelId, &mut ChannelState)> {
@@ -141,7 +154,9 @@ impl Channels {
 
     pub(super) fn remove(&mut self, id: ChannelId) {
         if let Some(slot) = self.slots.get_mut(id.number as usize) {
-            slot.channel = None;
+            if let Some(channel) = slot.channel.take() {
+                self.growth.room += channel.grown(self.limits.window_size);
+            }
             slot.generation = slot.generation.wrapping_add(1);
         }
     }

@@ -25,6 +25,7 @@ pub const TOO_MANY_HOST_KEYS: Misuse = Misuse("more host keys than can be proved
 /// The peer owes too many replies.
 pub const TOO_MANY_GLOBAL_REQUESTS: Misuse = Misuse("too many global requests wait for their replies");
 
+const KEEPALIVE: &[u8] = b"keepalive@openssh.com";
 const HOSTKEYS: &[u8] = b"hostkeys-00@openssh.com";
 const HOSTKEYS_PROVE: &[u8] = b"hostkeys-prove-00@openssh.com";
 
@@ -51,6 +52,7 @@ pub enum GlobalEvent {
 #[derive(Debug)]
 enum Asked {
     HostKeysProve(Vec<PublicKey>),
+    Keepalive,
 }
 
 /// What outlives one request.
@@ -136,6 +138,14 @@ impl Global {
             Writer::new(&mut response).string(&signature);
         }
         Some(response)
+    }
+
+    /// Asks whether the peer is there; any answer means so. During an exchange, and while it owes many replies, it is not asked.
+    pub(super) fn request_keepalive<S: KexSide>(&mut self, transport: &mut Transport<S>) {
+        if self.asked.len() < GLOBAL_ASKED_MAX && !transport.is_sending_kex() {
+            self.asked.push_back(Asked::Keepalive);
+            transport.send(&GlobalRequest { request_name: KEEPALIVE, want_reply: true, request_fields: b"" });
+        }
     }
 
     /// Asks a server to prove keys.

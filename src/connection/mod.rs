@@ -19,12 +19,14 @@ mod channels;
 mod client;
 mod event;
 mod global;
+mod keepalive;
 mod request;
 mod server;
 
 pub use channel::{
-    CHANNEL_NOT_OPEN, CREDIT_EXCEEDED, Channel, DATA_AFTER_EOF, MAXIMUM_PACKET_SIZE, NO_REPLY_OWED,
-    PACKET_EXCEEDED, REPLIES_OWED_MAX, TOO_MANY_REQUESTS_OWED, WINDOW_EXCEEDED, WINDOW_OVERFLOW,
+    CHANNEL_NOT_OPEN, CREDIT_EXCEEDED, Channel, DATA_AFTER_EOF, GROWTH_PERIOD, MAXIMUM_PACKET_SIZE,
+    NO_REPLY_OWED, PACKET_EXCEEDED, REPLIES_OWED_MAX, TOO_MANY_REQUESTS_OWED, WINDOW_EXCEEDED,
+    WINDOW_OVERFLOW,
 };
 pub use channels::{
     ADMINISTRATIVELY_PROHIBITED, CONNECT_FAILED, ChannelId, ChannelLimits, NO_PACKET_SIZE, NO_SUCH_CHANNEL,
@@ -35,6 +37,7 @@ pub use event::{ChannelEvent, Event, Step};
 pub use global::{
     GLOBAL_ASKED_MAX, GlobalEvent, HOST_KEYS_MAX, TOO_MANY_GLOBAL_REQUESTS, TOO_MANY_HOST_KEYS,
 };
+pub use keepalive::Keepalive;
 pub use request::Request;
 
 use crate::crypto::Rng;
@@ -47,6 +50,7 @@ use crate::userauth::{Outcome, UserauthSide};
 use crate::wire::{DisconnectReason, number};
 use channels::Channels;
 use global::Global;
+use keepalive::{Due, Watch};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -65,6 +69,7 @@ pub struct Connection<S: UserauthSide> {
     service: Service<S>,
     limits: ChannelLimits,
     global: Global,
+    watch: Option<Watch>,
 }
 
 impl<S: UserauthSide> Connection<S> {
@@ -79,7 +84,13 @@ impl<S: UserauthSide> Connection<S> {
     ) -> Self {
         let mut transport = Transport::new(transport, rng, now);
         let userauth = S::begin_userauth(userauth, &mut transport);
-        Self { transport, service: Service::Userauth(userauth), limits, global: Global::default() }
+        Self {
+            transport,
+            service: Service::Userauth(userauth),
+            limits,
+            global: Global::default(),
+            watch: None,
+        }
     }
 
     /// Takes at most one packet from `input`. What an event borrows lies in `input`, so the connection can be used while
@@ -97,6 +108,9 @@ impl<S: UserauthSide> Connection<S> {
         }
         let barred = self.transport.is_sending_kex();
         let step = self.handle_packet(input, now);
+        if let (Some(watch), Ok(Step::Progress | Step::Event(_))) = (&mut self.watch, &step) {
+            watch.heard(now);
+        }
         if barred {
             self.flush_credit();
         }
@@ -168,7 +182,16 @@ impl<S: UserauthSide> Connection<S> {
             Service::Userauth(state) => S::userauth_timeout(state),
             Service::Connection(_) => None,
         };
-        self.transport.poll_timeout().into_iter().chain(userauth).min()
+        self.transport.poll_timeout().into_iter().chain(userauth).chain(self.watch_due()).min()
+    }
+
+    fn watch_due(&self) -> Option<Instant> {
+        self.watch.as_ref().filter(|_| self.is_authenticated() && !self.is_ended()).map(Watch::due)
+    }
+
+    /// Asks a silent peer from now on whether it is there, or no longer; before the login it has no effect.
+    pub fn set_keepalive(&mut self, keepalive: Option<Keepalive>, now: Instant) {
+        self.watch = keepalive.map(|keepalive| Watch::new(keepalive, now));
     }
 
     /// Does what is due at `now`; calling it early or twice does no harm.
@@ -181,7 +204,14 @@ impl<S: UserauthSide> Connection<S> {
         if let Service::Userauth(state) = &mut self.service {
             S::handle_userauth_timeout(state, &mut self.transport);
         }
-        Ok(())
+        match self.watch_due().and(self.watch.as_mut()).map(|watch| watch.handle_timeout(now)) {
+            Some(Due::GiveUp) => self.ended(Err(Error::TimedOut)),
+            Some(Due::Ask) => {
+                self.global.request_keepalive(&mut self.transport);
+                Ok(())
+            }
+            Some(Due::Nothing) | None => Ok(()),
+        }
     }
 
     /// A channel that was refused bytes and would take some now; each in its turn. The application writes what it has, or
@@ -230,8 +260,8 @@ impl<S: UserauthSide> Connection<S> {
     /// [`NO_SUCH_CHANNEL`] once it is gone.
     pub fn channel(&mut self, id: ChannelId) -> Result<Channel<'_, S>, Error> {
         let Service::Connection(channels) = &mut self.service else { return Err(NO_SUCH_CHANNEL.into()) };
-        let state = channels.get(id).ok_or(NO_SUCH_CHANNEL)?;
-        Ok(Channel { state, transport: &mut self.transport })
+        let (state, growth) = channels.act_on(id).ok_or(NO_SUCH_CHANNEL)?;
+        Ok(Channel { state, growth, transport: &mut self.transport })
     }
 
     /// Renews the keys now, unless that is under way. Nothing happens before the login.

@@ -2,6 +2,7 @@
 
 use super::Way;
 use super::algorithms::AlgorithmOptions;
+use crate::connection::Keepalive;
 use crate::crypto::sign::PublicKey;
 use crate::crypto::sign::certificate::KeyAlgorithm;
 use crate::keys::ssh_config::{self, Config};
@@ -29,8 +30,6 @@ pub const NOT_ACTED_ON: &[&str] = &[
     "RemoteForward",
     "RequestTTY",
     "SendEnv",
-    "ServerAliveCountMax",
-    "ServerAliveInterval",
     "SetEnv",
 ];
 
@@ -131,6 +130,14 @@ impl Options {
             bind_address: self.config.bind_address.clone(),
             ..Way::new(self.connect_timeout)
         }
+    }
+
+    /// How a silent host is asked whether it is there; not by default.
+    #[must_use]
+    pub fn keepalive(&self) -> Option<Keepalive> {
+        let interval = Duration::from_secs(self.config.server_alive_interval.0.into());
+        let keepalive = Keepalive { interval, count_max: self.config.server_alive_count_max };
+        (!interval.is_zero()).then_some(keepalive)
     }
 
     /// The transport's configuration, with the host key algorithms of `known` types of keys and certificates first and those

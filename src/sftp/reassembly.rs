@@ -13,8 +13,9 @@ pub const EMPTY_PACKET: Fault = Fault::protocol("the SFTP packet is empty");
 /// More was to be kept than [`KEPT_MAX`].
 pub const TOO_MUCH_KEPT: Fault = Fault::protocol("more SFTP packets came than may wait");
 
-/// What may wait unread (bytes): more than the window that an application should grant to a peer whom it does not read.
-pub const KEPT_MAX: usize = 4 * 1024 * 1024;
+/// What may wait unread (bytes): more than the window of a channel grows to by default, and a packet that was cut. A peer has no
+/// credit for what waits.
+pub const KEPT_MAX: usize = 17 * 1024 * 1024;
 
 /// The length in front of a packet.
 const LENGTH_LEN: usize = 4;

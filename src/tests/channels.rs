@@ -56,7 +56,7 @@ fn data_beyond_the_window_waits_for_credit() {
 
 #[test]
 fn starved_channels_are_named_in_turn() {
-    let limits = ChannelLimits { window_size: 1000, ..Default::default() };
+    let limits = ChannelLimits { window_size: 1000, window_max: 1000, ..Default::default() };
     let mut pair = Pair::authenticated(Settings { limits, ..Default::default() });
     let ids: Vec<_> = (0..3).map(|_| pair.open().0).collect();
     for _ in 0..3 {

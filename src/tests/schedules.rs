@@ -220,7 +220,7 @@ fn taken<S: TestSide>(end: &mut End<S>) -> usize {
 
 fn cross(seed: u64, total: usize, rekey: bool) {
     let mut rng = SeededRng::new(seed);
-    let limits = ChannelLimits { window_size: 32 * 1024, ..Default::default() };
+    let limits = ChannelLimits { window_size: 32 * 1024, window_max: 32 * 1024, ..Default::default() };
     let mut pair = Pair::authenticated(Settings { limits, seed, ..Default::default() });
     let (here, there) = pair.open();
     let (mut up, mut down) = (Sender { id: here, left: total }, Sender { id: there, left: total });
@@ -269,7 +269,7 @@ fn t77_a_megabyte_and_its_end_arrive_in_order_whatever_keys_are_renewed() {
     let rekey_limit = RekeyLimit { bytes: 20_000, time: Duration::from_secs(3600) };
     let client = TransportConfig { rekey_limit, ..TransportConfig::client() };
     let server = TransportConfig { rekey_limit, ..TransportConfig::server() };
-    let limits = ChannelLimits { window_size: 9000, ..Default::default() };
+    let limits = ChannelLimits { window_size: 9000, window_max: 9000, ..Default::default() };
     let mut pair = Pair::authenticated(Settings { client, server, limits, ..Default::default() });
     let (_, there) = pair.open();
     let data: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();

@@ -111,13 +111,15 @@ impl Login {
     /// A connection for this login.
     #[must_use]
     pub fn connection(&self, now: Instant) -> Connection<Client> {
-        Connection::new(
+        let mut conn = Connection::new(
             Arc::new(self.options.client_config(&self.host_keys.key_types())),
             ClientUserauthConfig { user_name: self.options.user.clone() },
             Default::default(),
             Box::new(SystemRng),
             now,
-        )
+        );
+        conn.set_keepalive(self.options.keepalive(), now);
+        conn
     }
 
     /// Why the connection ended, and what the user could type if it is the algorithms.
