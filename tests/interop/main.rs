@@ -5,6 +5,7 @@
 mod axes;
 mod gate;
 mod hostkeys;
+mod keepalive;
 mod logins;
 mod matrix;
 mod openssh;
