@@ -43,11 +43,14 @@ struct Arguments {
     /// Log to standard error, which is what happens anyway
     #[arg(short = 'e')]
     log: bool,
+    /// File of options like those of -o, one a line as in sshd_config(5)
+    #[arg(short, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Port; 0 for one that is free
-    #[arg(short, default_value = "22")]
-    port: u16,
+    #[arg(short)]
+    port: Option<u16>,
     /// File of a host key; may be repeated, one of a type
-    #[arg(short = 'h', value_name = "FILE", required = true)]
+    #[arg(short = 'h', value_name = "FILE")]
     host_key: Vec<PathBuf>,
     /// An option by its name in sshd_config(5); may be repeated
     #[arg(short, value_name = "KEY=VALUE")]
@@ -144,13 +147,17 @@ impl Application<Server> for Sshd {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let options = Options::new(&arguments.option)?;
+    let options = Options::new(&arguments.option, arguments.file.as_deref())?;
     let mut host_keys = Vec::new();
-    for path in &arguments.host_key {
+    let paths = arguments.host_key.iter().chain(&options.host_keys);
+    if paths.clone().next().is_none() {
+        return Err("no host key: name one with -h; ssh-keygen -t ed25519 makes one".to_owned());
+    }
+    for path in paths {
         let key = files::read_private_key(path).map_err(|error| format!("{}: {error}", path.display()))?;
         host_keys.push(Arc::new(key));
     }
-    let address = format!("{}:{}", options.address, arguments.port);
+    let address = format!("{}:{}", options.address, arguments.port.unwrap_or(options.port));
     let address = address.parse().map_err(|_| format!("{address}: not an address"))?;
     let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
     let bound = listener.local_addr().map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! What `-o` says, by sshd_config(5)'s names.
+//! What `-o` and the file of `-f` say, by sshd_config(5)'s names.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use strombus::driver::algorithms::AlgorithmOptions;
 use strombus::driver::gate::GateConfig;
 use strombus::driver::passwords::Passwords;
 use strombus::driver::{config, files, options};
+use strombus::keys::ssh_config::words;
 use strombus::keys::{certificate, ssh_config};
 use strombus::transport::TransportConfig;
 use strombus::userauth::{Method, MethodChains, ServerUserauthConfig};
@@ -18,6 +19,8 @@ use strombus::wire::number::Sender as Role;
 /// What the options say.
 pub struct Options {
     pub address: String,
+    pub port: u16,
+    pub host_keys: Vec<PathBuf>,
     account: Account,
     pub accounts: Accounts,
     /// AuthorizedKeysFile is `none`.
@@ -34,10 +37,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads `-o`.
-    pub fn new(given: &[String]) -> Result<Self, String> {
+    /// Reads `-o`, and the file behind it.
+    pub fn new(given: &[String], file: Option<&Path>) -> Result<Self, String> {
         let mut own = Self {
             address: "127.0.0.1".to_owned(),
+            port: 22,
+            host_keys: Vec::new(),
             account: Account::default(),
             accounts: Accounts::new(Names::Any { account: Account::default(), name: Vec::new() }),
             no_key_files: false,
@@ -51,9 +56,16 @@ impl Options {
             keepalive: Keepalive { interval: Duration::ZERO, count_max: 3 },
         };
         // The first of two counts, as in sshd_config(5).
+        if let Some(path) = file.filter(|path| *path != Path::new("/dev/null")) {
+            let text = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let text = String::from_utf8(text).map_err(|_| format!("{}: not UTF-8", path.display()))?;
+            for (number, line) in (1..).zip(text.lines()).collect::<Vec<(u32, _)>>().into_iter().rev() {
+                let told = |why| format!("{}:{number}: {why}", path.display());
+                own.line(line).map_err(told)?;
+            }
+        }
         for option in given.iter().rev() {
-            let (keyword, value) = option.split_once('=').ok_or("write options as Keyword=Value")?;
-            own.set(keyword, value).map_err(|why| format!("-o {option}: {why}"))?;
+            own.line(option).map_err(|why| format!("-o {option}: {why}"))?;
         }
         own.transport.algorithms = own.algorithms.chosen().clone();
         if own.account.authorized_keys.is_empty() && !own.no_key_files {
@@ -64,6 +76,15 @@ impl Options {
         own.accounts.names = Names::Any { account: own.account.clone(), name };
         own.userauth.methods = own.methods.chains(own.passwords.is_some())?;
         Ok(own)
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let Some((keyword, rest)) = words::split(line) else { return Ok(()) };
+        let value = words::words(rest).ok_or("a quote is not closed")?.join(" ");
+        if value.is_empty() {
+            return Err(format!("{keyword} needs a value"));
+        }
+        self.set(keyword, &value)
     }
 
     fn set(&mut self, keyword: &str, value: &str) -> Result<(), String> {
@@ -97,6 +118,7 @@ impl Options {
                 let text = files::read_text(value.as_ref()).map_err(|error| error.to_string())?;
                 self.certificates.push(certificate::parse(&text).map_err(|error| error.to_string())?);
             }
+            "hostkey" => self.host_keys.insert(0, value.into()),
             "listenaddress" => value.clone_into(&mut self.address),
             "logingracetime" => {
                 let seconds = ssh_config::seconds(value).ok_or("a time")?;
@@ -114,6 +136,7 @@ impl Options {
             }
             "passwordauthentication" => self.methods.password = yes(value)?,
             "permituserenvironment" => self.accounts.permits_environment = yes(value)?,
+            "port" => self.port = value.parse().map_err(|_| "a port")?,
             "pubkeyauthentication" => self.methods.publickey = yes(value)?,
             "rekeylimit" => {
                 self.transport.rekey_limit =
@@ -127,7 +150,7 @@ impl Options {
                     .algorithms
                     .set(keyword, value)
                     .or_else(|| self.gate.set(keyword, value))
-                    .unwrap_or_else(|| Err("unknown keyword".to_owned()));
+                    .unwrap_or_else(|| Err(format!("{keyword} is no keyword that this server acts on")));
             }
         }
         Ok(())

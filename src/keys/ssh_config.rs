@@ -18,7 +18,7 @@ mod config;
 mod forward;
 mod tokens;
 mod value;
-mod words;
+pub mod words;
 
 pub use choice::{
     AddressFamily, CanonicalizeHostname, LogLevel, PubkeyAuthentication, RequestTty, SessionType,

@@ -1,10 +1,12 @@
-//! One line of the file: its keyword, its words.
+//! One line of a configuration file: its keyword, its words.
 
 /// What separates a keyword from the rest, and words from each other.
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// The keyword of a line and what follows behind blanks and at most one `=`; nothing for an empty line or a comment.
-pub(super) fn split(line: &str) -> Option<(&str, &str)> {
+/// sshd_config(5) has the same.
+#[must_use]
+pub fn split(line: &str) -> Option<(&str, &str)> {
     let line = line.trim_end_matches([' ', '\t', '\r', '\n', '\x0c']).trim_start_matches(BLANKS);
     if line.is_empty() || line.starts_with('#') {
         return None;
@@ -17,7 +19,8 @@ pub(super) fn split(line: &str) -> Option<(&str, &str)> {
 
 /// The words of a text, up to a comment: blanks separate them, but not within `'…'` or `"…"`; a backslash stands before
 /// a quote, another backslash or, outside of quotes, a space. Nothing if a quote is not closed.
-pub(super) fn words(text: &str) -> Option<Vec<String>> {
+#[must_use]
+pub fn words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut characters = text.chars().peekable();
     loop {

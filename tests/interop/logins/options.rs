@@ -1,7 +1,7 @@
 //! What `authorized_keys`, certificates and their files ask for: the same files are given to ours and to both generations of
 //! sshd, and ours refuses wherever one of them does.
 
-use super::super::openssh::{Files, Generation, Server, our_sshd, sshd, user};
+use super::super::openssh::{Files, Generation, Running, Server, our_sshd, ssh, sshd, user};
 use super::super::openssh::{ours, run};
 use super::raw::Raw;
 use super::{Answers, COMMAND, Came, beside, certify, generate, hashed, public, set, their_client};
@@ -333,4 +333,45 @@ fn t88_a_certificate_is_for_its_principals_whatever_name_is_said() {
             assert_eq!(came.to().is_some(), comes_in, "{name}: {}", server.running.log());
         }
     }
+}
+
+/// `-f`: lines as those of `-o`, which come first; the first of two counts.
+#[test]
+fn a_file_of_options_is_read_and_its_errors_have_their_place() {
+    let files = Files::new();
+    let config = |text: &str| files.write("our_sshd_config", text);
+    let start = |options: &[&str]| {
+        let mut command = ours("sshd");
+        command.args(["-D", "-e", "-f", &files.text("our_sshd_config")]).args(options);
+        command
+    };
+    for (text, told) in [
+        ("Port 0\nUsePAM yes\n", "our_sshd_config:2: UsePAM is no keyword that this server acts on"),
+        ("Port\n", "our_sshd_config:1: Port needs a value"),
+        ("\n# x\nBanner \"x\n", "our_sshd_config:3: a quote is not closed"),
+        ("LoginGraceTime = soon\n", "our_sshd_config:1: a time"),
+        ("Port 0", "no host key: name one with -h"),
+    ] {
+        config(text);
+        let output = run(&mut start(&[]), b"");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(told), "{said}");
+        assert_eq!(output.status.code(), Some(1));
+    }
+    config(&format!(
+        "Port 0 # free\nport 1\nHostKey \"{}\"\nAuthorizedKeysFile {}\nBanner={}\nBanner none\n",
+        files.text("host_key"),
+        files.text("authorized_keys"),
+        files.write("a banner", "hello\n").replace(' ', "\\ "),
+    ));
+    for (options, shown) in [(&[][..], true), (&["-o", "Banner none"], false)] {
+        let running = Running::start(&mut start(options));
+        let line = running.wait_for("Server listening").unwrap_or_else(|| panic!("{}", running.log()));
+        let port = line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap();
+        let output = run(ssh(Generation::Bookworm, &files, port).args(["127.0.0.1", "echo in"]), b"");
+        assert_eq!(output.stdout, b"in\n", "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stderr).contains("hello"), shown);
+    }
+    let output = run(ours("sshd").args(["-f", "/dev/null", "-h", "/nowhere"]), b"");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere"), "an empty file");
 }
