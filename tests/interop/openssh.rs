@@ -56,6 +56,7 @@ pub fn ours(name: &str) -> Command {
     match name {
         "ssh-weblog" => Command::new(env!("CARGO_BIN_EXE_ssh-weblog")),
         "ssh-weblog-server" => Command::new(env!("CARGO_BIN_EXE_ssh-weblog-server")),
+        "ssh-weblog-cp" => Command::new(env!("CARGO_BIN_EXE_ssh-weblog-cp")),
         example => {
             let beside = Path::new(env!("CARGO_BIN_EXE_ssh-weblog")).parent().unwrap();
             Command::new(beside.join("examples").join(example))
