@@ -123,7 +123,8 @@ impl Bench {
         let mut wall = 0.0;
         let round = self.measure(side, || {
             let begun = Instant::now();
-            let (mut socket, mut block) = (TcpStream::connect(("127.0.0.1", near)).unwrap(), vec![0; 256 * 1024]);
+            let (mut socket, mut block) =
+                (TcpStream::connect(("127.0.0.1", near)).unwrap(), vec![0; 256 * 1024]);
             socket.set_read_timeout(Some(deadline())).unwrap();
             let mut came = 0;
             while came < bytes {
@@ -188,7 +189,8 @@ fn main() {
         let of = |value: &dyn Fn(&(Round, Round)) -> f64| median(all.iter().map(value).collect());
         let (ours, theirs) = (of(&|pair| pair.0.wall), of(&|pair| pair.1.wall));
         let ratios: Vec<_> = all.iter().map(|pair| pair.1.wall / pair.0.wall).collect();
-        let (low, high) = ratios.iter().fold((f64::MAX, 0.0_f64), |(low, high), r| (low.min(*r), high.max(*r)));
+        let (low, high) =
+            ratios.iter().fold((f64::MAX, 0.0_f64), |(low, high), r| (low.min(*r), high.max(*r)));
         let (client, server) = (of(&|pair| pair.0.client), of(&|pair| pair.0.server));
         let (their_client, their_server) = (of(&|pair| pair.1.client), of(&|pair| pair.1.server));
         println!(
