@@ -19,6 +19,7 @@ mod channels;
 mod client;
 mod event;
 mod global;
+mod pty;
 mod request;
 mod server;
 
@@ -35,7 +36,8 @@ pub use event::{ChannelEvent, Event, Step};
 pub use global::{
     GLOBAL_ASKED_MAX, GlobalEvent, HOST_KEYS_MAX, TOO_MANY_GLOBAL_REQUESTS, TOO_MANY_HOST_KEYS,
 };
-pub use request::Request;
+pub use pty::{CELLS_MAX, MODES_MAX, TERM_MAX, TTY_OP_END, TerminalModes, WindowSize, terminal_type};
+pub use request::{ENV_MAX, ENV_NAME_MAX, ENV_VALUE_MAX, Request};
 
 use crate::crypto::Rng;
 use crate::crypto::sign::SignatureAlgorithm;

@@ -27,11 +27,8 @@ pub const NOT_ACTED_ON: &[&str] = &[
     "LocalForward",
     "ObscureKeystrokeTiming",
     "RemoteForward",
-    "RequestTTY",
-    "SendEnv",
     "ServerAliveCountMax",
     "ServerAliveInterval",
-    "SetEnv",
 ];
 
 /// Where to log in, as whom, and by what rules.
