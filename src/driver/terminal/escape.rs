@@ -28,7 +28,7 @@ pub const HELP: &str = "Supported escape sequences:\r\n \
     ~^Z  - suspend ssh\r\n \
     ~?   - this message\r\n \
     ~~   - send the escape character by typing it twice\r\n\
-    (Note that escapes are only recognized immediately after newline.)\r\n";
+    (Note that escapes are only recognized immediately after newline.)";
 
 const CTRL_Z: u8 = 0x1a;
 
