@@ -367,9 +367,7 @@ impl<S: KexSide> Channel<'_, S> {
     /// Says that no more data is read here, while the channel stays open (OpenSSH's `eow@openssh.com`): whoever makes the data
     /// there can end. Only peers that are known to know it are told; whether this one was.
     pub fn send_eow(&mut self) -> Result<bool, Error> {
-        let identification = self.transport.remote_identification();
-        let knows = [&b"SSH-2.0-OpenSSH"[..], b"SSH-2.0-strombus"];
-        let told = knows.iter().any(|software| identification.starts_with(software));
+        let told = knows_eow(self.transport.remote_identification());
         if told {
             self.send_request(&Request::Eow, false)?;
         }
@@ -464,5 +462,25 @@ impl Channel<'_, Server> {
     /// Says whether the client may do flow control with Ctrl-S and Ctrl-Q by itself (RFC 4254 §6.8).
     pub fn send_xon_xoff(&mut self, client_can_do: bool) -> Result<(), Error> {
         self.send_request(&Request::XonXoff { client_can_do }, false)
+    }
+}
+
+/// Whether a peer of this identification knows `eow@openssh.com`: OpenSSH, and what this library makes.
+fn knows_eow(identification: &[u8]) -> bool {
+    [&b"SSH-2.0-OpenSSH"[..], b"SSH-2.0-strombus"].iter().any(|software| identification.starts_with(software))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::knows_eow;
+
+    #[test]
+    fn only_who_knows_it_is_told_that_nobody_reads() {
+        for known in ["SSH-2.0-OpenSSH_9.2p1 Debian-2", "SSH-2.0-OpenSSH", "SSH-2.0-strombus_0.1.0"] {
+            assert!(knows_eow(known.as_bytes()), "{known}");
+        }
+        for other in ["SSH-2.0-dropbear_2026.94", "SSH-2.0-Go", "SSH-2.0-openssh", "SSH-1.99-OpenSSH_3", ""] {
+            assert!(!knows_eow(other.as_bytes()), "{other}");
+        }
     }
 }

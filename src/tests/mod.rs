@@ -11,4 +11,5 @@ pub(crate) mod pair;
 mod rekey;
 mod schedules;
 mod seeds;
+mod sessions;
 mod states;
