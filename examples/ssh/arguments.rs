@@ -55,9 +55,27 @@ pub struct Arguments {
     /// Print the names of all algorithms of a kind: cipher, compression, kex, key, mac, sig
     #[arg(short = 'Q', value_name = "KIND")]
     pub query: Option<String>,
-    /// No terminal, which is what happens anyway
-    #[arg(short = 'T')]
+    /// A terminal there, also for a command; -tt: also without one here
+    #[arg(short, action = clap::ArgAction::Count)]
+    pub terminal: u8,
+    /// No terminal
+    #[arg(short = 'T', conflicts_with = "terminal")]
     pub no_terminal: bool,
+    /// No command and no shell
+    #[arg(short = 'N')]
+    pub no_session: bool,
+    /// The command is the name of a subsystem
+    #[arg(short)]
+    pub subsystem: bool,
+    /// Standard input is left alone
+    #[arg(short = 'n')]
+    pub no_input: bool,
+    /// The character that talks to ssh itself at the start of a line, with a terminal; ^ and a letter, or none
+    #[arg(short, value_name = "CHAR")]
+    pub escape_char: Option<String>,
+    /// Tell nothing
+    #[arg(short)]
+    pub quiet: bool,
     /// [USER@]HOST
     #[arg(required_unless_present = "query")]
     pub destination: Option<String>,
@@ -80,7 +98,17 @@ impl Arguments {
             ("Ciphers", self.cipher.as_deref()),
             ("MACs", self.mac.as_deref()),
             ("Compression", self.compression.then_some("yes")),
+            ("LogLevel", self.quiet.then_some("QUIET")),
             ("LogLevel", config::log_level(self.verbose)),
+            ("RequestTTY", self.no_terminal.then_some("no")),
+            (
+                "RequestTTY",
+                [None, Some("yes")].get(usize::from(self.terminal)).copied().unwrap_or(Some("force")),
+            ),
+            ("SessionType", self.no_session.then_some("none")),
+            ("SessionType", self.subsystem.then_some("subsystem")),
+            ("StdinNull", self.no_input.then_some("yes")),
+            ("EscapeChar", self.escape_char.as_deref()),
             ("AddressFamily", self.inet.then_some("inet")),
             ("AddressFamily", self.inet6.then_some("inet6")),
         ];

@@ -1,4 +1,4 @@
-//! A small ssh client: runs a command on a host, or its shell without a terminal.
+//! A small ssh client: a command, a shell or a subsystem on a host, with a terminal there or without.
 //!
 //! ```text
 //! cargo run --example ssh -- -i ~/.ssh/id_ed25519 ann@host uname -a
@@ -7,162 +7,63 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 mod arguments;
+mod plan;
+mod session;
 
 use arguments::Arguments;
 use clap::Parser;
+use plan::Plan;
+use session::{FAILED, Session};
 use std::alloc::System;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
-use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request, open_failure};
+use strombus::connection::{ChannelId, Connection, Event};
 use strombus::driver::algorithms::{QUERIES, query};
 use strombus::driver::config::LoadError;
 use strombus::driver::login::{Login, Refused};
-use strombus::driver::proxy::{self, ORIGINATOR, Tell, Unreached};
-use strombus::driver::stdio::{Descriptor, Input, Output};
+use strombus::driver::proxy::{self, Tell, Unreached};
 use strombus::driver::terminal;
 use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source};
+use strombus::keys::ssh_config::LogLevel;
 use strombus::tell;
 use strombus::transport::Client;
-use strombus::wire::DisconnectReason;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes what is freed, passwords among it.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
-/// No connection, no login, or no exit status.
-const FAILED: u8 = 255;
-
 struct Ssh {
     login: Login,
-    command: Option<Vec<u8>>,
-    /// What the host connects to, instead of a command.
-    target: Option<(String, u16)>,
-    waker: Arc<mio::Waker>,
+    session: Session,
     peer: Option<PeerId>,
-    channel: Option<ChannelId>,
-    input: Option<Input>,
-    out: Output,
-    err: Output,
-    /// Bytes that wait for standard output, and whether more may come.
-    unwritten: usize,
-    ended: bool,
-    status: u8,
     done: bool,
 }
 
 impl Ssh {
     fn tell(&mut self) {
         for notice in self.login.notices.drain(..) {
-            tell!("{}", escaped(&notice));
+            self.session.say(LogLevel::Info, &notice);
         }
     }
 
     fn refused(&mut self, why: Refused) -> Error {
         self.tell();
         match why {
-            Refused::HostKey(text) | Refused::Denied(text) => tell!("{}", escaped(&text)),
-            Refused::Interrupted => self.status = 130,
+            Refused::HostKey(text) | Refused::Denied(text) => self.session.say(LogLevel::Error, &text),
+            Refused::Interrupted => self.session.status = 130,
         }
         Error::Io(std::io::ErrorKind::PermissionDenied.into())
     }
-
-    fn channel_event(
-        &mut self,
-        conn: &mut Connection<Client>,
-        id: ChannelId,
-        event: ChannelEvent<'_>,
-    ) -> Result<(), Error> {
-        match event {
-            ChannelEvent::Opened if self.target.is_some() => {
-                self.status = 0;
-                self.start_input(id)?;
-            }
-            ChannelEvent::Opened => match &self.command {
-                Some(command) => conn.channel(id)?.request_exec(command)?,
-                None => conn.channel(id)?.request_shell()?,
-            },
-            ChannelEvent::Reply { success: true } => self.start_input(id)?,
-            ChannelEvent::Reply { success: false } => {
-                tell!("ssh: the host does not run that");
-                conn.channel(id)?.close()?;
-            }
-            ChannelEvent::Data { data } => {
-                self.unwritten += data.len();
-                self.out.push(data);
-            }
-            ChannelEvent::Eof if self.target.is_some() => {
-                self.ended = true;
-                self.pump_output(conn)?;
-            }
-            ChannelEvent::Stderr { data } => self.err.push(data),
-            ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
-                self.status = u8::try_from(exit_status & 0xff).unwrap_or(FAILED);
-            }
-            ChannelEvent::Request { request: Request::ExitSignal { signal_name, .. }, .. } => {
-                tell!("ssh: ended by signal {}", signal_name.escape_ascii());
-            }
-            ChannelEvent::OpenFailure { reason_code, description } => {
-                let what = self.target.as_ref().map_or("session".to_owned(), |(host, _)| escaped(host));
-                tell!("ssh: no {what}: {}: {}", open_failure(reason_code), description.escape_ascii());
-                conn.disconnect(DisconnectReason::BY_APPLICATION, "no channel");
-            }
-            ChannelEvent::Closed => {
-                self.channel = None;
-                conn.disconnect(DisconnectReason::BY_APPLICATION, "disconnected by user");
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn start_input(&mut self, id: ChannelId) -> Result<(), Error> {
-        self.channel = Some(id);
-        self.input = Some(Input::spawn(Arc::clone(&self.waker))?);
-        Ok(())
-    }
-
-    /// Standard input to the channel, as far as it takes it.
-    fn pump_input(&mut self, conn: &mut Connection<Client>) -> Result<(), Error> {
-        let (Some(input), Some(id)) = (&self.input, self.channel) else { return Ok(()) };
-        let mut channel = conn.channel(id)?;
-        if input.offer(|bytes| channel.write(bytes)) {
-            channel.send_eof()?;
-            self.input = None;
-        }
-        Ok(())
-    }
-
-    /// Credit for what was written here.
-    fn pump_output(&mut self, conn: &mut Connection<Client>) -> Result<(), Error> {
-        let (out, err) = (self.out.take_written(), self.err.take_written());
-        self.unwritten -= out.0;
-        if self.unwritten == 0 && core::mem::take(&mut self.ended) {
-            end_output()?;
-        }
-        let Some(id) = self.channel else { return Ok(()) };
-        let mut channel = conn.channel(id)?;
-        channel.adjust_window(out.0 + err.0)?;
-        if out.1.is_some() {
-            channel.close()?; // nobody reads what comes
-        }
-        Ok(())
-    }
-}
-
-/// Whoever reads standard output sees its end, while input may go on.
-fn end_output() -> std::io::Result<()> {
-    let _no_socket = rustix::net::shutdown(std::io::stdout(), rustix::net::Shutdown::Write);
-    Ok(rustix::stdio::dup2_stdout(std::fs::File::open("/dev/null")?)?)
 }
 
 impl Application<Client> for Ssh {
     fn event(
         &mut self,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         peer: PeerId,
         conn: &mut Connection<Client>,
         event: Event<'_, Client>,
@@ -173,17 +74,14 @@ impl Application<Client> for Ssh {
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
                 self.login.authenticated();
-                match &self.target {
-                    Some((host, port)) => conn.open_direct_tcpip(host, *port, ORIGINATOR.0, ORIGINATOR.1)?,
-                    None => conn.open_session()?,
-                };
+                self.session.open(conn)?;
                 Ok(())
             }
             Event::Global(event) => {
                 self.login.global(conn, event);
                 Ok(())
             }
-            Event::Channel(id, event) => return self.channel_event(conn, id, event),
+            Event::Channel(id, event) => return self.session.event(cx, conn, id, event),
         };
         self.tell();
         judged.map_err(|why| self.refused(why))
@@ -196,35 +94,40 @@ impl Application<Client> for Ssh {
         conn: &mut Connection<Client>,
         _: ChannelId,
     ) -> Result<(), Error> {
-        self.pump_input(conn)
+        self.session.pump(conn)
     }
 
     fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, why: Result<(), Error>) {
         self.done = true;
-        match why {
-            Ok(()) if self.channel.is_none() => {}
-            Ok(()) => tell!("ssh: the host closed the connection"),
+        let text = match why {
+            _ if self.session.over => return,
+            Ok(()) => self.session.closed_there(),
             Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
-            Err(error) => tell!("ssh: {}", escaped(&self.login.explain(&error))),
-        }
-        if self.channel.is_some() {
-            self.status = FAILED;
-        }
+            Err(error) => format!("ssh: {}", self.login.explain(&error)),
+        };
+        self.session.fail(&text);
     }
 
-    fn source(&mut self, _: &mut Context<'_>, peers: &mut Peers<'_, Client>, _: Source) -> Result<(), Error> {
+    fn source(
+        &mut self,
+        _: &mut Context<'_>,
+        peers: &mut Peers<'_, Client>,
+        source: Source,
+    ) -> Result<(), Error> {
         let Some(conn) = self.peer.and_then(|peer| peers.get(peer)) else { return Ok(()) };
         if let Err(why) = self.login.answered(conn) {
             let error = self.refused(why);
             self.done = true;
             return Err(error);
         }
-        self.pump_input(conn)?;
-        self.pump_output(conn)
+        if let Source::Ready(id) = source {
+            self.session.ready(conn, id)?;
+        }
+        self.session.pump(conn)
     }
 
     fn is_done(&self) -> bool {
-        self.done
+        self.done || self.session.done
     }
 }
 
@@ -246,35 +149,19 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
     if arguments.verbose > 0 {
         options.passed_over.iter().for_each(|text| tell!("{}", escaped(text)));
     }
-    let command = arguments.command(&options)?;
-    let target = arguments.target()?;
+    let plan = Plan::new(arguments, &options)?;
+    let quiet = plan.level < LogLevel::Error;
     let tell: Tell = Arc::new(|text| tell!("{text}"));
     let (stream, _proxy) = match proxy::connect(&options, arguments.verbose > 0, &tell) {
         Ok(way) => way,
         Err(Unreached::Interrupted) => return Ok(130),
+        Err(Unreached::Failed(_)) if quiet => return Ok(FAILED),
         Err(Unreached::Failed(text)) => return Err(format!("ssh: {text}")),
     };
     let mut driver = Driver::with_waker(|waker| {
         let login = Login::new(options, Arc::clone(&waker)).map_err(std::io::Error::other)?;
-        let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
-        let err = Output::spawn(Descriptor::Err, Arc::clone(&waker))?;
-        let (peer, channel, input) = (None, None, None);
-        let (unwritten, ended, status, done) = (0, false, FAILED, false);
-        Ok(Ssh {
-            login,
-            command,
-            target,
-            waker,
-            peer,
-            channel,
-            input,
-            out,
-            err,
-            unwritten,
-            ended,
-            status,
-            done,
-        })
+        let session = Session::new(plan, waker)?;
+        Ok(Ssh { login, session, peer: None, done: false })
     })
     .map_err(|error| format!("ssh: {error}"))?;
     let conn = driver.app.login.connection(Instant::now());
@@ -282,11 +169,10 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
     driver.add(stream, conn, None).map_err(|error| format!("ssh: {error}"))?;
     let ended = driver.run();
     driver.app.login.abort();
-    driver.app.out.finish();
-    driver.app.err.finish();
+    driver.app.session.finish();
     match ended {
         Err(Error::Ssh(error)) => Err(format!("ssh: {error}")),
-        _ => Ok(driver.app.status),
+        _ => Ok(driver.app.session.status),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A small sshd for the user who runs it: commands, by keys or passwords.
+//! A small sshd for the user who runs it: commands and shells, with terminals and without, by keys or passwords.
 //!
 //! ```text
 //! cargo run --example sshd -- -D -e -p 2222 -h host_key -o AuthorizedKeysFile=$PWD/authorized_keys
@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
+mod child;
 mod options;
 mod session;
 
@@ -77,6 +78,7 @@ impl Sshd {
 impl Application<Server> for Sshd {
     fn connect(&mut self, _: &mut Context<'_>, peer: PeerId, address: Option<SocketAddr>) {
         self.authenticator.connect(peer, address);
+        self.sessions.connect(peer, address);
         if let Some(address) = address {
             tell!("connection from {address}");
         }
@@ -101,7 +103,7 @@ impl Application<Server> for Sshd {
                 answered
             }
             Event::Authenticated | Event::Global(_) => Ok(()),
-            Event::Channel(id, ChannelEvent::OpenRequest) => Ok(conn.accept_channel(id)?),
+            Event::Channel(id, ChannelEvent::OpenRequest) => self.sessions.open((peer, id), conn),
             Event::Channel(id, event) => self.sessions.event(cx, (peer, id), conn, event),
         }
     }
@@ -165,7 +167,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         Ok(Sshd {
             algorithms: options.algorithms,
             authenticator: Authenticator::new(options.accounts, options.passwords, &waker)?,
-            sessions: Sessions::default(),
+            sessions: Sessions::new(options.sessions, bound),
         })
     })
     .map_err(|error| error.to_string())?;

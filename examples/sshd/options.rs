@@ -1,5 +1,6 @@
 //! What `-o` and the file of `-f` say, by sshd_config(5)'s names.
 
+use super::session::SessionOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use strombus::connection::Keepalive;
 use strombus::crypto::sign::certificate::Certificate;
 use strombus::driver::accounts::{Account, Accounts, Names};
 use strombus::driver::algorithms::AlgorithmOptions;
+use strombus::driver::environment::AcceptEnv;
 use strombus::driver::gate::GateConfig;
 use strombus::driver::passwords::Passwords;
 use strombus::driver::{config, files, options};
@@ -30,6 +32,9 @@ pub struct Options {
     pub passwords: Option<Arc<Passwords>>,
     pub algorithms: AlgorithmOptions,
     pub gate: GateConfig,
+    pub sessions: SessionOptions,
+    /// AcceptEnv was given.
+    accepts_env: bool,
     pub transport: TransportConfig,
     pub userauth: ServerUserauthConfig,
     /// None with an interval of zero.
@@ -51,6 +56,8 @@ impl Options {
             passwords: None,
             algorithms: AlgorithmOptions::new(Role::Server),
             gate: GateConfig::default(),
+            sessions: SessionOptions::default(),
+            accepts_env: false,
             transport: TransportConfig::server(),
             userauth: ServerUserauthConfig::default(),
             keepalive: Keepalive { interval: Duration::ZERO, count_max: 3 },
@@ -89,6 +96,11 @@ impl Options {
 
     fn set(&mut self, keyword: &str, value: &str) -> Result<(), String> {
         match keyword.to_ascii_lowercase().as_str() {
+            // This one adds up.
+            "acceptenv" if core::mem::replace(&mut self.accepts_env, true) => {
+                self.sessions.accept_env.add(value)
+            }
+            "acceptenv" => self.sessions.accept_env = AcceptEnv::parse(value),
             "authenticationmethods" if value == "any" => self.methods.chains = None,
             "authenticationmethods" => {
                 self.methods.chains = Some(MethodChains::parse(value).map_err(|error| error.to_string())?);
@@ -127,6 +139,7 @@ impl Options {
             }
             "kbdinteractiveauthentication" => self.methods.interactive = yes(value)?,
             "maxauthtries" => self.userauth.max_auth_tries = value.parse().map_err(|_| "a number")?,
+            "maxsessions" => self.sessions.max_sessions = value.parse().map_err(|_| "a number")?,
             "passwordfile" => {
                 let text = files::read_text(value.as_ref()).map_err(|error| error.to_string())?;
                 let text = String::from_utf8(text).map_err(|_| "not UTF-8")?;
@@ -135,6 +148,7 @@ impl Options {
                 self.passwords = Some(Arc::new(passwords));
             }
             "passwordauthentication" => self.methods.password = yes(value)?,
+            "permittty" => self.sessions.permit_tty = yes(value)?,
             "permituserenvironment" => self.accounts.permits_environment = yes(value)?,
             "port" => self.port = value.parse().map_err(|_| "a port")?,
             "pubkeyauthentication" => self.methods.publickey = yes(value)?,

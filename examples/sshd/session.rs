@@ -1,19 +1,17 @@
-//! Sessions: the command of each, the pipes to it, and its end.
+//! Sessions: what clients ask for on them, by what they may have, and what runs then.
 
-use mio::Interest;
-use mio::unix::SourceFd;
-use mio::unix::pipe::{Receiver, Sender};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use super::child::{Orphan, Running};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, Stdio};
-use strombus::connection::{Channel, ChannelEvent, ChannelId, Connection, Request};
-use strombus::driver::join::{Drain, Fed, feed};
-use strombus::driver::{Context, Error, PeerId, Peers, SourceId, options};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use strombus::connection::{ChannelEvent, ChannelId, Connection, RESOURCE_SHORTAGE, Request, terminal_type};
+use strombus::driver::environment::AcceptEnv;
+use strombus::driver::pty::Pty;
+use strombus::driver::{Context, Error, PeerId, Peers, SourceId, options, signal};
 use strombus::tell;
 use strombus::transport::Server;
 use strombus::userauth::Permissions;
@@ -21,77 +19,66 @@ use strombus::userauth::Permissions;
 /// Which channel of which peer.
 pub type Session = (PeerId, ChannelId);
 
-/// A command that runs, and the pipes to it.
-struct Running {
-    child: Child,
-    end: (OwnedFd, SourceId),
-    status: Option<std::process::ExitStatus>,
-    stdin: Option<(Sender, SourceId)>,
-    input: Drain,
-    stdout: Option<(Receiver, SourceId)>,
-    stderr: Option<(Receiver, SourceId)>,
+/// What sessions may be.
+pub struct SessionOptions {
+    /// PermitTTY.
+    pub permit_tty: bool,
+    /// AcceptEnv.
+    pub accept_env: AcceptEnv,
+    /// MaxSessions: of one connection.
+    pub max_sessions: usize,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self { permit_tty: true, accept_env: AcceptEnv::default(), max_sessions: 10 }
+    }
+}
+
+/// What was asked for before anything runs.
+#[derive(Default)]
+struct Prepared {
+    terminal: Option<(String, Pty)>,
+    /// At most [`ENV_MAX`](strombus::connection::ENV_MAX).
+    environment: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+enum Stage {
+    Prepared(Prepared),
+    Running(Box<Running>),
 }
 
 /// All sessions of the server.
-#[derive(Default)]
 pub struct Sessions {
-    running: HashMap<Session, Running>,
+    options: SessionOptions,
+    /// Where the server listens.
+    address: SocketAddr,
+    peers: HashMap<PeerId, SocketAddr>,
+    sessions: HashMap<Session, Stage>,
     sources: HashMap<SourceId, Session>,
     /// Commands whose channel is gone, until they end too.
-    orphans: HashMap<SourceId, (Child, OwnedFd)>,
+    orphans: HashMap<SourceId, Orphan>,
 }
 
 impl Sessions {
-    fn start(
-        &mut self,
-        cx: &mut Context<'_>,
-        session: Session,
-        asked: Option<&[u8]>,
-        permissions: &Permissions,
-    ) -> io::Result<()> {
-        let forced = permissions.force_command.as_deref();
-        let command = forced.or(asked);
-        let mut start = Command::new(options::shell());
-        if let Some(command) = command {
-            start.arg("-c").arg(OsStr::from_bytes(command));
+    pub fn new(options: SessionOptions, address: SocketAddr) -> Self {
+        let (peers, sessions) = (HashMap::new(), HashMap::new());
+        Self { options, address, peers, sessions, sources: HashMap::new(), orphans: HashMap::new() }
+    }
+
+    /// A peer is there.
+    pub fn connect(&mut self, peer: PeerId, address: Option<SocketAddr>) {
+        self.peers.extend(address.map(|address| (peer, address)));
+    }
+
+    /// A client asks for a session.
+    pub fn open(&mut self, session: Session, conn: &mut Connection<Server>) -> Result<(), Error> {
+        let open = self.sessions.keys().filter(|(peer, _)| *peer == session.0).count();
+        if open >= self.options.max_sessions {
+            return Ok(conn.refuse_channel(session.1, RESOURCE_SHORTAGE, "too many sessions")?);
         }
-        start.env_clear().current_dir(options::home()).process_group(0);
-        for name in ["HOME", "USER", "LOGNAME", "PATH", "SHELL"] {
-            start.envs(std::env::var_os(name).map(|value| (name, value)));
-        }
-        for (name, value) in &permissions.environment {
-            start.env(name, OsStr::from_bytes(value));
-        }
-        if let (Some(_), Some(asked)) = (forced, asked) {
-            start.env("SSH_ORIGINAL_COMMAND", OsStr::from_bytes(asked));
-        }
-        let mut child = start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
-        let mut stdin = Sender::from(child.stdin.take().ok_or_else(gone)?);
-        let mut stdout = Receiver::from(child.stdout.take().ok_or_else(gone)?);
-        let mut stderr = Receiver::from(child.stderr.take().ok_or_else(gone)?);
-        stdin.set_nonblocking(true)?;
-        stdout.set_nonblocking(true)?;
-        stderr.set_nonblocking(true)?;
-        let end = pidfd_open(Pid::from_child(&child), PidfdFlags::NONBLOCK)?;
-        let ids = [
-            cx.register(&mut stdin, Interest::WRITABLE)?,
-            cx.register(&mut stdout, Interest::READABLE)?,
-            cx.register(&mut stderr, Interest::READABLE)?,
-            cx.register(&mut SourceFd(&end.as_raw_fd()), Interest::READABLE)?,
-        ];
-        self.sources.extend(ids.map(|id| (id, session)));
-        let running = Running {
-            child,
-            end: (end, ids[3]),
-            status: None,
-            stdin: Some((stdin, ids[0])),
-            input: Drain::default(),
-            stdout: Some((stdout, ids[1])),
-            stderr: Some((stderr, ids[2])),
-        };
-        self.running.insert(session, running);
-        Ok(())
+        self.sessions.insert(session, Stage::Prepared(Prepared::default()));
+        Ok(conn.accept_channel(session.1)?)
     }
 
     /// Something happened to a session.
@@ -106,37 +93,18 @@ impl Sessions {
         match event {
             ChannelEvent::Request { request, want_reply } => {
                 let permissions = conn.permissions().cloned().unwrap_or(Permissions::BARE);
-                let command = match request {
-                    Request::Exec { command } => Some(Some(command)),
-                    Request::Shell => Some(None),
-                    // What is forced runs in place of a subsystem, too.
-                    Request::Subsystem { subsystem_name } => {
-                        permissions.force_command.is_some().then_some(Some(subsystem_name))
-                    }
-                    _ => None,
-                };
-                let started = match command.map(|command| self.start(cx, session, command, &permissions)) {
-                    Some(Ok(())) => true,
-                    Some(Err(error)) => {
-                        tell!("cannot start a command: {error}");
-                        false
-                    }
-                    None => false,
-                };
+                let granted = self.request(cx, session, request, &permissions);
                 if want_reply {
-                    conn.channel(id)?.reply(started)?;
+                    conn.channel(id)?.reply(granted)?;
                 }
             }
             ChannelEvent::Data { data } => {
-                let dealt = match self.running.get_mut(&session) {
-                    Some(Running { stdin: Some((pipe, _)), input, .. }) => input.write(data, pipe),
-                    _ => data.len(),
-                };
+                let dealt = self.running(session).map_or(data.len(), |running| running.write(data));
                 conn.channel(id)?.adjust_window(dealt)?;
             }
             ChannelEvent::Eof => {
-                if let Some(running) = self.running.get_mut(&session) {
-                    running.input.end();
+                if let Some(running) = self.running(session) {
+                    running.end_input();
                     self.pump(cx, session, conn)?;
                 }
             }
@@ -146,6 +114,132 @@ impl Sessions {
         Ok(())
     }
 
+    fn running(&mut self, session: Session) -> Option<&mut Running> {
+        match self.sessions.get_mut(&session) {
+            Some(Stage::Running(running)) => Some(running),
+            _ => None,
+        }
+    }
+
+    fn prepared(&mut self, session: Session) -> Option<&mut Prepared> {
+        match self.sessions.get_mut(&session) {
+            Some(Stage::Prepared(prepared)) => Some(prepared),
+            _ => None,
+        }
+    }
+
+    /// Whether a request is granted; what is granted was done.
+    fn request(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: Session,
+        request: Request<'_>,
+        permissions: &Permissions,
+    ) -> bool {
+        let forced = permissions.force_command.is_some();
+        match request {
+            Request::PtyReq { term, size, modes } if permissions.pty && self.options.permit_tty => {
+                let pty = Pty::open(size, modes).inspect_err(|error| tell!("no terminal: {error}"));
+                let (Some(prepared), Ok(pty)) = (self.prepared(session), pty) else { return false };
+                prepared.terminal = Some((terminal_type(term).to_owned(), pty));
+                true
+            }
+            Request::Env { name, value } if self.options.accept_env.accepts(name) => {
+                let Some(prepared) = self.prepared(session) else { return false };
+                prepared.environment.push((name.to_vec(), value.to_vec()));
+                true
+            }
+            Request::WindowChange { size } => match self.sessions.get(&session) {
+                Some(Stage::Running(running)) => running.resize(size),
+                Some(Stage::Prepared(Prepared { terminal: Some((_, pty)), .. })) => pty.resize(size).is_ok(),
+                _ => false,
+            },
+            Request::Exec { command } => self.start(cx, session, Some(command), permissions),
+            Request::Shell => self.start(cx, session, None, permissions),
+            // What is forced runs in place of a subsystem, too.
+            Request::Subsystem { subsystem_name } if forced => {
+                self.start(cx, session, Some(subsystem_name), permissions)
+            }
+            // A client that may not choose what runs may not choose how it ends, either.
+            Request::Signal { signal_name } if !forced => {
+                let signal = signal::named(signal_name);
+                self.running(session).zip(signal).is_some_and(|(running, signal)| running.signal(signal))
+            }
+            Request::Break { .. } => self.running(session).is_some_and(|running| running.send_break()),
+            Request::Eow => self.running(session).map(|running| running.end_output(cx)).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Starts a command, or the user's shell; what is forced goes before both.
+    fn start(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: Session,
+        asked: Option<&[u8]>,
+        permissions: &Permissions,
+    ) -> bool {
+        let Some(prepared) = self.prepared(session).map(core::mem::take) else { return false };
+        let command = self.command(session.0, asked, &prepared, permissions);
+        let started = Running::start(cx, command, prepared.terminal.map(|(_, pty)| pty));
+        match started {
+            Ok(running) => {
+                self.sources.extend(running.sources().map(|id| (id, session)));
+                self.sessions.insert(session, Stage::Running(Box::new(running)));
+                true
+            }
+            Err(error) => {
+                tell!("cannot start a command: {error}");
+                false
+            }
+        }
+    }
+
+    fn command(
+        &self,
+        peer: PeerId,
+        asked: Option<&[u8]>,
+        prepared: &Prepared,
+        permissions: &Permissions,
+    ) -> Command {
+        let forced = permissions.force_command.as_deref();
+        let shell = options::shell();
+        let mut command = Command::new(&shell);
+        match forced.or(asked) {
+            Some(line) => {
+                command.arg("-c").arg(OsStr::from_bytes(line));
+            }
+            None => {
+                // A dash in front makes it a login shell.
+                let name = Path::new(&shell).file_name().unwrap_or(&shell).to_string_lossy();
+                command.arg0(format!("-{name}"));
+            }
+        }
+        command.env_clear().current_dir(options::home());
+        // What comes later counts: nothing of a client's stands in for what follows.
+        for (name, value) in &prepared.environment {
+            command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
+        }
+        for name in ["HOME", "USER", "LOGNAME", "PATH", "SHELL"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        for (name, value) in &permissions.environment {
+            command.env(name, OsStr::from_bytes(value));
+        }
+        if let Some(client) = self.peers.get(&peer) {
+            let (ip, port, server) = (client.ip(), client.port(), self.address);
+            command.env("SSH_CLIENT", format!("{ip} {port} {}", server.port()));
+            command.env("SSH_CONNECTION", format!("{ip} {port} {} {}", server.ip(), server.port()));
+        }
+        if let Some((term, pty)) = &prepared.terminal {
+            command.env("TERM", term).env("SSH_TTY", pty.path());
+        }
+        if let (Some(_), Some(asked)) = (forced, asked) {
+            command.env("SSH_ORIGINAL_COMMAND", OsStr::from_bytes(asked));
+        }
+        command
+    }
+
     /// Moves what can be moved between a command and its channel, and ends the channel after both ended.
     pub fn pump(
         &mut self,
@@ -153,54 +247,44 @@ impl Sessions {
         session: Session,
         conn: &mut Connection<Server>,
     ) -> Result<(), Error> {
-        let Some(running) = self.running.get_mut(&session) else { return Ok(()) };
+        let Some(running) = self.running(session) else { return Ok(()) };
         let mut channel = conn.channel(session.1)?;
-        let mut closed = Vec::new();
-        closed.extend(running.pump_input(cx, &mut channel)?);
-        closed.extend(pump_output(cx, &mut running.stdout, |pipe| channel.fill(|buf| pipe.read(buf)))?);
-        closed
-            .extend(pump_output(cx, &mut running.stderr, |pipe| channel.fill_stderr(|buf| pipe.read(buf)))?);
-        for id in closed {
-            self.sources.remove(&id);
-        }
-        let silent = running.stdout.is_none() && running.stderr.is_none();
-        if let (Some(status), true) = (running.status, silent) {
-            match (status.code(), status.signal()) {
-                (Some(code), _) => channel.send_exit_status(code.unsigned_abs())?,
-                (None, signal) => {
-                    channel.send_exit_signal(signal_name(signal).as_bytes(), status.core_dumped())?
-                }
-            }
+        let over = running.pump(cx, &mut channel)?;
+        if over {
+            running.tell_end(&mut channel)?;
             channel.send_eof()?;
             channel.close()?;
+        }
+        self.forget_closed(session);
+        if over {
             self.abandon(cx, session);
         }
         Ok(())
     }
 
-    /// Lets go of a command: its pipes close; if it still runs, it is waited for.
-    fn abandon(&mut self, cx: &mut Context<'_>, session: Session) {
-        let Some(mut running) = self.running.remove(&session) else { return };
-        if let Some((mut pipe, id)) = running.stdin.take() {
-            let _gone = cx.deregister(&mut pipe, id);
+    /// Another may have the numbers of sources that were closed.
+    fn forget_closed(&mut self, session: Session) {
+        let closed = self.running(session).map(Running::take_closed).unwrap_or_default();
+        for id in closed {
             self.sources.remove(&id);
-        }
-        for (mut pipe, id) in [running.stdout.take(), running.stderr.take()].into_iter().flatten() {
-            let _gone = cx.deregister(&mut pipe, id);
-            self.sources.remove(&id);
-        }
-        let (end, id) = running.end;
-        self.sources.remove(&id);
-        if running.status.is_some() {
-            let _gone = cx.deregister(&mut SourceFd(&end.as_raw_fd()), id);
-        } else {
-            self.orphans.insert(id, (running.child, end));
         }
     }
 
-    /// The peer is gone, and its commands are let go of.
+    /// Lets go of a session; a command that still runs is waited for.
+    fn abandon(&mut self, cx: &mut Context<'_>, session: Session) {
+        self.forget_closed(session);
+        if let Some(Stage::Running(running)) = self.sessions.remove(&session) {
+            for id in running.sources() {
+                self.sources.remove(&id);
+            }
+            self.orphans.extend(running.let_go(cx));
+        }
+    }
+
+    /// The peer is gone, and its sessions are let go of.
     pub fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId) {
-        let sessions: Vec<_> = self.running.keys().filter(|session| session.0 == peer).copied().collect();
+        self.peers.remove(&peer);
+        let sessions: Vec<_> = self.sessions.keys().filter(|session| session.0 == peer).copied().collect();
         for session in sessions {
             self.abandon(cx, session);
         }
@@ -213,14 +297,13 @@ impl Sessions {
         peers: &mut Peers<'_, Server>,
         id: SourceId,
     ) -> Result<(), Error> {
-        if let Some((mut child, end)) = self.orphans.remove(&id) {
-            let _reaped = child.try_wait();
-            let _gone = cx.deregister(&mut SourceFd(&end.as_raw_fd()), id);
+        if let Some(orphan) = self.orphans.remove(&id) {
+            orphan.reap(cx, id);
             return Ok(());
         }
         let Some(session) = self.sources.get(&id).copied() else { return Ok(()) };
-        if let Some(running) = self.running.get_mut(&session).filter(|running| running.end.1 == id) {
-            running.status = running.child.try_wait()?;
+        if let Some(running) = self.running(session) {
+            running.ready(id)?;
         }
         if let Some(conn) = peers.get(session.0)
             && let Err(error) = self.pump(cx, session, conn)
@@ -229,58 +312,5 @@ impl Sessions {
             self.abandon(cx, session);
         }
         Ok(())
-    }
-}
-
-impl Running {
-    /// The source of the pipe, if it was closed.
-    fn pump_input(
-        &mut self,
-        cx: &mut Context<'_>,
-        channel: &mut Channel<'_, Server>,
-    ) -> Result<Option<SourceId>, Error> {
-        let Some((pipe, id)) = &mut self.stdin else { return Ok(None) };
-        channel.adjust_window(self.input.flush(pipe))?;
-        if !self.input.is_over() {
-            return Ok(None);
-        }
-        let id = *id;
-        cx.deregister(pipe, id)?;
-        self.stdin = None;
-        Ok(Some(id))
-    }
-}
-
-/// Reads a pipe into its channel until one of them has enough; the source of the pipe, if it ended.
-fn pump_output(
-    cx: &mut Context<'_>,
-    slot: &mut Option<(Receiver, SourceId)>,
-    mut fill: impl FnMut(&mut Receiver) -> io::Result<Option<usize>>,
-) -> Result<Option<SourceId>, Error> {
-    let Some((pipe, id)) = slot else { return Ok(None) };
-    if feed(|| fill(pipe)) == Fed::Waits {
-        return Ok(None);
-    }
-    let id = *id;
-    cx.deregister(pipe, id)?;
-    *slot = None;
-    Ok(Some(id))
-}
-
-fn signal_name(signal: Option<i32>) -> &'static str {
-    match signal {
-        Some(1) => "HUP",
-        Some(2) => "INT",
-        Some(3) => "QUIT",
-        Some(4) => "ILL",
-        Some(6) => "ABRT",
-        Some(8) => "FPE",
-        Some(9) => "KILL",
-        Some(10) => "USR1",
-        Some(11) => "SEGV",
-        Some(12) => "USR2",
-        Some(13) => "PIPE",
-        Some(14) => "ALRM",
-        _ => "TERM",
     }
 }

@@ -10,7 +10,8 @@
 //! that an exchange bars is held before any later data. When the peer's CLOSE comes, everything it sent was delivered.
 //! A channel does not know what its bytes mean, nor who its peer is.
 
-use super::request::Request;
+use super::pty::{TerminalModes, WindowSize};
+use super::request::{ENV_MAX, Request};
 use crate::transport::{
     Client, Error, KexSide, Misuse, OVERHEAD_MAX, PACKET_LENGTH_MAX_UNAUTHENTICATED, Server, Transport,
 };
@@ -109,6 +110,10 @@ pub(super) struct ChannelState {
     pub(super) starved: bool,
     /// A shell, command or subsystem was asked for.
     started: bool,
+    /// A terminal was asked for.
+    terminal: bool,
+    /// Variables that were asked for.
+    variables: usize,
     /// Replies owed in their order: those of the application's are `None` until it decides.
     replies: VecDeque<Option<bool>>,
     /// Our requests that wait for a reply.
@@ -132,6 +137,8 @@ impl ChannelState {
             since: None,
             starved: false,
             started: false,
+            terminal: false,
+            variables: 0,
             replies: VecDeque::new(),
             requests: 0,
         }
@@ -207,9 +214,7 @@ impl ChannelState {
         want_reply: bool,
         transport: &mut Transport<S>,
     ) -> Result<bool, Error> {
-        let again =
-            request.is_some_and(|r| r.starts_session() && core::mem::replace(&mut self.started, true));
-        let asked = request.is_some() && !again && self.outbound != Half::Closed;
+        let asked = request.is_some_and(|request| self.is_in_order(request)) && self.outbound != Half::Closed;
         if want_reply && self.outbound != Half::Closed {
             if self.replies.len() >= REPLIES_OWED_MAX {
                 return Err(TOO_MANY_REQUESTS_OWED.into());
@@ -218,6 +223,23 @@ impl ChannelState {
             self.flush_replies(transport)?;
         }
         Ok(asked)
+    }
+
+    /// Whether a request may come now, and notes that it came: a session runs one thing, has one terminal, and is prepared
+    /// before.
+    fn is_in_order(&mut self, request: &Request<'_>) -> bool {
+        if request.prepares_session() && self.started {
+            return false;
+        }
+        match request {
+            Request::PtyReq { .. } => !core::mem::replace(&mut self.terminal, true),
+            Request::Env { .. } => {
+                self.variables += 1; // no more than packets
+                self.variables <= ENV_MAX && request.is_within_bounds()
+            }
+            _ if request.starts_session() => !core::mem::replace(&mut self.started, true),
+            _ => true,
+        }
     }
 
     fn flush_replies<S: KexSide>(&mut self, transport: &mut Transport<S>) -> Result<(), Error> {
@@ -385,6 +407,16 @@ impl<S: KexSide> Channel<'_, S> {
         self.state.stage == Stage::Open && self.state.outbound == Half::Open
     }
 
+    /// Says that no more data is read here, while the channel stays open (OpenSSH's `eow@openssh.com`): whoever makes the data
+    /// there can end. Only peers that are known to know it are told; whether this one was.
+    pub fn send_eow(&mut self) -> Result<bool, Error> {
+        let told = knows_eow(self.transport.remote_identification());
+        if told {
+            self.send_request(&Request::Eow, false)?;
+        }
+        Ok(told)
+    }
+
     fn check_open(&self) -> Result<(), Error> {
         let open = self.state.stage == Stage::Open && self.state.outbound != Half::Closed;
         if open { Ok(()) } else { Err(CHANNEL_NOT_OPEN.into()) }
@@ -406,6 +438,37 @@ impl<S: KexSide> Channel<'_, S> {
 }
 
 impl Channel<'_, Client> {
+    /// Asks for a pseudo-terminal, before anything runs (RFC 4254 §6.2). `modes` are in the form of
+    /// [`TerminalModes::encode`].
+    pub fn request_pty(&mut self, term: &[u8], size: WindowSize, modes: &[u8]) -> Result<(), Error> {
+        self.send_request(&Request::PtyReq { term, size, modes: TerminalModes::new(modes) }, true)
+    }
+
+    /// Passes a variable, before anything runs (RFC 4254 §6.4). The server does not say whether it takes it.
+    pub fn send_env(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.send_request(&Request::Env { name, value }, false)
+    }
+
+    /// Says that the window has another size (RFC 4254 §6.7).
+    pub fn send_window_change(&mut self, size: WindowSize) -> Result<(), Error> {
+        self.send_request(&Request::WindowChange { size }, false)
+    }
+
+    /// Sends a signal to what runs (RFC 4254 §6.9); `signal_name` without `SIG`. The server does not say whether it does.
+    pub fn send_signal(&mut self, signal_name: &[u8]) -> Result<(), Error> {
+        self.send_request(&Request::Signal { signal_name }, false)
+    }
+
+    /// Asks for a BREAK of so many milliseconds on the terminal (RFC 4335).
+    pub fn request_break(&mut self, length_ms: u32) -> Result<(), Error> {
+        self.send_request(&Request::Break { length_ms }, true)
+    }
+
+    /// Asks that what runs can reach the agent here, before it runs (OpenSSH's `auth-agent-req@openssh.com`).
+    pub fn request_auth_agent(&mut self) -> Result<(), Error> {
+        self.send_request(&Request::AuthAgentReq, true)
+    }
+
     /// Asks for the user's shell; answered by [`Reply`](super::ChannelEvent::Reply) (RFC 4254 §6.5).
     pub fn request_shell(&mut self) -> Result<(), Error> {
         self.send_request(&Request::Shell, true)
@@ -428,8 +491,39 @@ impl Channel<'_, Server> {
         self.send_request(&Request::ExitStatus { exit_status }, false)
     }
 
-    /// Says which signal ended the command (RFC 4254 §6.10); `signal_name` without `SIG`.
-    pub fn send_exit_signal(&mut self, signal_name: &[u8], core_dumped: bool) -> Result<(), Error> {
-        self.send_request(&Request::ExitSignal { signal_name, core_dumped, error_message: b"" }, false)
+    /// Says which signal ended the command (RFC 4254 §6.10); `signal_name` without `SIG`, `error_message` for the user.
+    pub fn send_exit_signal(
+        &mut self,
+        signal_name: &[u8],
+        core_dumped: bool,
+        error_message: &str,
+    ) -> Result<(), Error> {
+        let error_message = error_message.as_bytes();
+        self.send_request(&Request::ExitSignal { signal_name, core_dumped, error_message }, false)
+    }
+
+    /// Says whether the client may do flow control with Ctrl-S and Ctrl-Q by itself (RFC 4254 §6.8).
+    pub fn send_xon_xoff(&mut self, client_can_do: bool) -> Result<(), Error> {
+        self.send_request(&Request::XonXoff { client_can_do }, false)
+    }
+}
+
+/// Whether a peer of this identification knows `eow@openssh.com`: OpenSSH, and what this library makes.
+fn knows_eow(identification: &[u8]) -> bool {
+    [&b"SSH-2.0-OpenSSH"[..], b"SSH-2.0-strombus"].iter().any(|software| identification.starts_with(software))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::knows_eow;
+
+    #[test]
+    fn only_who_knows_it_is_told_that_nobody_reads() {
+        for known in ["SSH-2.0-OpenSSH_9.2p1 Debian-2", "SSH-2.0-OpenSSH", "SSH-2.0-strombus_0.1.0"] {
+            assert!(knows_eow(known.as_bytes()), "{known}");
+        }
+        for other in ["SSH-2.0-dropbear_2026.94", "SSH-2.0-Go", "SSH-2.0-openssh", "SSH-1.99-OpenSSH_3", ""] {
+            assert!(!knows_eow(other.as_bytes()), "{other}");
+        }
     }
 }

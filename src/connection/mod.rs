@@ -20,6 +20,7 @@ mod client;
 mod event;
 mod global;
 mod keepalive;
+mod pty;
 mod request;
 mod server;
 
@@ -38,7 +39,8 @@ pub use global::{
     GLOBAL_ASKED_MAX, GlobalEvent, HOST_KEYS_MAX, TOO_MANY_GLOBAL_REQUESTS, TOO_MANY_HOST_KEYS,
 };
 pub use keepalive::Keepalive;
-pub use request::Request;
+pub use pty::{CELLS_MAX, MODES_MAX, TERM_MAX, TTY_OP_END, TerminalModes, WindowSize, terminal_type};
+pub use request::{ENV_MAX, ENV_NAME_MAX, ENV_VALUE_MAX, Request};
 
 use crate::crypto::Rng;
 use crate::crypto::sign::SignatureAlgorithm;

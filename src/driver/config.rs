@@ -10,7 +10,7 @@ use super::options::{NOT_ACTED_ON, Options, home, shell};
 use super::text::escaped;
 use crate::keys::ssh_config::{
     self, CanonicalizeHostname, File, Local, Outcome, Outside, Owner, PROXY_COMMAND, Place, Request,
-    SessionType, expand_path,
+    expand_path,
 };
 use crate::transport::algorithms::names;
 use rustix::process::getuid;
@@ -182,7 +182,6 @@ impl Loaded {
         let asked = [
             ("BindInterface", config.bind_interface.is_some()),
             ("CanonicalizeHostname", config.canonicalize_hostname != CanonicalizeHostname::No),
-            ("SessionType", config.session_type != SessionType::Default),
             ("ExitOnForwardFailure", config.exit_on_forward_failure && forwards),
         ];
         let Some((keyword, _)) = asked.iter().find(|(_, asked)| *asked) else { return Ok(()) };

@@ -64,6 +64,12 @@ impl Drain {
         self.broken || (self.ended && self.held.is_empty())
     }
 
+    /// Whether the descriptor takes nothing any more.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Bytes that wait for the descriptor.
     #[must_use]
     pub fn held(&self) -> usize {

@@ -22,6 +22,8 @@ pub mod authenticator;
 #[cfg(feature = "programs")]
 pub mod config;
 mod connect;
+#[cfg(feature = "programs")]
+pub mod environment;
 mod error;
 #[cfg(feature = "programs")]
 pub mod files;
@@ -41,6 +43,9 @@ mod peer;
 mod pool;
 #[cfg(feature = "programs")]
 pub mod proxy;
+#[cfg(feature = "programs")]
+pub mod pty;
+pub mod signal;
 pub mod stdio;
 #[cfg(feature = "programs")]
 pub mod terminal;

@@ -28,9 +28,6 @@ pub const NOT_ACTED_ON: &[&str] = &[
     "LocalForward",
     "ObscureKeystrokeTiming",
     "RemoteForward",
-    "RequestTTY",
-    "SendEnv",
-    "SetEnv",
 ];
 
 /// Where to log in, as whom, and by what rules.

@@ -1,12 +1,17 @@
-//! Questions to the person: at the terminal, or by the program that SSH_ASKPASS names (ssh(1)); beside the loop.
+//! The person at the terminal: questions, here or by the program that SSH_ASKPASS names (ssh(1)), beside the loop; and the
+//! terminal itself, when it shows that of another machine.
 //!
 //! A thread waits for the answer, so that the loop goes on and Ctrl-C works meanwhile; the answer comes with a [`Waker`].
 //! What is asked is the program's: a prompt says who asks, and what of it came from a peer the caller has escaped.
 
 mod askpass;
+pub mod escape;
 mod guard;
+pub mod modes;
+mod raw;
 
 pub use guard::{guard, leave_to_program};
+pub use raw::{Raw, terminal_modes, window_size};
 
 use askpass::{Askpass, Environment};
 use mio::Waker;

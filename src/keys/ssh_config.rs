@@ -30,8 +30,8 @@ pub use tokens::{
     ALL, EXPANDED_MAX, Local, PROXY_COMMAND, Tokens, USER, Variable, is_valid_host, is_valid_user,
 };
 pub use value::{
-    AddKeysToAgent, AgentSocket, Command, ENTRIES_MAX, FILES_MAX, Files, ForwardAgent, Interval, Keystrokes,
-    List, ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout, seconds,
+    AddKeysToAgent, AgentSocket, Command, ENTRIES_MAX, EscapeChar, FILES_MAX, Files, ForwardAgent, Interval,
+    Keystrokes, List, ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout, seconds,
 };
 
 use crate::wire::list_matches;

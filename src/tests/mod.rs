@@ -12,5 +12,6 @@ pub(crate) mod pair;
 mod rekey;
 mod schedules;
 mod seeds;
+mod sessions;
 mod states;
 mod windows;

@@ -11,6 +11,7 @@ mod matrix;
 mod openssh;
 mod peers;
 mod proxy;
+mod sessions;
 mod streams;
 mod tokens;
 mod weblog;

@@ -393,6 +393,13 @@ pub fn on_a_terminal(program: &Command, prompt: &str, answer: &str) -> String {
 /// What stands on the screen when the program has ended, with its status behind.
 pub const ENDED: &str = "ended with";
 
+/// A program and its arguments as a shell reads them.
+pub fn words(program: &Command) -> String {
+    let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''"));
+    let words: Vec<_> = std::iter::once(program.get_program()).chain(program.get_args()).map(quote).collect();
+    words.join(" ")
+}
+
 /// A program on a terminal of its own.
 pub struct Terminal {
     socket: String,
@@ -400,12 +407,14 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn start(program: &Command) -> Self {
+        Self::run(&format!("{}; echo {ENDED} $?", words(program)))
+    }
+
+    /// Lines of a shell, of 200 columns and 50 rows; what they leave on the screen stays.
+    pub fn run(script: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let socket = format!("strombus-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''"));
-        let words: Vec<_> =
-            std::iter::once(program.get_program()).chain(program.get_args()).map(quote).collect();
-        let script = format!("{}; echo {ENDED} $?; exec cat", words.join(" "));
+        let script = format!("{script}; exec cat");
         let terminal = Self { socket };
         let started =
             terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "200", "-y", "50", &script]);
@@ -415,6 +424,13 @@ impl Terminal {
 
     fn tmux(&self, arguments: &[&str]) -> Output {
         Command::new("tmux").args(["-L", &self.socket]).args(arguments).output().unwrap()
+    }
+
+    /// Gives it another size.
+    pub fn resize(&self, columns: u32, rows: u32) {
+        let (columns, rows) = (columns.to_string(), rows.to_string());
+        let resized = self.tmux(&["resize-window", "-x", &columns, "-y", &rows]);
+        assert!(resized.status.success(), "tmux: {}", String::from_utf8_lossy(&resized.stderr));
     }
 
     /// Types a line.
@@ -428,12 +444,16 @@ impl Terminal {
         self.tmux(&["send-keys", name]);
     }
 
+    /// The screen as it is now.
+    pub fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-J"]).stdout).into_owned()
+    }
+
     /// The screen, once it shows `text`. tmux tells of no change, so it is asked again and again.
     pub fn wait_for(&self, text: &str) -> String {
         let (_never, tick) = channel::<()>();
         for _ in 0..(deadline().as_millis() / 50) {
-            let screen =
-                String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-J"]).stdout).into_owned();
+            let screen = self.screen();
             if screen.contains(text) {
                 return screen;
             }

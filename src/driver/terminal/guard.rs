@@ -1,6 +1,7 @@
-//! The terminal after a signal: what a question changed is put back before the process ends.
+//! The terminal after a signal: what a question or raw mode changed is put back before the process ends.
 //!
-//! It does not know the questions; the one that is open tells how the terminal was before it.
+//! It does not know the questions; the one that is open tells how the terminal was before it. Raw mode does likewise, and the
+//! two never come together: questions end with the login.
 
 use rustix::termios::{OptionalActions, Termios, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGTERM};
@@ -12,13 +13,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// How the terminal was before the question that is open.
+/// How the terminal was before the question that is open, or before raw mode.
 static BEFORE: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 
 /// The signals that the program handles itself.
 static HANDLED: AtomicU64 = AtomicU64::new(0);
 
-/// Puts the terminal back when SIGTERM or SIGHUP comes in a question, and ends the process as the signal does. For the start of
+/// Puts the terminal back when SIGTERM or SIGHUP comes in a question or in raw mode, and ends the process as the signal does. For the start of
 /// a program.
 ///
 /// # Errors
@@ -38,7 +39,7 @@ pub fn guard() -> io::Result<()> {
     Ok(())
 }
 
-/// From now on the program handles this signal itself, but for one that comes in a question.
+/// From now on the program handles this signal itself, but for one that comes in a question or in raw mode.
 pub fn leave_to_program(signal: i32) {
     HANDLED.fetch_or(mask(signal), Ordering::Relaxed);
 }

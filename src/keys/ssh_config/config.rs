@@ -6,8 +6,8 @@ use super::choice::{
 };
 use super::forward::{DynamicForwards, LocalForwards, RemoteForwards};
 use super::value::{
-    AddKeysToAgent, AgentSocket, Command, Field, Files, ForwardAgent, Interval, Keystrokes, List, ProxyJump,
-    RekeyLimit, SendEnv, SetEnv, Timeout,
+    AddKeysToAgent, AgentSocket, Command, EscapeChar, Field, Files, ForwardAgent, Interval, Keystrokes, List,
+    ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout,
 };
 
 /// What a keyword sets.
@@ -70,6 +70,10 @@ keywords! {
     request_tty: RequestTty = RequestTty::Auto, "RequestTTY";
     /// What is asked for there.
     session_type: SessionType = SessionType::Default, "SessionType";
+    /// Whether standard input is left alone.
+    stdin_null: bool = false, "StdinNull";
+    /// What talks to the client instead of the host, at the start of a line.
+    escape_char: EscapeChar = EscapeChar(Some(b'~')), "EscapeChar";
     /// Hosts that are not known.
     strict_host_key_checking: StrictHostKeyChecking = StrictHostKeyChecking::Ask, "StrictHostKeyChecking";
     /// Of the system.
@@ -173,13 +177,13 @@ const ALIASES: &[(&str, &str)] = &[
 /// What ssh knows, of today or of the past, and nothing here acts on.
 const PASSED_OVER: &str = "AFSTokenPassing CanonicalDomains CanonicalizeFallbackLocal CanonicalizeMaxDots \
     CanonicalizePermittedCNAMEs ChannelTimeout Cipher ClearAllForwardings CompressionLevel ControlMaster ControlPath \
-    ControlPersist EnableEscapeCommandline EnableSSHKeysign EscapeChar FallBackToRsh FingerprintHash \
+    ControlPersist EnableEscapeCommandline EnableSSHKeysign FallBackToRsh FingerprintHash \
     ForkAfterAuthentication ForwardX11 ForwardX11Timeout ForwardX11Trusted GatewayPorts GlobalKnownHostsFile2 \
     GSSAPIAuthentication GSSAPIClientIdentity GSSAPIDelegateCredentials GSSAPIKexAlgorithms GSSAPIKeyExchange \
     GSSAPIRenewalForcesRekey GSSAPIServerIdentity GSSAPITrustDns HostbasedAcceptedAlgorithms HostbasedAuthentication \
     IPQoS KbdInteractiveDevices KerberosAuthentication KerberosTGTPassing KnownHostsCommand LocalCommand LogVerbose \
     NoHostAuthenticationForLocalhost PermitLocalCommand PermitRemoteOpen PKCS11Provider Protocol ProxyUseFdpass \
-    RhostsAuthentication RhostsRSAAuthentication RSAAuthentication SecurityKeyProvider StdinNull StreamLocalBindMask \
+    RhostsAuthentication RhostsRSAAuthentication RSAAuthentication SecurityKeyProvider StreamLocalBindMask \
     StreamLocalBindUnlink SyslogFacility Tunnel TunnelDevice UsePrivilegedPort UseRoaming UserKnownHostsFile2 UseRsh \
     VerifyHostKeyDNS VersionAddendum VisualHostKey WarnWeakCrypto XAuthLocation";
 

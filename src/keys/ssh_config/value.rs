@@ -457,6 +457,31 @@ impl Field for SetEnv {
     }
 }
 
+/// The escape character; none if there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EscapeChar(pub Option<u8>);
+
+impl Field for EscapeChar {
+    fn set(&mut self, arguments: &Arguments<'_>) -> Result<(), String> {
+        let word = arguments.word()?;
+        self.0 = match word.as_bytes() {
+            _ if is_none(word) => None,
+            [character] => Some(*character),
+            [b'^', character @ 64..128] => Some(character & 0x1f),
+            _ => return Err(format!("{word}: it may be one character, ^ and a letter, or none")),
+        };
+        Ok(())
+    }
+
+    fn show(&self) -> Vec<String> {
+        vec![match self.0 {
+            None => "none".to_owned(),
+            Some(character) if character < 0x20 => format!("^{}", char::from(character | 0x40)),
+            Some(character) => char::from(character).to_string(),
+        }]
+    }
+}
+
 /// A socket of an agent: a path, or a variable that holds one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentSocket(pub Option<String>);
