@@ -5,8 +5,9 @@
 //! Layers import strictly downward; a line belongs to the layer of the most special thing it names.
 //!
 //! ```text
-//!  src/bin      arguments            ssh-weblog · ssh-weblog-server
+//!  src/bin      arguments            ssh-weblog · ssh-weblog-server · ssh-weblog-cp
 //!  weblog       log lines            records, views, following, the two programs
+//!  copy         files of two hosts   the third: trees, partial files, what goes on where it was cut off
 //!  driver       file descriptors     mio: turns, buffers, standard input and output; logins and ways to a host
 //!  sftp         paths, handles       SFTP version 3, both sides: requests, answers, what is under way
 //!  keys         files of keys        key files, certificates, authorized_keys, known_hosts, ssh_config, agents; formats only
@@ -83,6 +84,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation))]
 
 pub mod connection;
+#[cfg(feature = "programs")]
+pub mod copy;
 pub mod crypto;
 #[cfg(feature = "driver")]
 pub mod driver;

@@ -8,6 +8,32 @@ use std::path::{Path, PathBuf};
 /// The most files that a pattern may find.
 pub(super) const FOUND_MAX: usize = 1024;
 
+/// One component of a path as a pattern, for names that come from elsewhere.
+pub struct Pattern {
+    atoms: Vec<Atom>,
+    hidden: bool,
+}
+
+impl Pattern {
+    /// Whether a text is more than a name.
+    #[must_use]
+    pub fn is_one(text: &[u8]) -> bool {
+        text.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['))
+    }
+
+    /// Reads a pattern; every text is one.
+    #[must_use]
+    pub fn new(text: &[u8]) -> Self {
+        Self { atoms: atoms(text), hidden: text.starts_with(b".") }
+    }
+
+    /// Whether it means this name.
+    #[must_use]
+    pub fn fits(&self, name: &[u8]) -> bool {
+        (self.hidden || !name.starts_with(b".")) && fits(&self.atoms, name)
+    }
+}
+
 enum Atom {
     Star,
     Any,
@@ -107,13 +133,10 @@ pub(super) fn glob(base: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
                     );
                 }
                 None => {
-                    let hidden = component.starts_with('.');
                     let names =
                         fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.file_name());
-                    let wanted = |name: &std::ffi::OsString| {
-                        let name = name.as_bytes();
-                        (hidden || !name.starts_with(b".")) && fits(&atoms, name)
-                    };
+                    let pattern = Pattern::new(component.as_bytes());
+                    let wanted = |name: &std::ffi::OsString| pattern.fits(name.as_bytes());
                     next.extend(names.filter(wanted).take(FOUND_MAX + 1).map(|name| path.join(name)));
                 }
             }

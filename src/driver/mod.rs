@@ -29,7 +29,7 @@ mod error;
 pub mod files;
 pub mod gate;
 #[cfg(feature = "programs")]
-mod glob;
+pub mod glob;
 #[cfg(feature = "programs")]
 pub mod identities;
 pub mod join;

@@ -1,0 +1,264 @@
+//! What was asked for on the command line, done over SFTP: sources found, patterns expanded, the target looked at.
+
+use super::local::{Folder, kind};
+use super::operand::{base_name, joined};
+use super::remote::Failure;
+use super::walk::{Directory, Subdirectory, Way, copy, not_copied, release};
+use super::work::Work;
+use super::{FAILED, USAGE, download, upload};
+use crate::driver::glob::Pattern;
+use crate::sftp::{Attributes, Extension, Request, is_component};
+use rustix::fs::{FileType, stat};
+use std::fs::OpenOptions;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Names that a pattern may find.
+pub(super) const FOUND_MAX: usize = 65_536;
+
+/// Where it goes, here.
+#[derive(Clone)]
+pub(super) enum Target {
+    /// Into a directory.
+    Into(Rc<Directory>),
+    /// Under a name.
+    Named(Rc<Directory>, Vec<u8>),
+    Standard,
+}
+
+impl Target {
+    /// Looks at the user's path. `many`: it must be a directory.
+    pub(super) fn new(path: &Path, many: bool) -> Result<Self, String> {
+        let shown = path.display();
+        let bytes = path.as_os_str().as_bytes();
+        if path.is_dir() {
+            let folder = Folder::open(path).map_err(|error| format!("{shown}: {error}"))?;
+            return Ok(Self::Into(Work::top(folder, Vec::new(), bytes.to_vec())));
+        }
+        if many || bytes.ends_with(b"/") {
+            return Err(format!("{shown}: not a directory"));
+        }
+        let name = base_name(bytes).ok_or_else(|| format!("{shown}: not a directory"))?;
+        let above = match path.parent() {
+            Some(above) if !above.as_os_str().is_empty() => above,
+            _ => Path::new("."),
+        };
+        let folder = Folder::open(above).map_err(|error| format!("{}: {error}", above.display()))?;
+        Ok(Self::Named(Work::top(folder, Vec::new(), bytes.to_vec()), name.to_vec()))
+    }
+}
+
+/// Copies from the host.
+pub(super) async fn download(work: Rc<Work>, sources: Vec<Vec<u8>>, target: Target) {
+    let mut found = Vec::new();
+    for source in sources {
+        let path = match there(&work, source.clone()).await {
+            Ok(path) => path,
+            Err(failure) => {
+                work.failed(&source, &failure);
+                continue;
+            }
+        };
+        match find(&work, path).await {
+            Ok(more) => found.extend(more),
+            Err(failure) => work.failed(&source, &failure),
+        }
+    }
+    if found.len() > 1 && matches!(target, Target::Named(..)) {
+        work.failed(b"the target", &Failure::new("several files need a directory"));
+        return work.status.set(USAGE);
+    }
+    for (path, attrs) in found {
+        if let Err(failure) = begin_download(&work, &path, attrs, &target).await {
+            work.failed(&path, &failure);
+        }
+    }
+    if let Target::Into(directory) | Target::Named(directory, _) = target {
+        release(&work, Way::Down, directory).await;
+    }
+}
+
+async fn begin_download(
+    work: &Rc<Work>,
+    path: &[u8],
+    attrs: Attributes<'static>,
+    target: &Target,
+) -> Result<(), Failure> {
+    let file_type = attrs.permissions.map(kind);
+    let is_directory = file_type == Some(FileType::Directory);
+    if is_directory && !work.manner.recursive {
+        return Err(Failure::new("is a directory; -r copies it"));
+    }
+    if !is_directory && !matches!(file_type, None | Some(FileType::RegularFile | FileType::Unknown)) {
+        return Err(not_copied(file_type.unwrap_or(FileType::Unknown)));
+    }
+    let (parent, name) = match target {
+        Target::Standard => return download::show(work, path).await,
+        Target::Into(parent) => (parent, base_name(path)),
+        Target::Named(parent, name) => (parent, Some(name.as_slice())),
+    };
+    let name = name.map(<[u8]>::to_vec);
+    if is_directory {
+        // Its own parent is the path as it was typed.
+        let (folder, shown) = (parent.folder.try_clone()?, path.to_vec());
+        let parent = Work::top(folder, path.to_vec(), shown);
+        let permit = work.remote.listings.take().await;
+        let below = Subdirectory { way: Way::Down, parent, source: None, target: name, attrs };
+        work.starter.start(copy(Rc::clone(work), below, permit));
+        return Ok(());
+    }
+    let name =
+        name.filter(|name| is_component(name)).ok_or_else(|| Failure::new("has no name to be copied to"))?;
+    let permit = work.files.take().await;
+    let file = download::File { remote: path.to_vec(), parent: Rc::clone(parent), name };
+    work.starter.start(download::copy(Rc::clone(work), file, attrs, permit));
+    Ok(())
+}
+
+/// A path as the server knows it: `~USER` is asked for, if it can be.
+async fn there(work: &Work, path: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    if path.is_empty() {
+        return Ok(b".".to_vec());
+    }
+    if !path.starts_with(b"~") || !work.remote.supports(Extension::ExpandPath) {
+        return Ok(path);
+    }
+    let names = work.remote.ask(&Request::ExpandPath { path: &path }).await?.names().await?;
+    let expanded = names.and_then(|mut names| names.pop()).map(|entry| entry.name);
+    expanded.ok_or_else(|| Failure::new("the server does not know this user"))
+}
+
+type Found = Vec<(Vec<u8>, Attributes<'static>)>;
+
+/// The file of exactly this name, or else those that a pattern means.
+async fn find(work: &Work, path: Vec<u8>) -> Result<Found, Failure> {
+    let missing = match work.remote.attrs(&Request::Stat { path: &path }).await {
+        Ok(attrs) => return Ok(vec![(path, attrs)]),
+        Err(failure) => failure,
+    };
+    if !missing.is_missing() || !Pattern::is_one(&path) {
+        return Err(missing);
+    }
+    let mut found = vec![if path.starts_with(b"/") { b"/".to_vec() } else { Vec::new() }];
+    for component in path.split(|byte| *byte == b'/').filter(|component| !component.is_empty()) {
+        let mut next = Vec::new();
+        for base in found {
+            if !Pattern::is_one(component) {
+                next.push(below(&base, component));
+                continue;
+            }
+            // What is no directory, or cannot be read, has nothing that fits.
+            let names = fitting(work, &base, &Pattern::new(component)).await.unwrap_or_default();
+            next.extend(names.iter().map(|name| below(&base, name)));
+            if next.len() > FOUND_MAX {
+                return Err(Failure::new(format!("more than {FOUND_MAX} files fit")));
+            }
+        }
+        next.sort();
+        found = next;
+    }
+    let mut files = Vec::new();
+    for path in found {
+        if let Some(attrs) = work.remote.attrs_if_any(&Request::Stat { path: &path }).await? {
+            files.push((path, attrs));
+        }
+    }
+    if files.is_empty() { Err(missing) } else { Ok(files) }
+}
+
+/// As the user typed it: nothing in front of what is relative.
+fn below(base: &[u8], name: &[u8]) -> Vec<u8> {
+    if base.is_empty() { name.to_vec() } else { joined(base, name) }
+}
+
+/// The names in a directory that fit; what the server sends is matched here.
+async fn fitting(work: &Work, base: &[u8], pattern: &Pattern) -> Result<Vec<Vec<u8>>, Failure> {
+    let path = if base.is_empty() { b"." } else { base };
+    let _permit = work.remote.listings.take().await;
+    let handle = work.remote.open_directory(path).await?;
+    let mut fitting = Vec::new();
+    while let Some(entries) =
+        work.remote.ask(&Request::Readdir { handle: handle.bytes() }).await?.names().await?
+    {
+        let names = entries.into_iter().map(|entry| entry.name);
+        fitting.extend(names.filter(|name| is_component(name) && pattern.fits(name)));
+        if fitting.len() > FOUND_MAX {
+            return Err(Failure::new(format!("more than {FOUND_MAX} files fit")));
+        }
+    }
+    Ok(fitting)
+}
+
+/// Copies to the host.
+pub(super) async fn upload(work: Rc<Work>, sources: Vec<PathBuf>, path: Vec<u8>) {
+    let shown = path.clone();
+    let looked = async {
+        let path = there(&work, path).await?;
+        let attrs = work.remote.attrs_if_any(&Request::Stat { path: &path }).await?;
+        Ok((path, attrs.map(|attrs| attrs.permissions.map(kind))))
+    };
+    let (path, kind_there) = match looked.await {
+        Ok(looked) => looked,
+        Err(failure) => return work.failed(&shown, &failure),
+    };
+    let is_directory = kind_there == Some(Some(FileType::Directory));
+    if !is_directory && (sources.len() > 1 || path.ends_with(b"/")) {
+        work.failed(&shown, &Failure::new("not a directory"));
+        return work.status.set(USAGE);
+    }
+    for source in sources {
+        if let Err(failure) = begin_upload(&work, &source, &path, is_directory).await {
+            work.failed(source.as_os_str().as_bytes(), &failure);
+        }
+    }
+}
+
+async fn begin_upload(work: &Rc<Work>, source: &Path, path: &[u8], into: bool) -> Result<(), Failure> {
+    let shown = source.as_os_str().as_bytes().to_vec();
+    let stat = stat(source)?;
+    let is_directory = kind(stat.st_mode) == FileType::Directory;
+    if is_directory && !work.manner.recursive {
+        return Err(Failure::new("is a directory; -r copies it"));
+    }
+    let (above, name) = match into {
+        true => (path.to_vec(), base_name(&shown).map(<[u8]>::to_vec)),
+        false => match base_name(path) {
+            Some(name) => {
+                let above = path.strip_suffix(name).unwrap_or_default();
+                (above.to_vec(), Some(name.to_vec()))
+            }
+            None => (path.to_vec(), None),
+        },
+    };
+    if is_directory {
+        let parent = Work::top(Folder::open(source)?, above, shown);
+        let permit = work.remote.listings.take().await;
+        let attrs = upload::attributes(&stat);
+        let below = Subdirectory { way: Way::Up, parent, source: None, target: name, attrs };
+        work.starter.start(copy(Rc::clone(work), below, permit));
+        return Ok(());
+    }
+    if kind(stat.st_mode) != FileType::RegularFile {
+        return Err(not_copied(kind(stat.st_mode)));
+    }
+    let name = name.ok_or_else(|| Failure::new("has no name to be copied to"))?;
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(source)?;
+    let permit = work.files.take().await;
+    let parent = Work::top(Folder::open(Path::new("."))?, above, Vec::new());
+    let file = upload::File { file, shown, parent, name };
+    work.starter.start(upload::copy(Rc::clone(work), file, permit));
+    Ok(())
+}
+
+/// The status of a target that cannot be one.
+pub(super) const fn worst(a: u8, b: u8) -> u8 {
+    match (a, b) {
+        (255, _) | (_, 255) => 255,
+        (USAGE, _) | (_, USAGE) => USAGE,
+        (FAILED, _) | (_, FAILED) => FAILED,
+        (a, _) => a,
+    }
+}

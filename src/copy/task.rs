@@ -1,0 +1,185 @@
+//! Many copies at a time on one thread: each is a future, woken by the answer that it waits for.
+//!
+//! Nothing here knows what is waited for.
+
+use core::cell::{Cell, RefCell};
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Wake;
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Numbers of tasks that have something to do, each at most once.
+#[derive(Debug, Default)]
+struct Ready(Mutex<VecDeque<usize>>);
+
+impl Ready {
+    fn push(&self, task: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(task);
+    }
+
+    fn pop(&self) -> Option<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// Wakes one task; of a task that has ended another's, which then finds nothing to do.
+struct Woken {
+    task: usize,
+    ready: Arc<Ready>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.ready.push(self.task);
+    }
+}
+
+/// What is started, and not taken up by [`Tasks::run`] yet.
+#[derive(Clone, Default)]
+pub(super) struct Starter(Rc<RefCell<Vec<Task>>>);
+
+impl Starter {
+    /// Starts a task.
+    pub(super) fn start(&self, task: impl Future<Output = ()> + 'static) {
+        self.0.borrow_mut().push(Box::pin(task));
+    }
+}
+
+/// All tasks.
+#[derive(Default)]
+pub(super) struct Tasks {
+    tasks: Slab<(Task, Waker)>,
+    ready: Arc<Ready>,
+    started: Starter,
+}
+
+impl Tasks {
+    pub(super) fn starter(&self) -> Starter {
+        self.started.clone()
+    }
+
+    /// Runs what can be run, until everything waits.
+    pub(super) fn run(&mut self) {
+        loop {
+            for task in self.started.0.take() {
+                let slot = self.tasks.vacant_entry();
+                let woken = Woken { task: slot.key(), ready: Arc::clone(&self.ready) };
+                self.ready.push(slot.key());
+                slot.insert((task, Waker::from(Arc::new(woken))));
+            }
+            let Some(number) = self.ready.pop() else { return };
+            let Some((task, waker)) = self.tasks.get_mut(number) else { continue };
+            if task.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
+                drop(self.tasks.remove(number));
+            }
+        }
+    }
+
+    /// Whether every task has ended.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.started.0.borrow().is_empty()
+    }
+}
+
+/// Tasks that wait for something that happens once in a while; all are woken then, and look for themselves.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(RefCell<Vec<Waker>>);
+
+impl Waiting {
+    pub(super) fn wait(&self, cx: &Context<'_>) {
+        self.0.borrow_mut().push(cx.waker().clone());
+    }
+
+    /// Whether there was one.
+    pub(super) fn wake(&self) -> bool {
+        let waiting = self.0.take();
+        let any = !waiting.is_empty();
+        waiting.into_iter().for_each(Waker::wake);
+        any
+    }
+}
+
+/// So many may do something at a time.
+#[derive(Debug)]
+pub(super) struct Permits {
+    free: Cell<usize>,
+    waiting: Waiting,
+}
+
+/// The right to do it, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Permit(Rc<Permits>);
+
+impl Permits {
+    pub(super) fn new(count: usize) -> Rc<Self> {
+        Rc::new(Self { free: Cell::new(count), waiting: Waiting::default() })
+    }
+
+    pub(super) async fn take(self: &Rc<Self>) -> Permit {
+        core::future::poll_fn(|cx| match self.try_take() {
+            Some(permit) => Poll::Ready(permit),
+            None => {
+                self.waiting.wait(cx);
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    pub(super) fn try_take(self: &Rc<Self>) -> Option<Permit> {
+        let left = self.free.get().checked_sub(1)?;
+        self.free.set(left);
+        Some(Permit(Rc::clone(self)))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.free.set(self.0.free.get() + 1);
+        self.0.waiting.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_run_until_they_wait_and_no_more_than_are_permitted() {
+        let mut tasks = Tasks::default();
+        let (permits, gate, most) =
+            (Permits::new(2), Rc::new(Waiting::default()), Rc::new(Cell::new((0, 0))));
+        let open = Rc::new(Cell::new(false));
+        for _ in 0..10 {
+            let (permits, gate, most, open) = (permits.clone(), gate.clone(), most.clone(), open.clone());
+            tasks.starter().start(async move {
+                let permit = permits.take().await;
+                let (now, max) = most.get();
+                most.set((now + 1, max.max(now + 1)));
+                core::future::poll_fn(|cx| {
+                    if open.get() {
+                        return Poll::Ready(());
+                    }
+                    gate.wait(cx);
+                    Poll::Pending
+                })
+                .await;
+                most.set((most.get().0 - 1, most.get().1));
+                drop(permit);
+            });
+        }
+        tasks.run();
+        assert_eq!(most.get(), (2, 2));
+        assert!(!tasks.is_empty());
+        open.set(true);
+        assert!(gate.wake());
+        tasks.run();
+        assert_eq!(most.get(), (0, 2));
+        assert!(tasks.is_empty() && !gate.wake());
+    }
+}

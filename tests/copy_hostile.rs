@@ -1,0 +1,534 @@
+//! `ssh-weblog-cp` against servers that lie: over real sockets, with real logins, and a file system that is made up.
+
+use rustix::fs::symlinkat;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request as ChannelRequest};
+use strombus::crypto::SystemRng;
+use strombus::crypto::sign::PrivateKey;
+use strombus::driver::{Application, Context, Driver, Error, PeerId};
+use strombus::sftp::*;
+use strombus::transport::{Server, ServerConfig};
+use strombus::userauth::{CredentialEvent, Permissions};
+use tempfile::TempDir;
+
+const DIRECTORY: u32 = 0o040_755;
+const FILE: u32 = 0o100_644;
+const LINK: u32 = 0o120_777;
+const FIFO: u32 = 0o010_644;
+
+/// What the server says is there. Whatever else is asked for is a file too, with [`EVIL`] in it, but for patterns.
+#[derive(Clone, Default)]
+struct Lies {
+    /// Names in directories, with the modes that the listing says.
+    directories: BTreeMap<Vec<u8>, Vec<(Vec<u8>, u32)>>,
+    files: BTreeMap<Vec<u8>, (u32, Vec<u8>)>,
+    /// Every directory has another one in it.
+    endless: bool,
+    /// So many directories are in the first one, and none can be opened.
+    wide: usize,
+    /// The most that one READ gives.
+    short: Option<usize>,
+    /// READs are answered the last first, once the end was asked for.
+    backwards: bool,
+    /// The file ends here, whatever its attributes say.
+    ends: Option<u64>,
+}
+
+const EVIL: &[u8] = b"evil\n";
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+struct Liar {
+    lies: Lies,
+    log: Log,
+    opened: HashMap<Handle, (Vec<u8>, usize)>,
+    held: Vec<(Ticket, Vec<u8>)>,
+}
+
+impl Liar {
+    fn mode(&self, path: &[u8]) -> (u32, usize) {
+        if self.lies.directories.contains_key(path) || self.lies.endless || path == b"wide" {
+            return (DIRECTORY, 0);
+        }
+        match self.lies.files.get(path) {
+            Some((mode, data)) => (*mode, data.len()),
+            None => (FILE, EVIL.len()),
+        }
+    }
+
+    fn attrs(&self, path: &[u8]) -> Attributes<'static> {
+        let (mode, size) = self.mode(path);
+        Attributes {
+            size: Some(size as u64),
+            permissions: Some(mode),
+            ac_mod_time: Some((1_000_000_000, 1_100_000_000)),
+            ..Attributes::default()
+        }
+    }
+
+    fn listing(&self, path: &[u8], page: usize) -> Vec<(Vec<u8>, u32)> {
+        if path == b"wide" {
+            let from = page * 1000;
+            return (from..self.lies.wide.min(from + 1000))
+                .map(|n| (format!("d{n}").into(), DIRECTORY))
+                .collect();
+        }
+        match (page, self.lies.endless) {
+            (0, true) => vec![(b"d".to_vec(), DIRECTORY)],
+            (0, false) => self.lies.directories.get(path).cloned().unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn read(&mut self, ticket: Ticket, handle: Handle, offset: u64, len: u32, server: &mut SftpServer) {
+        let path = &self.opened[&handle].0;
+        let data = self.lies.files.get(path).map_or(EVIL, |(_, data)| data.as_slice());
+        let end = self.lies.ends.map_or(data.len(), |end| end as usize);
+        let rest = data[..end].get(offset as usize..).unwrap_or_default();
+        let data = &rest[..rest.len().min(len as usize).min(self.lies.short.unwrap_or(usize::MAX))];
+        if self.lies.backwards && !data.is_empty() {
+            return self.held.push((ticket, data.to_vec()));
+        }
+        for (ticket, data) in self.held.drain(..).rev() {
+            server.answer(ticket, &Answer::Data(&data)).unwrap();
+        }
+        match data {
+            b"" => server.answer_status(ticket, StatusCode::EOF).unwrap(),
+            data => server.answer(ticket, &Answer::Data(data)).unwrap(),
+        }
+    }
+}
+
+impl Backend for Liar {
+    fn handle_request(&mut self, ticket: Ticket, request: Request<'_, Handle>, server: &mut SftpServer) {
+        match request {
+            Request::Stat { path } if path.contains(&b'*') && !self.lies.files.contains_key(path) => {
+                server.answer_status(ticket, StatusCode::NO_SUCH_FILE).unwrap();
+            }
+            Request::Stat { path } | Request::Lstat { path } => {
+                server.answer(ticket, &Answer::Attrs(self.attrs(path))).unwrap();
+            }
+            Request::Fstat { handle } => {
+                let attrs = self.attrs(&self.opened[&handle].0);
+                server.answer(ticket, &Answer::Attrs(attrs)).unwrap();
+            }
+            Request::Opendir { path } if path.starts_with(b"wide/") => {
+                server.answer_status(ticket, StatusCode::PERMISSION_DENIED).unwrap();
+            }
+            Request::Open { filename: path, .. } | Request::Opendir { path } => {
+                self.log.lock().unwrap().push(format!("open {}", path.escape_ascii()));
+                let handle = ticket.handle().unwrap();
+                self.opened.insert(handle, (path.to_vec(), 0));
+                server.answer(ticket, &Answer::Handle(handle)).unwrap();
+            }
+            Request::Readdir { handle } => {
+                let (path, page) = self.opened.get_mut(&handle).unwrap();
+                *page += 1;
+                let (path, page) = (path.clone(), *page - 1);
+                let mut names = NamesBuf::new();
+                for (filename, mode) in self.listing(&path, page) {
+                    let attrs = Attributes { permissions: Some(mode), ..Attributes::default() };
+                    assert!(names.push(&Name { filename: &filename, longname: b"", attrs }));
+                }
+                match names.names().is_empty() {
+                    true => server.answer_status(ticket, StatusCode::EOF).unwrap(),
+                    false => server.answer(ticket, &Answer::Names(names.names())).unwrap(),
+                }
+            }
+            Request::Read { handle, offset, len } => self.read(ticket, handle, offset, len, server),
+            Request::Close { handle } => {
+                self.opened.remove(&handle);
+                server.answer_status(ticket, StatusCode::OK).unwrap();
+            }
+            _ => server.answer_status(ticket, StatusCode::PERMISSION_DENIED).unwrap(),
+        }
+    }
+}
+
+/// One client, served on a thread.
+struct Serving {
+    liar: Liar,
+    channel: Option<ServerChannel>,
+    done: bool,
+}
+
+impl Application<Server> for Serving {
+    fn event(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        conn: &mut Connection<Server>,
+        event: Event<'_, Server>,
+    ) -> Result<(), Error> {
+        match event {
+            Event::Userauth(CredentialEvent { ticket, .. }) => {
+                conn.accept_user(ticket, &Permissions::FULL)?;
+            }
+            Event::Channel(id, ChannelEvent::OpenRequest) => conn.accept_channel(id)?,
+            Event::Channel(id, ChannelEvent::Request { request: ChannelRequest::Subsystem { .. }, .. }) => {
+                let limits = ServerLimits { in_flight: 512, ..ServerLimits::default() };
+                self.channel = Some(ServerChannel::new(id, SftpServer::new(limits)));
+                conn.channel(id)?.reply(true)?;
+            }
+            Event::Channel(_, ChannelEvent::Data { data }) => {
+                let channel = self.channel.as_mut().unwrap();
+                channel.handle_data(conn, &mut self.liar, data)?.unwrap();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn writable(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        conn: &mut Connection<Server>,
+        _: ChannelId,
+    ) -> Result<(), Error> {
+        self.channel.as_mut().unwrap().pump(conn, &mut self.liar)?.unwrap();
+        Ok(())
+    }
+
+    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, _: Result<(), Error>) {
+        self.done = true;
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+/// A place for one test: a key, the target, and what lies outside of it.
+struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { directory: tempfile::tempdir().unwrap() };
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(place.path("key"))
+            .status();
+        assert!(made.unwrap().success());
+        fs::create_dir_all(place.path("outside/target")).unwrap();
+        fs::write(place.path("outside/victim"), "whole").unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn target(&self, name: &str) -> PathBuf {
+        self.path("outside/target").join(name)
+    }
+
+    /// The program, with a server of these lies; the operands are to follow.
+    fn command(&self, lies: &Lies, log: &Log) -> (Command, thread::JoinHandle<()>) {
+        let listener = mio::net::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let liar =
+            Liar { lies: lies.clone(), log: Arc::clone(log), opened: HashMap::new(), held: Vec::new() };
+        let thread = thread::spawn(move || {
+            let mut driver = Driver::new(Serving { liar, channel: None, done: false }).unwrap();
+            let keys = vec![Arc::new(PrivateKey::generate_ed25519(&mut SystemRng))];
+            let config = Arc::new(ServerConfig::new(keys));
+            let accept = move |_, now| {
+                Connection::new(
+                    Arc::clone(&config),
+                    Default::default(),
+                    Default::default(),
+                    Box::new(SystemRng),
+                    now,
+                )
+            };
+            driver.listen(listener, Box::new(accept)).unwrap();
+            driver.run().unwrap();
+        });
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ssh-weblog-cp"));
+        command.env_remove("SSH_AUTH_SOCK").args(["-F", "none", "-B", "-o", "StrictHostKeyChecking=no"]);
+        command.args(["-o", "UserKnownHostsFile=/dev/null", "-P", &port.to_string(), "-i"]);
+        command.arg(self.path("key")).current_dir(self.path("outside/target"));
+        (command, thread)
+    }
+
+    fn run(&self, lies: &Lies, arguments: &[&str]) -> (Option<i32>, String) {
+        let (mut command, thread) = self.command(lies, &Log::default());
+        let output: Output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
+        thread.join().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    /// Nothing was written beside the target.
+    fn assert_untouched(&self) {
+        assert_eq!(names(&self.path("outside")), ["target", "victim"]);
+        assert_eq!(fs::read(self.path("outside/victim")).unwrap(), b"whole");
+        assert_eq!(names(self.directory.path()), ["key", "key.pub", "outside"]);
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+fn tree(names: &[(&[u8], u32)]) -> Lies {
+    let names = names.iter().map(|(name, mode)| (name.to_vec(), *mode)).collect();
+    Lies { directories: [(b"tree".to_vec(), names)].into(), ..Lies::default() }
+}
+
+#[test]
+fn t94_t122_t125_names_that_lead_elsewhere_are_named_and_nothing_is_written_outside() {
+    let place = Place::new();
+    let absolute = place.path("outside/absolute").into_os_string();
+    let mut names_sent: Vec<(&[u8], u32)> = Vec::new();
+    for mode in [FILE, DIRECTORY, LINK] {
+        for name in [
+            &b"../x"[..],
+            b"../victim",
+            b"../../x",
+            absolute.as_bytes(),
+            b"/etc/strombus",
+            b"",
+            b"a/b",
+            b"nul\0",
+            b"\0",
+            b".",
+            b"..",
+        ] {
+            names_sent.push((name, mode));
+        }
+    }
+    names_sent.push((b"...", FILE));
+    for arguments in [&["-r", "h:tree", "."], &["-r", "h:tree", "new"], &["-rp", "h:tree", "resumed"]] {
+        let mut arguments: Vec<_> = arguments.iter().map(|word| word.replace("h:", "127.0.0.1:")).collect();
+        if arguments[2] == "resumed" {
+            arguments.insert(0, "--resume".to_owned());
+        }
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let (status, told) = place.run(&tree(&names_sent), &arguments);
+        assert_eq!(status, Some(1), "{told}");
+        // `.` and `..` are in every listing; each of the others is named.
+        assert_eq!(told.matches("the server sent what is no name of a file").count(), 9 * 3, "{told}");
+        assert!(told.contains("tree/../victim: ") && told.contains("tree/nul\\x00: "), "{told}");
+        place.assert_untouched();
+    }
+    assert_eq!(names(&place.target("")), ["new", "resumed", "tree"]);
+    for copied in ["new", "resumed", "tree"] {
+        assert_eq!(names(&place.target(copied)), ["..."], "{copied}");
+    }
+}
+
+#[test]
+fn t94_a_glob_takes_only_what_fits_and_is_a_name() {
+    let place = Place::new();
+    let mut lies = tree(&[]);
+    let sent = [&b"a.log"[..], b"../a.log", b"b.txt", b".hidden.log", b"x/a.log", b"/etc/a.log", b"\0.log"];
+    lies.directories.insert(b"logs".to_vec(), sent.map(|name| (name.to_vec(), FILE)).into());
+    let (status, told) = place.run(&lies, &["127.0.0.1:logs/*.log", "."]);
+    assert_eq!(status, Some(0), "{told}");
+    assert_eq!(names(&place.target("")), ["a.log"]);
+    // A file of exactly this name beats the pattern.
+    lies.files.insert(b"logs/*.log".to_vec(), (FILE, b"exact".to_vec()));
+    let (status, told) = place.run(&lies, &["127.0.0.1:logs/*.log", "."]);
+    assert_eq!(status, Some(0), "{told}");
+    assert_eq!(names(&place.target("")), ["*.log", "a.log"]);
+    assert_eq!(fs::read(place.target("*.log")).unwrap(), b"exact");
+    place.assert_untouched();
+}
+
+#[test]
+fn t94_links_here_are_not_followed_and_links_there_make_none() {
+    let place = Place::new();
+    fs::create_dir(place.target("tree")).unwrap();
+    fs::create_dir(place.path("outside/target/inner")).unwrap();
+    symlink(place.path("outside"), place.target("tree/directory")).unwrap();
+    symlink(place.path("outside/victim"), place.target("tree/file")).unwrap();
+    symlink(place.path("outside/new"), place.target("tree/dangling")).unwrap();
+    let mut lies = tree(&[
+        (b"directory", DIRECTORY),
+        (b"file", FILE),
+        (b"dangling", FILE),
+        // First a link, then what should go through it.
+        (b"link", LINK),
+        (b"link", DIRECTORY),
+        (b"good", FILE),
+    ]);
+    for below in [&b"tree/directory"[..], b"tree/link"] {
+        lies.directories.insert(below.to_vec(), vec![(b"victim".to_vec(), FILE), (b"x".to_vec(), FILE)]);
+    }
+    let (status, told) = place.run(&lies, &["-r", "127.0.0.1:tree", "."]);
+    assert_eq!(status, Some(1), "{told}");
+    place.assert_untouched();
+    assert_eq!(fs::read(place.target("tree/good")).unwrap(), EVIL);
+    // The link of the server's was to a directory and was passed over; the directory is one.
+    assert!(fs::symlink_metadata(place.target("tree/link")).unwrap().is_dir());
+    assert_eq!(fs::read(place.target("tree/link/x")).unwrap(), EVIL);
+    for link in ["tree/directory", "tree/file", "tree/dangling"] {
+        assert!(fs::symlink_metadata(place.target(link)).unwrap().is_symlink(), "{link}");
+        assert!(told.contains(&format!("ssh-weblog-cp: {link}: ")), "{link}: {told}");
+    }
+    // As the target that the user names, too.
+    let (status, told) = place.run(&lies, &["127.0.0.1:any", "tree/file"]);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(told.contains("here it is a symbolic link"), "{told}");
+    place.assert_untouched();
+}
+
+#[test]
+fn t103_a_link_in_place_of_the_partial_file_or_its_note_is_not_written_through() {
+    let place = Place::new();
+    let data = vec![7; 100_000];
+    let mut lies = tree(&[]);
+    lies.files.insert(b"big".to_vec(), (FILE, data.clone()));
+    let victim = place.path("outside/victim");
+    for resume in [false, true] {
+        symlinkat(&victim, rustix::fs::CWD, place.target(".big.part")).unwrap();
+        symlinkat(&victim, rustix::fs::CWD, place.target(".big.part.meta")).unwrap();
+        let arguments: &[&str] =
+            if resume { &["--resume", "127.0.0.1:big", "."] } else { &["127.0.0.1:big", "."] };
+        let (status, told) = place.run(&lies, arguments);
+        assert_eq!(status, Some(0), "{told}");
+        place.assert_untouched();
+        assert_eq!(names(&place.target("")), ["big"]);
+        assert_eq!(fs::read(place.target("big")).unwrap(), data);
+        fs::remove_file(place.target("big")).unwrap();
+    }
+    // A second name of a file outside: it would be gone on with, were it a part of ours.
+    fs::write(&victim, &data[..70_000]).unwrap();
+    fs::hard_link(&victim, place.target(".big.part")).unwrap();
+    fs::write(place.target(".big.part.meta"), "size 100000\nmtime 1100000000\n").unwrap();
+    let (status, told) = place.run(&lies, &["--resume", "127.0.0.1:big", "."]);
+    assert_eq!(status, Some(0), "{told}");
+    assert_eq!(fs::read(&victim).unwrap(), &data[..70_000]);
+    assert_eq!(fs::read(place.target("big")).unwrap(), data);
+}
+
+#[test]
+fn t95_names_and_texts_of_the_server_are_shown_escaped_and_never_act() {
+    let place = Place::new();
+    let name = &b"\x1b[2K\rok\xc2\x9b"[..];
+    let lies = tree(&[(name, FIFO), (b"\x1b]0;title\x07/", FILE)]);
+    let (status, told) = place.run(&lies, &["-r", "127.0.0.1:tree", "."]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("tree/\\x1b[2K\\x0dok\\x9b: a FIFO is not copied\n"), "{told}");
+    assert!(told.contains("tree/\\x1b]0;title\\x07/: the server sent"), "{told}");
+    assert!(!told.contains(['\x1b', '\r', '\x07', '\u{9b}']), "{told:?}");
+}
+
+#[test]
+fn t95_progress_on_a_terminal_shows_names_escaped_and_with_q_nothing() {
+    let place = Place::new();
+    let name = &b"\x1b]0;title\x07\rok"[..];
+    let mut lies = tree(&[(name, FILE)]);
+    lies.files.insert([b"tree/", name].concat(), (FILE, vec![1; 3_000_000]));
+    for quiet in [false, true] {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let slave = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let (mut command, thread) = place.command(&lies, &Log::default());
+        command.env("TERM", "xterm").arg(if quiet { "-rq" } else { "-r" }).args(["127.0.0.1:tree", "."]);
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::from(slave)).spawn().unwrap();
+        drop(command);
+        let mut screen = Vec::new();
+        // The end of a terminal is an error.
+        let _ended = File::from(terminal).read_to_end(&mut screen);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        thread.join().unwrap();
+        let screen = String::from_utf8(screen).unwrap();
+        if quiet {
+            assert_eq!(screen, "");
+        } else {
+            assert!(screen.contains("\\x1b]0;title\\x07\\x0dok"), "{screen:?}");
+            assert!(screen.contains("2.86 MiB"), "{screen:?}");
+            assert!(!screen.contains("\x1b]0;") && !screen.contains('\x07'), "{screen:?}");
+        }
+    }
+}
+
+#[test]
+fn t96_bits_beyond_rwx_are_never_set() {
+    let place = Place::new();
+    let mut lies = tree(&[(b"f", FILE)]);
+    lies.files.insert(b"tree/f".to_vec(), (0o106_755, b"x".to_vec()));
+    lies.files.insert(b"f".to_vec(), (0o107_777, b"x".to_vec()));
+    for (arguments, name, mode) in [
+        (["-rp", "127.0.0.1:tree", "kept"], "kept/f", 0o755),
+        (["-r", "127.0.0.1:tree", "new"], "new/f", 0o755),
+        (["-p", "127.0.0.1:f", "f"], "f", 0o777),
+    ] {
+        let (status, told) = place.run(&lies, &arguments);
+        assert_eq!(status, Some(0), "{told}");
+        let metadata = fs::metadata(place.target(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{name}");
+        assert_eq!(metadata.mtime() == 1_100_000_000, arguments[0].contains('p'), "{name}");
+    }
+}
+
+#[test]
+fn a_file_is_whole_however_short_and_in_which_order_its_answers_are() {
+    let place = Place::new();
+    let data: Vec<u8> = (0..500_000_u32).map(|n| (n % 251) as u8).collect();
+    for (short, backwards) in [(Some(1000), false), (None, true), (Some(60_000), true)] {
+        let mut lies = Lies { short, backwards, ..tree(&[]) };
+        lies.files.insert(b"f".to_vec(), (FILE, data.clone()));
+        let (status, told) = place.run(&lies, &["127.0.0.1:f", "f"]);
+        assert_eq!(status, Some(0), "{told}");
+        assert!(fs::read(place.target("f")).unwrap() == data, "{short:?} {backwards}");
+        let (mut command, thread) = place.command(&lies, &Log::default());
+        let output = command.args(["127.0.0.1:f", "-"]).output().unwrap();
+        thread.join().unwrap();
+        assert!(output.stdout == data, "{short:?} {backwards}: on standard output");
+    }
+    assert_eq!(names(&place.target("")), ["f"]);
+}
+
+#[test]
+fn a_file_that_ends_before_its_size_is_named_and_not_put_in_place() {
+    let place = Place::new();
+    let mut lies = Lies { ends: Some(90_000), ..tree(&[]) };
+    lies.files.insert(b"f".to_vec(), (FILE, vec![1; 100_000]));
+    fs::write(place.target("f"), "old").unwrap();
+    let (status, told) = place.run(&lies, &["127.0.0.1:f", "."]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("f: ended after 90000 of 100000 bytes"), "{told}");
+    assert_eq!(fs::read(place.target("f")).unwrap(), b"old");
+}
+
+#[test]
+fn a_tree_without_an_end_ends_at_the_bound() {
+    let place = Place::new();
+    let lies = Lies { endless: true, ..Lies::default() };
+    let (status, told) = place.run(&lies, &["-r", "127.0.0.1:d", "."]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("more than 64 directories within each other"), "{told}");
+    let deepest = (0..64).fold(place.target(""), |path, _| path.join("d"));
+    assert!(deepest.is_dir() && !deepest.join("d").exists());
+}
+
+#[test]
+fn directories_that_wait_are_bounded() {
+    let place = Place::new();
+    let lies = Lies { wide: 66_000, ..Lies::default() };
+    let (status, told) = place.run(&lies, &["-r", "127.0.0.1:wide", "."]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("wide: more than 65536 directories wait"), "{}", told.lines().next().unwrap());
+    assert!(place.target("wide/d65535").is_dir() && !place.target("wide/d65999").exists());
+}
