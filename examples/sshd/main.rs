@@ -1,4 +1,4 @@
-//! A small sshd for the user who runs it: commands, by keys or passwords.
+//! A small sshd for the user who runs it: commands and files, by keys or passwords.
 //!
 //! ```text
 //! cargo run --example sshd -- -D -e -p 2222 -h host_key -o AuthorizedKeysFile=$PWD/authorized_keys
@@ -8,11 +8,13 @@
 
 mod options;
 mod session;
+mod sftp;
 
 use clap::Parser;
 use mio::net::TcpListener;
 use options::Options;
 use session::Sessions;
+use sftp::Sftp;
 use std::alloc::System;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -61,6 +63,7 @@ struct Sshd {
     algorithms: AlgorithmOptions,
     authenticator: Authenticator,
     sessions: Sessions,
+    sftp: Sftp,
 }
 
 impl Sshd {
@@ -99,6 +102,7 @@ impl Application<Server> for Sshd {
             }
             Event::Authenticated | Event::Global(_) => Ok(()),
             Event::Channel(id, ChannelEvent::OpenRequest) => Ok(conn.accept_channel(id)?),
+            Event::Channel(id, event) if self.sftp.event((peer, id), conn, &event)? => Ok(()),
             Event::Channel(id, event) => self.sessions.event(cx, (peer, id), conn, event),
         }
     }
@@ -110,6 +114,7 @@ impl Application<Server> for Sshd {
         conn: &mut Connection<Server>,
         id: ChannelId,
     ) -> Result<(), Error> {
+        self.sftp.sessions.pump((peer, id), conn)?;
         self.sessions.pump(cx, (peer, id), conn)
     }
 
@@ -119,6 +124,7 @@ impl Application<Server> for Sshd {
         }
         self.authenticator.disconnect(peer);
         self.sessions.disconnect(cx, peer);
+        self.sftp.sessions.disconnect(peer);
     }
 
     fn source(
@@ -133,6 +139,7 @@ impl Application<Server> for Sshd {
             Source::Woken => {
                 self.authenticator.answered(peers);
                 self.tell();
+                self.sftp.sessions.answered(peers);
             }
         }
         Ok(())
@@ -159,6 +166,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             algorithms: options.algorithms,
             authenticator: Authenticator::new(options.accounts, options.passwords, &waker)?,
             sessions: Sessions::default(),
+            sftp: Sftp::new(strombus::driver::sftp::Sessions::new(waker), options.sftp),
         })
     })
     .map_err(|error| error.to_string())?;

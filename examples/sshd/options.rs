@@ -8,6 +8,7 @@ use strombus::driver::accounts::{Account, Accounts, Names};
 use strombus::driver::algorithms::AlgorithmOptions;
 use strombus::driver::gate::GateConfig;
 use strombus::driver::passwords::Passwords;
+use strombus::driver::sftp::Service;
 use strombus::driver::{config, files, options};
 use strombus::keys::{certificate, ssh_config};
 use strombus::transport::TransportConfig;
@@ -24,6 +25,8 @@ pub struct Options {
     methods: Methods,
     pub certificates: Vec<Certificate>,
     pub passwords: Option<Arc<Passwords>>,
+    /// What `Subsystem sftp` serves.
+    pub sftp: Option<Arc<Service>>,
     pub algorithms: AlgorithmOptions,
     pub gate: GateConfig,
     pub transport: TransportConfig,
@@ -41,6 +44,7 @@ impl Options {
             methods: Methods { publickey: true, password: true, interactive: true, chains: None },
             certificates: Vec::new(),
             passwords: None,
+            sftp: None,
             algorithms: AlgorithmOptions::new(Role::Server),
             gate: GateConfig::default(),
             transport: TransportConfig::server(),
@@ -109,6 +113,7 @@ impl Options {
             }
             "revokedkeys" => self.accounts.revoked_keys = named(value),
             "strictmodes" => self.accounts.strict_modes = yes(value)?,
+            "subsystem" => self.sftp = crate::sftp::subsystem(value)?,
             "trustedusercakeys" => self.account.trusted_ca_keys = named(value),
             _ => {
                 return self
@@ -150,7 +155,7 @@ impl Methods {
 }
 
 /// A file's name with `%h`, `%u` and `%%` in it; a relative one is in the user's home.
-fn of_user(path: &Path) -> Result<PathBuf, String> {
+pub fn of_user(path: &Path) -> Result<PathBuf, String> {
     let (mut whole, mut rest) = (String::new(), path.to_str().ok_or("not UTF-8")?);
     while let Some((before, after)) = rest.split_once('%') {
         whole.push_str(before);

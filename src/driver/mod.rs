@@ -41,6 +41,7 @@ mod peer;
 mod pool;
 #[cfg(feature = "programs")]
 pub mod proxy;
+pub mod sftp;
 pub mod stdio;
 #[cfg(feature = "programs")]
 pub mod terminal;

@@ -120,4 +120,10 @@ impl ServerChannel {
             }
         }
     }
+
+    /// Whether everything that came was answered, and all answers are written.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.server.in_flight() == 0 && self.server.output().is_empty()
+    }
 }
