@@ -10,6 +10,7 @@ mod matrix;
 mod openssh;
 mod peers;
 mod proxy;
+mod sftp;
 mod streams;
 mod tokens;
 mod weblog;

@@ -7,8 +7,8 @@ use super::listing::{Users, attributes};
 use super::root::{Links, joined, set_mode, set_owner, set_times};
 use super::{COPY_SLICE, Descriptors, NAMES_MAX, Service};
 use crate::sftp::{
-    Answer, Attributes, Handle, Name, NamesBuf, PackedIds, PackedStrings, Pflags, Request, StatVfs, Status,
-    StatusCode, split,
+    Answer, Attributes, Backend, Handle, Name, NamesBuf, PackedIds, PackedStrings, Pflags, Request, SftpServer, StatVfs, Status,
+    StatusCode, Ticket, split,
 };
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{
@@ -371,6 +371,36 @@ impl Files {
             path => self.path(path)?.into_owned(),
         };
         Ok(Reply::one_name(&self.service.root.real_path(&path)?))
+    }
+}
+
+/// Does at once what is asked: for a program in which nothing else waits.
+#[derive(Debug)]
+pub struct AtOnce(Files);
+
+impl AtOnce {
+    /// For one client.
+    #[must_use]
+    pub fn new(service: Arc<Service>) -> Self {
+        Self::holding(service, Descriptors::of_process())
+    }
+
+    pub(super) fn holding(service: Arc<Service>, descriptors: Descriptors) -> Self {
+        Self(Files::new(service, Arc::new(descriptors)))
+    }
+}
+
+impl Backend for AtOnce {
+    fn handle_request(&mut self, ticket: Ticket, request: Request<'_, Handle>, server: &mut SftpServer) {
+        let mut packet = Vec::new();
+        request.encode(0, &mut packet);
+        let reply = loop {
+            if let Some(reply) = self.0.run(&packet, ticket.handle(), Vec::new) {
+                break reply;
+            }
+        };
+        // What does not fit is told to the client as a failure.
+        let _told = server.answer(ticket, &reply.answer());
     }
 }
 

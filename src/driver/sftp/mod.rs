@@ -21,6 +21,7 @@ mod root;
 mod sessions;
 mod workers;
 
+pub use files::AtOnce;
 pub use listing::NAMES_LEN_MAX;
 pub use root::{Links, RESOLVE_MAX, Root};
 pub use sessions::{FAULT_STATUS, Sessions};
@@ -73,6 +74,11 @@ impl Descriptors {
     fn take(&self) -> bool {
         let one_more = |used: usize| (used < self.max).then_some(used + 1);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    #[cfg(test)]
+    fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
     }
 
     fn give_back(&self) {

@@ -49,7 +49,7 @@ struct Pending {
 pub(super) struct Desk<K> {
     key: K,
     pending: Mutex<Pending>,
-    files: Mutex<Option<Files>>,
+    pub(super) files: Mutex<Option<Files>>,
 }
 
 impl<K> Desk<K> {
@@ -178,6 +178,12 @@ impl<K: Copy + Send + Sync + 'static> Workers<K> {
         }
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn threads(&self) -> usize {
+        lock(&self.shared.room).threads
+    }
+
     /// A worker will come; whether there is one.
     fn ready(&self, desk: &Arc<Desk<K>>) -> bool {
         let mut room = lock(&self.shared.room);
@@ -236,6 +242,6 @@ fn work<K: Copy>(shared: &Shared<K>, answer: &Sender<Done<K>>, waker: &Waker) {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

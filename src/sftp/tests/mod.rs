@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "tests may panic")]
 
+mod channel;
 mod hostile_client;
 mod hostile_server;
 mod memory;

@@ -6,10 +6,10 @@ mod root;
 mod workers;
 
 use super::files::Files;
-use super::{Descriptors, Root, Service};
+use super::{AtOnce, Descriptors, Root, Service};
 use crate::sftp::{
-    Answer, Attributes, Backend, ClientEvent, Extension, Handle, Pflags, Reassembly, Request, ServerLimits,
-    SftpClient, SftpServer, StatVfs, StatusCode, Step, Ticket,
+    Answer, Attributes, ClientEvent, Extension, Pflags, Reassembly, Request, ServerLimits,
+    SftpClient, SftpServer, StatVfs, StatusCode, Step,
 };
 use std::fs;
 use std::path::PathBuf;
@@ -129,26 +129,10 @@ impl Seen {
     }
 }
 
-/// Does everything at once.
-struct AtOnce<'f>(&'f mut Files);
-
-impl Backend for AtOnce<'_> {
-    fn handle_request(&mut self, ticket: Ticket, request: Request<'_, Handle>, server: &mut SftpServer) {
-        let mut packet = Vec::new();
-        request.encode(0, &mut packet);
-        let reply = loop {
-            if let Some(reply) = self.0.run(&packet, ticket.handle(), Vec::new) {
-                break reply;
-            }
-        };
-        server.answer(ticket, &reply.answer()).unwrap();
-    }
-}
-
 struct Session {
     client: SftpClient<()>,
     server: SftpServer,
-    files: Files,
+    files: AtOnce,
 }
 
 impl Session {
@@ -162,7 +146,7 @@ impl Session {
             handles: super::HANDLES_MAX,
             ..ServerLimits::default()
         };
-        let files = Files::new(Arc::new(service), Arc::new(descriptors));
+        let files = AtOnce::holding(Arc::new(service), descriptors);
         let mut session = Self { client: SftpClient::new(), server: SftpServer::new(limits), files };
         session.exchange();
         assert!(session.client.is_writable());
@@ -173,7 +157,7 @@ impl Session {
     fn exchange(&mut self) -> Option<Seen> {
         let (mut up, mut down, mut seen) = (Reassembly::new(), Reassembly::new(), None);
         while !self.client.output().is_empty() {
-            self.server.serve(&mut AtOnce(&mut self.files), &mut up, self.client.output()).unwrap();
+            self.server.serve(&mut self.files, &mut up, self.client.output()).unwrap();
             self.client.consume_output(self.client.output().len());
             let mut data = self.server.output();
             loop {
