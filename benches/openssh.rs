@@ -161,6 +161,9 @@ fn idle_seconds(pid: u32) -> f64 {
     processor_seconds(&pid.to_string(), false)
 }
 
+/// What is measured of one side.
+type Work<'b> = Box<dyn Fn(Side) -> Round + 'b>;
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -178,7 +181,7 @@ fn main() {
     let bench = Bench { files, servers: [ours, theirs], bytes };
     println!("{mib} MiB, {rounds} rounds, ours beside OpenSSH 10.0; cipher as each pair agrees by default");
     println!("work  MiB/s ours  theirs  ratio (range)       CPU s ours (client+server)  theirs  ratio");
-    let works: [(&str, Box<dyn Fn(Side) -> Round + '_>); 4] = [
+    let works: [(&str, Work<'_>); 4] = [
         ("exec", Box::new(|side| bench.exec(side))),
         ("sftp", Box::new(|side| bench.sftp(side))),
         ("-L", Box::new(|side| bench.forward(side, "-L"))),

@@ -1,4 +1,4 @@
-//! A small sshd for the user who runs it: commands and shells, with terminals and without, by keys or passwords.
+//! A small sshd for the user who runs it: commands, shells with terminals and without, and files, by keys or passwords.
 //!
 //! ```text
 //! cargo run --example sshd -- -D -e -p 2222 -h host_key -o AuthorizedKeysFile=$PWD/authorized_keys
@@ -9,11 +9,13 @@
 mod child;
 mod options;
 mod session;
+mod sftp;
 
 use clap::Parser;
 use mio::net::TcpListener;
 use options::Options;
 use session::Sessions;
+use sftp::Sftp;
 use std::alloc::System;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -65,6 +67,7 @@ struct Sshd {
     algorithms: AlgorithmOptions,
     authenticator: Authenticator,
     sessions: Sessions,
+    sftp: Sftp,
 }
 
 impl Sshd {
@@ -104,7 +107,14 @@ impl Application<Server> for Sshd {
             }
             Event::Authenticated | Event::Global(_) => Ok(()),
             Event::Channel(id, ChannelEvent::OpenRequest) => self.sessions.open((peer, id), conn),
-            Event::Channel(id, event) => self.sessions.event(cx, (peer, id), conn, event),
+            Event::Channel(id, event) => {
+                let taken = self.sftp.event((peer, id), conn, &event)?;
+                // The end of a session is also that of what was prepared for it.
+                if taken && event != ChannelEvent::Closed {
+                    return Ok(());
+                }
+                self.sessions.event(cx, (peer, id), conn, event)
+            }
         }
     }
 
@@ -115,6 +125,7 @@ impl Application<Server> for Sshd {
         conn: &mut Connection<Server>,
         id: ChannelId,
     ) -> Result<(), Error> {
+        self.sftp.sessions.pump((peer, id), conn)?;
         self.sessions.pump(cx, (peer, id), conn)
     }
 
@@ -124,6 +135,7 @@ impl Application<Server> for Sshd {
         }
         self.authenticator.disconnect(peer);
         self.sessions.disconnect(cx, peer);
+        self.sftp.sessions.disconnect(peer);
     }
 
     fn source(
@@ -138,6 +150,7 @@ impl Application<Server> for Sshd {
             Source::Woken => {
                 self.authenticator.answered(peers);
                 self.tell();
+                self.sftp.sessions.answered(peers);
             }
         }
         Ok(())
@@ -168,6 +181,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             algorithms: options.algorithms,
             authenticator: Authenticator::new(options.accounts, options.passwords, &waker)?,
             sessions: Sessions::new(options.sessions, bound),
+            sftp: Sftp::new(strombus::driver::sftp::Sessions::new(waker), options.sftp),
         })
     })
     .map_err(|error| error.to_string())?;

@@ -11,6 +11,7 @@ use strombus::driver::algorithms::AlgorithmOptions;
 use strombus::driver::environment::AcceptEnv;
 use strombus::driver::gate::GateConfig;
 use strombus::driver::passwords::Passwords;
+use strombus::driver::sftp::Service;
 use strombus::driver::{config, files, options};
 use strombus::keys::ssh_config::words;
 use strombus::keys::{certificate, ssh_config};
@@ -30,6 +31,8 @@ pub struct Options {
     methods: Methods,
     pub certificates: Vec<Certificate>,
     pub passwords: Option<Arc<Passwords>>,
+    /// What `Subsystem sftp` serves.
+    pub sftp: Option<Arc<Service>>,
     pub algorithms: AlgorithmOptions,
     pub gate: GateConfig,
     pub sessions: SessionOptions,
@@ -54,6 +57,7 @@ impl Options {
             methods: Methods { publickey: true, password: true, interactive: true, chains: None },
             certificates: Vec::new(),
             passwords: None,
+            sftp: None,
             algorithms: AlgorithmOptions::new(Role::Server),
             gate: GateConfig::default(),
             sessions: SessionOptions::default(),
@@ -158,6 +162,7 @@ impl Options {
             }
             "revokedkeys" => self.accounts.revoked_keys = named(value),
             "strictmodes" => self.accounts.strict_modes = yes(value)?,
+            "subsystem" => self.sftp = crate::sftp::subsystem(value)?,
             "trustedusercakeys" => self.account.trusted_ca_keys = named(value),
             _ => {
                 return self
@@ -199,7 +204,7 @@ impl Methods {
 }
 
 /// A file's name with `%h`, `%u` and `%%` in it; a relative one is in the user's home.
-fn of_user(path: &Path) -> Result<PathBuf, String> {
+pub fn of_user(path: &Path) -> Result<PathBuf, String> {
     let (mut whole, mut rest) = (String::new(), path.to_str().ok_or("not UTF-8")?);
     while let Some((before, after)) = rest.split_once('%') {
         whole.push_str(before);

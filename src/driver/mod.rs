@@ -45,6 +45,7 @@ mod pool;
 pub mod proxy;
 #[cfg(feature = "programs")]
 pub mod pty;
+pub mod sftp;
 pub mod signal;
 pub mod stdio;
 #[cfg(feature = "programs")]

@@ -120,4 +120,16 @@ impl ServerChannel {
             }
         }
     }
+
+    /// Bytes that came and wait to be taken, or for the rest of their packet: at most the channel's window and a packet.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.reassembly.unread().len()
+    }
+
+    /// Whether everything that came was answered, and all answers are written.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.server.in_flight() == 0 && self.server.output().is_empty()
+    }
 }

@@ -3,6 +3,8 @@
 //! A handle is a place in a table and a number that no other handle of the channel ever had, so that one of a closed file
 //! means nothing. It does not know the file.
 
+use core::borrow::Borrow;
+
 /// What a handle is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandleKind {
@@ -34,6 +36,13 @@ impl Handle {
 
 impl AsRef<[u8]> for Handle {
     fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// It is found by its bytes, too.
+impl Borrow<[u8]> for Handle {
+    fn borrow(&self) -> &[u8] {
         &self.bytes
     }
 }

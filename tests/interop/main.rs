@@ -13,6 +13,7 @@ mod openssh;
 mod peers;
 mod proxy;
 mod sessions;
+mod sftp;
 mod streams;
 mod tokens;
 mod weblog;

@@ -55,7 +55,6 @@ impl Generation {
 pub fn ours(name: &str) -> Command {
     match name {
         "ssh-weblog" => Command::new(env!("CARGO_BIN_EXE_ssh-weblog")),
-        "ssh-weblog-cp" => Command::new(env!("CARGO_BIN_EXE_ssh-weblog-cp")),
         "ssh-weblog-server" => Command::new(env!("CARGO_BIN_EXE_ssh-weblog-server")),
         "ssh-weblog-cp" => Command::new(env!("CARGO_BIN_EXE_ssh-weblog-cp")),
         example => {

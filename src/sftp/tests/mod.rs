@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "tests may panic")]
 
+mod both_ends;
 mod channel;
 mod hostile_client;
 mod hostile_server;
