@@ -7,9 +7,11 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 mod arguments;
+mod forward;
 
 use arguments::Arguments;
 use clap::Parser;
+use forward::Forwarding;
 use std::alloc::System;
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ use strombus::driver::stdio::{Descriptor, Input, Output};
 use strombus::driver::terminal;
 use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source};
+use strombus::keys::ssh_config::End;
 use strombus::tell;
 use strombus::transport::Client;
 use strombus::wire::DisconnectReason;
@@ -40,7 +43,12 @@ struct Ssh {
     login: Login,
     command: Option<Vec<u8>>,
     /// What the host connects to, instead of a command.
-    target: Option<(String, u16)>,
+    target: Option<End>,
+    forwarding: Forwarding,
+    /// Nothing runs there.
+    no_command: bool,
+    /// The host owes a reply about the agent, before that about the command.
+    agent_offered: bool,
     waker: Arc<mio::Waker>,
     peer: Option<PeerId>,
     channel: Option<ChannelId>,
@@ -50,6 +58,8 @@ struct Ssh {
     /// Bytes that wait for standard output, and whether more may come.
     unwritten: usize,
     ended: bool,
+    /// The command has ended.
+    ending: bool,
     status: u8,
     done: bool,
 }
@@ -81,10 +91,19 @@ impl Ssh {
                 self.status = 0;
                 self.start_input(id)?;
             }
-            ChannelEvent::Opened => match &self.command {
-                Some(command) => conn.channel(id)?.request_exec(command)?,
-                None => conn.channel(id)?.request_shell()?,
-            },
+            ChannelEvent::Opened => {
+                let binding = self.login.binding(conn);
+                self.agent_offered = self.forwarding.offer_agent(conn, id, binding)?;
+                match &self.command {
+                    Some(command) => conn.channel(id)?.request_exec(command)?,
+                    None => conn.channel(id)?.request_shell()?,
+                }
+            }
+            ChannelEvent::Reply { success } if core::mem::take(&mut self.agent_offered) => {
+                if !success {
+                    tell!("ssh: the host does not forward the agent");
+                }
+            }
             ChannelEvent::Reply { success: true } => self.start_input(id)?,
             ChannelEvent::Reply { success: false } => {
                 tell!("ssh: the host does not run that");
@@ -106,17 +125,53 @@ impl Ssh {
                 tell!("ssh: ended by signal {}", signal_name.escape_ascii());
             }
             ChannelEvent::OpenFailure { reason_code, description } => {
-                let what = self.target.as_ref().map_or("session".to_owned(), |(host, _)| escaped(host));
+                let what = self.target.as_ref().map_or("session".to_owned(), |to| escaped(&to.to_string()));
                 tell!("ssh: no {what}: {}: {}", open_failure(reason_code), description.escape_ascii());
                 conn.disconnect(DisconnectReason::BY_APPLICATION, "no channel");
             }
             ChannelEvent::Closed => {
-                self.channel = None;
-                conn.disconnect(DisconnectReason::BY_APPLICATION, "disconnected by user");
+                (self.channel, self.ending) = (None, true);
+                self.end_if_idle(conn);
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// After the command the connection lasts as long as forwarded ones.
+    fn end_if_idle(&self, conn: &mut Connection<Client>) {
+        if self.ending && self.forwarding.is_idle() {
+            conn.disconnect(DisconnectReason::BY_APPLICATION, "disconnected by user");
+        }
+    }
+
+    /// What the user wants after the login.
+    fn start(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerId,
+        conn: &mut Connection<Client>,
+    ) -> Result<(), Error> {
+        if let Err(text) = self.forwarding.start(cx, peer, conn) {
+            self.give_up(conn, &text);
+            return Ok(());
+        }
+        match &self.target {
+            Some(End::Tcp { host, port }) => {
+                let host = host.as_deref().unwrap_or_default();
+                conn.open_direct_tcpip(host, *port, ORIGINATOR.0, ORIGINATOR.1)?;
+            }
+            Some(End::Unix(path)) => drop(conn.open_direct_streamlocal(path)?),
+            None if self.no_command => {}
+            None => drop(conn.open_session()?),
+        }
+        Ok(conn.send_no_more_sessions()?)
+    }
+
+    fn give_up(&mut self, conn: &mut Connection<Client>, text: &str) {
+        tell!("Error: {}", escaped(text));
+        (self.status, self.ending) = (FAILED, true);
+        conn.disconnect(DisconnectReason::BY_APPLICATION, "disconnected by user");
     }
 
     fn start_input(&mut self, id: ChannelId) -> Result<(), Error> {
@@ -162,7 +217,7 @@ fn end_output() -> std::io::Result<()> {
 impl Application<Client> for Ssh {
     fn event(
         &mut self,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         peer: PeerId,
         conn: &mut Connection<Client>,
         event: Event<'_, Client>,
@@ -173,17 +228,23 @@ impl Application<Client> for Ssh {
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
                 self.login.authenticated();
-                match &self.target {
-                    Some((host, port)) => conn.open_direct_tcpip(host, *port, ORIGINATOR.0, ORIGINATOR.1)?,
-                    None => conn.open_session()?,
-                };
+                self.start(cx, peer, conn)?;
                 Ok(())
             }
             Event::Global(event) => {
+                if let Err(text) = self.forwarding.global(&event) {
+                    self.give_up(conn, &text);
+                }
                 self.login.global(conn, event);
                 Ok(())
             }
-            Event::Channel(id, event) => return self.channel_event(conn, id, event),
+            Event::Channel(id, event) => {
+                if self.forwarding.event(cx, (peer, id), conn, &event)? {
+                    self.end_if_idle(conn);
+                    return Ok(());
+                }
+                return self.channel_event(conn, id, event);
+            }
         };
         self.tell();
         judged.map_err(|why| self.refused(why))
@@ -191,18 +252,23 @@ impl Application<Client> for Ssh {
 
     fn writable(
         &mut self,
-        _: &mut Context<'_>,
-        _: PeerId,
+        cx: &mut Context<'_>,
+        peer: PeerId,
         conn: &mut Connection<Client>,
-        _: ChannelId,
+        id: ChannelId,
     ) -> Result<(), Error> {
+        if self.forwarding.writable(cx, (peer, id), conn)? {
+            self.end_if_idle(conn);
+            return Ok(());
+        }
         self.pump_input(conn)
     }
 
-    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, why: Result<(), Error>) {
+    fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId, why: Result<(), Error>) {
         self.done = true;
+        self.forwarding.disconnect(cx, peer);
         match why {
-            Ok(()) if self.channel.is_none() => {}
+            Ok(()) if self.ending || (self.channel.is_none() && !self.no_command) => {}
             Ok(()) => tell!("ssh: the host closed the connection"),
             Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
             Err(error) => tell!("ssh: {}", escaped(&self.login.explain(&error))),
@@ -212,13 +278,20 @@ impl Application<Client> for Ssh {
         }
     }
 
-    fn source(&mut self, _: &mut Context<'_>, peers: &mut Peers<'_, Client>, _: Source) -> Result<(), Error> {
+    fn source(
+        &mut self,
+        cx: &mut Context<'_>,
+        peers: &mut Peers<'_, Client>,
+        source: Source,
+    ) -> Result<(), Error> {
+        self.forwarding.source(cx, peers, source)?;
         let Some(conn) = self.peer.and_then(|peer| peers.get(peer)) else { return Ok(()) };
         if let Err(why) = self.login.answered(conn) {
             let error = self.refused(why);
             self.done = true;
             return Err(error);
         }
+        self.end_if_idle(conn);
         self.pump_input(conn)?;
         self.pump_output(conn)
     }
@@ -255,15 +328,19 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
         Err(Unreached::Failed(text)) => return Err(format!("ssh: {text}")),
     };
     let mut driver = Driver::with_waker(|waker| {
+        let forwarding = Forwarding::new(&options, &waker);
         let login = Login::new(options, Arc::clone(&waker)).map_err(std::io::Error::other)?;
         let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
         let err = Output::spawn(Descriptor::Err, Arc::clone(&waker))?;
         let (peer, channel, input) = (None, None, None);
-        let (unwritten, ended, status, done) = (0, false, FAILED, false);
+        let (unwritten, ended, ending, status, done) = (0, false, false, FAILED, false);
         Ok(Ssh {
             login,
             command,
             target,
+            forwarding,
+            no_command: arguments.no_command,
+            agent_offered: false,
             waker,
             peer,
             channel,
@@ -272,6 +349,7 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
             err,
             unwritten,
             ended,
+            ending,
             status,
             done,
         })

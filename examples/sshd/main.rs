@@ -6,10 +6,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
+mod forward;
 mod options;
 mod session;
 
 use clap::Parser;
+use forward::Forwarding;
 use mio::net::TcpListener;
 use options::Options;
 use session::Sessions;
@@ -18,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event};
+use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use strombus::crypto::SystemRng;
 use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
 use strombus::driver::authenticator::Authenticator;
@@ -61,9 +63,34 @@ struct Sshd {
     algorithms: AlgorithmOptions,
     authenticator: Authenticator,
     sessions: Sessions,
+    forwarding: Forwarding,
 }
 
 impl Sshd {
+    fn channel_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: (PeerId, ChannelId),
+        conn: &mut Connection<Server>,
+        event: ChannelEvent<'_>,
+    ) -> Result<(), Error> {
+        if self.forwarding.event(cx, channel, conn, &event)? {
+            return Ok(());
+        }
+        match event {
+            ChannelEvent::OpenRequest { .. } => Ok(conn.accept_channel(channel.1)?),
+            ChannelEvent::Request { request: Request::AuthAgentReq, want_reply } => {
+                let socket = self.forwarding.agent(cx, channel.0, conn);
+                if want_reply {
+                    conn.channel(channel.1)?.reply(socket.is_some())?;
+                }
+                self.sessions.agents.extend(socket.map(|socket| (channel.0, socket)));
+                Ok(())
+            }
+            event => self.sessions.event(cx, channel, conn, event),
+        }
+    }
+
     fn tell(&mut self) {
         for line in self.authenticator.log.drain(..) {
             tell!("{line}");
@@ -97,9 +124,9 @@ impl Application<Server> for Sshd {
                 self.tell();
                 answered
             }
-            Event::Authenticated | Event::Global(_) => Ok(()),
-            Event::Channel(id, ChannelEvent::OpenRequest) => Ok(conn.accept_channel(id)?),
-            Event::Channel(id, event) => self.sessions.event(cx, (peer, id), conn, event),
+            Event::Authenticated => Ok(()),
+            Event::Global(event) => self.forwarding.global(cx, peer, conn, event),
+            Event::Channel(id, event) => self.channel_event(cx, (peer, id), conn, event),
         }
     }
 
@@ -110,6 +137,9 @@ impl Application<Server> for Sshd {
         conn: &mut Connection<Server>,
         id: ChannelId,
     ) -> Result<(), Error> {
+        if self.forwarding.writable(cx, (peer, id), conn)? {
+            return Ok(());
+        }
         self.sessions.pump(cx, (peer, id), conn)
     }
 
@@ -119,6 +149,7 @@ impl Application<Server> for Sshd {
         }
         self.authenticator.disconnect(peer);
         self.sessions.disconnect(cx, peer);
+        self.forwarding.disconnect(cx, peer);
     }
 
     fn source(
@@ -127,6 +158,7 @@ impl Application<Server> for Sshd {
         peers: &mut Peers<'_, Server>,
         source: Source,
     ) -> Result<(), Error> {
+        self.forwarding.source(cx, peers, source)?;
         match source {
             Source::Ready(id) => self.sessions.source(cx, peers, id)?,
             Source::Timer => {}
@@ -159,6 +191,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             algorithms: options.algorithms,
             authenticator: Authenticator::new(options.accounts, options.passwords, &waker)?,
             sessions: Sessions::default(),
+            forwarding: Forwarding::new(options.forward, &waker),
         })
     })
     .map_err(|error| error.to_string())?;
@@ -167,7 +200,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let userauth = options.userauth;
     let accept = move |_, now| {
         let limits = ChannelLimits::default();
-        Connection::new(Arc::clone(&config), userauth.clone(), limits, Box::new(SystemRng), now)
+        let mut conn =
+            Connection::new(Arc::clone(&config), userauth.clone(), limits, Box::new(SystemRng), now);
+        conn.expect_forwarding();
+        conn
     };
     let gate = Gate::new(options.gate, Box::new(SystemRng));
     driver.listen_behind(gate, listener, Box::new(accept)).map_err(|error| error.to_string())?;

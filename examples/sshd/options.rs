@@ -1,5 +1,6 @@
 //! What `-o` says, by sshd_config(5)'s names.
 
+use crate::forward::ForwardOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub struct Options {
     pub certificates: Vec<Certificate>,
     pub passwords: Option<Arc<Passwords>>,
     pub algorithms: AlgorithmOptions,
+    pub forward: ForwardOptions,
     pub gate: GateConfig,
     pub transport: TransportConfig,
     pub userauth: ServerUserauthConfig,
@@ -42,6 +44,7 @@ impl Options {
             certificates: Vec::new(),
             passwords: None,
             algorithms: AlgorithmOptions::new(Role::Server),
+            forward: ForwardOptions::default(),
             gate: GateConfig::default(),
             transport: TransportConfig::server(),
             userauth: ServerUserauthConfig::default(),
@@ -115,6 +118,7 @@ impl Options {
                     .algorithms
                     .set(keyword, value)
                     .or_else(|| self.gate.set(keyword, value))
+                    .or_else(|| self.forward.set(keyword, value))
                     .unwrap_or_else(|| Err("unknown keyword".to_owned()));
             }
         }

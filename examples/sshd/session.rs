@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use strombus::connection::{Channel, ChannelEvent, ChannelId, Connection, Request};
 use strombus::driver::join::{Drain, Fed, feed};
@@ -37,6 +38,8 @@ struct Running {
 pub struct Sessions {
     running: HashMap<Session, Running>,
     sources: HashMap<SourceId, Session>,
+    /// The sockets of the agents that clients forward.
+    pub agents: HashMap<PeerId, PathBuf>,
     /// Commands whose channel is gone, until they end too.
     orphans: HashMap<SourceId, (Child, OwnedFd)>,
 }
@@ -61,6 +64,9 @@ impl Sessions {
         }
         for (name, value) in &permissions.environment {
             start.env(name, OsStr::from_bytes(value));
+        }
+        if let Some(socket) = self.agents.get(&session.0) {
+            start.env("SSH_AUTH_SOCK", socket);
         }
         if let (Some(_), Some(asked)) = (forced, asked) {
             start.env("SSH_ORIGINAL_COMMAND", OsStr::from_bytes(asked));
@@ -204,6 +210,7 @@ impl Sessions {
         for session in sessions {
             self.abandon(cx, session);
         }
+        self.agents.remove(&peer);
     }
 
     /// A descriptor is ready, if it is one of a session's.

@@ -363,6 +363,11 @@ impl<S: KexSide> Channel<'_, S> {
 }
 
 impl Channel<'_, Client> {
+    /// Asks that what runs can reach the agent here, before it runs (OpenSSH's `auth-agent-req@openssh.com`).
+    pub fn request_auth_agent(&mut self) -> Result<(), Error> {
+        self.send_request(&Request::AuthAgentReq, true)
+    }
+
     /// Asks for the user's shell; answered by [`Reply`](super::ChannelEvent::Reply) (RFC 4254 §6.5).
     pub fn request_shell(&mut self) -> Result<(), Error> {
         self.send_request(&Request::Shell, true)

@@ -18,6 +18,8 @@ pub enum Request<'a> {
         /// Its name.
         subsystem_name: &'a [u8],
     },
+    /// The agent is to be forwarded (OpenSSH's `auth-agent-req@openssh.com`, `agent-req`).
+    AuthAgentReq,
     /// How the command ended (RFC 4254 §6.10).
     ExitStatus {
         /// 0 for success.
@@ -46,6 +48,7 @@ impl<'a> Request<'a> {
             (Sender::Client, b"shell") => Self::Shell,
             (Sender::Client, b"exec") => Self::Exec { command: r.string()? },
             (Sender::Client, b"subsystem") => Self::Subsystem { subsystem_name: r.string()? },
+            (Sender::Client, b"auth-agent-req@openssh.com" | b"agent-req") => Self::AuthAgentReq,
             (Sender::Server, b"exit-status") => Self::ExitStatus { exit_status: r.uint32()? },
             (Sender::Server, b"exit-signal") => {
                 let (signal_name, core_dumped, error_message) = (r.string()?, r.boolean()?, r.string()?);
@@ -64,6 +67,7 @@ impl<'a> Request<'a> {
             Self::Shell => b"shell",
             Self::Exec { .. } => b"exec",
             Self::Subsystem { .. } => b"subsystem",
+            Self::AuthAgentReq => b"auth-agent-req@openssh.com",
             Self::ExitStatus { .. } => b"exit-status",
             Self::ExitSignal { .. } => b"exit-signal",
         }
@@ -72,7 +76,7 @@ impl<'a> Request<'a> {
     /// Appends the fields.
     pub(super) fn encode(&self, w: &mut Writer<'_>) {
         match *self {
-            Self::Shell => {}
+            Self::Shell | Self::AuthAgentReq => {}
             Self::Exec { command } => w.string(command),
             Self::Subsystem { subsystem_name } => w.string(subsystem_name),
             Self::ExitStatus { exit_status } => w.uint32(exit_status),

@@ -25,6 +25,7 @@ mod connect;
 mod error;
 #[cfg(feature = "programs")]
 pub mod files;
+pub mod forward;
 pub mod gate;
 #[cfg(feature = "programs")]
 mod glob;
@@ -41,6 +42,7 @@ mod peer;
 mod pool;
 #[cfg(feature = "programs")]
 pub mod proxy;
+pub mod socks;
 pub mod stdio;
 #[cfg(feature = "programs")]
 pub mod terminal;

@@ -22,11 +22,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(120);
 pub const NOT_ACTED_ON: &[&str] = &[
     "AddKeysToAgent",
     "CheckHostIP",
-    "DynamicForward",
-    "ForwardAgent",
-    "LocalForward",
     "ObscureKeystrokeTiming",
-    "RemoteForward",
     "RequestTTY",
     "SendEnv",
     "ServerAliveCountMax",

@@ -3,6 +3,7 @@
 //! Nothing here is skipped: what is missing makes it fail, and `tests/run` installs it.
 
 mod axes;
+mod forward;
 mod gate;
 mod hostkeys;
 mod logins;
