@@ -274,6 +274,7 @@ fn t71_the_agent_is_reached_only_after_it_was_offered() {
     assert_eq!(last(&pair.server), Seen::Request("AuthAgentReq".to_owned()));
     pair.server.conn.channel(there).unwrap().reply(true).unwrap();
     pair.client.conn.expect_agent_channels();
+    pair.drive();
     assert_eq!(offered(&mut pair, agent), Ok("AuthAgent".to_owned()));
     // By its later name, too.
     let open = ChannelOpen {

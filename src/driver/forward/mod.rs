@@ -522,12 +522,18 @@ impl<S: ForwardSide> Forwards<S> {
                     io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                     // No descriptor is left. The end of another connection, or the next one to come, brings it again.
-                    _ => return self.waiting.push(id),
+                    _ => return self.wait(id),
                 },
             }
         }
-        self.waiting.push(id);
+        self.wait(id);
         self.accept_waiting();
+    }
+
+    fn wait(&mut self, id: SourceId) {
+        if !self.waiting.contains(&id) {
+            self.waiting.push(id);
+        }
     }
 
     fn accepted(
