@@ -199,8 +199,10 @@ impl Programs {
             })
             .unwrap();
             let host_keys = vec![Arc::new(PrivateKey::generate_ed25519(&mut SystemRng))];
-            let (config, userauth) =
-                (Arc::new(ServerConfig::new(host_keys)), ServerUserauthConfig::default());
+            let (config, userauth) = (
+                Arc::new(ServerConfig { announces_host_keys: false, ..ServerConfig::new(host_keys) }),
+                ServerUserauthConfig::default(),
+            );
             let rng = Box::new(SystemRng);
             let mut conn =
                 Connection::<Server>::new(config, userauth, Default::default(), rng, Instant::now());
