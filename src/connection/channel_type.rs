@@ -91,26 +91,24 @@ impl<'a> ChannelType<'a> {
         let asked = match (role, message.channel_type) {
             (Sender::Server, b"session") => Some(Self::Session),
             (Sender::Server, b"direct-tcpip") if expected.forwarding => {
-                let (host, port, originator_address, originator_port) = addresses(&mut r)?;
-                port.zip(originator_port).map(|(port, originator_port)| Self::DirectTcpip {
-                    host,
-                    port,
-                    originator_address,
-                    originator_port,
+                addresses(&mut r)?.map(|(host, port, originator_address, originator_port)| {
+                    Self::DirectTcpip { host, port, originator_address, originator_port }
                 })
             }
-            (Sender::Client, b"forwarded-tcpip") => {
-                let (connected_address, port, originator_address, originator_port) = addresses(&mut r)?;
-                port.zip(originator_port).map(|(connected_port, originator_port)| Self::ForwardedTcpip {
-                    connected_address,
-                    connected_port,
-                    originator_address,
-                    originator_port,
-                })
-            }
+            (Sender::Client, b"forwarded-tcpip") => addresses(&mut r)?.map(
+                |(connected_address, connected_port, originator_address, originator_port)| {
+                    Self::ForwardedTcpip {
+                        connected_address,
+                        connected_port,
+                        originator_address,
+                        originator_port,
+                    }
+                },
+            ),
             (Sender::Server, b"direct-streamlocal@openssh.com") if expected.forwarding => {
                 let socket_path = r.string()?;
-                (r.string()?, r.uint32()?); // reserved
+                r.string()?; // reserved, and so is the next
+                r.uint32()?;
                 Some(Self::DirectStreamlocal { socket_path })
             }
             (Sender::Client, b"forwarded-streamlocal@openssh.com") => {
@@ -189,12 +187,15 @@ impl<'a> ChannelType<'a> {
     }
 }
 
-/// An address, its port, that of the originator, its port; a port that there cannot be is none.
-#[allow(clippy::type_complexity)]
-fn addresses<'a>(r: &mut Reader<'a>) -> Result<(&'a [u8], Option<u16>, &'a [u8], Option<u16>), DecodeError> {
+/// An address and its port, and those of the originator.
+type Addresses<'a> = (&'a [u8], u16, &'a [u8], u16);
+
+/// Nothing if there can be no such port.
+fn addresses<'a>(r: &mut Reader<'a>) -> Result<Option<Addresses<'a>>, DecodeError> {
     let (address, port, originator_address, originator_port) =
         (r.string()?, r.uint32()?, r.string()?, r.uint32()?);
-    Ok((address, u16::try_from(port).ok(), originator_address, u16::try_from(originator_port).ok()))
+    let ports = u16::try_from(port).ok().zip(u16::try_from(originator_port).ok());
+    Ok(ports.map(|(port, originator_port)| (address, port, originator_address, originator_port)))
 }
 
 #[cfg(test)]
