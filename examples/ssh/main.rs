@@ -1,4 +1,4 @@
-//! A small ssh client: runs a command on a host, or its shell without a terminal.
+//! A small ssh client: runs a command on a host, or its shell without a terminal, and forwards connections.
 //!
 //! ```text
 //! cargo run --example ssh -- -i ~/.ssh/id_ed25519 ann@host uname -a

@@ -72,7 +72,7 @@ impl Default for ForwardOptions {
 impl ForwardOptions {
     /// Takes an option, if it is one of these.
     pub fn set(&mut self, keyword: &str, value: &str) -> Option<Result<(), String>> {
-        Some(self.try_set(keyword.to_ascii_lowercase().as_str(), value).transpose()?)
+        self.try_set(keyword.to_ascii_lowercase().as_str(), value).transpose()
     }
 
     fn try_set(&mut self, keyword: &str, value: &str) -> Result<Option<()>, String> {

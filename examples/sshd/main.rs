@@ -1,4 +1,4 @@
-//! A small sshd for the user who runs it: commands, by keys or passwords.
+//! A small sshd for the user who runs it: commands and forwarding, by keys or passwords.
 //!
 //! ```text
 //! cargo run --example sshd -- -D -e -p 2222 -h host_key -o AuthorizedKeysFile=$PWD/authorized_keys

@@ -166,6 +166,23 @@ mod tests {
     }
 
     #[test]
+    fn all_addresses_together_have_their_time() {
+        let socket = rustix::net::socket(Family::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        rustix::net::listen(&socket, 0).unwrap();
+        let listener = TcpListener::from(socket);
+        let port = listener.local_addr().unwrap().port();
+        let mut held = Vec::new();
+        let silent = loop {
+            match connect_by("127.0.0.1", port, Duration::from_millis(50)) {
+                Ok(stream) if held.len() < 16 => held.push(stream),
+                other => break other.map(drop).map_err(|error| error.kind()),
+            }
+        };
+        assert_eq!(silent, Err(ErrorKind::TimedOut));
+    }
+
+    #[test]
     fn an_address_that_refuses_or_is_silent_is_told_so() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
