@@ -45,7 +45,7 @@ impl Application<Server> for Service {
             Event::Userauth(question) => {
                 conn.accept_user(question.ticket, &Permissions::FULL)?;
             }
-            Event::Channel(id, ChannelEvent::OpenRequest) => conn.accept_channel(id)?,
+            Event::Channel(id, ChannelEvent::OpenRequest { .. }) => conn.accept_channel(id)?,
             Event::Channel(id, ChannelEvent::Request { request, .. }) => {
                 conn.channel(id)?.reply(true)?;
                 if request == Request::Shell {

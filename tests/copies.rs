@@ -135,7 +135,7 @@ impl Pair {
                     Event::Userauth(question) => {
                         self.server.accept_user(question.ticket, &Permissions::FULL).unwrap();
                     }
-                    Event::Channel(id, ChannelEvent::OpenRequest) => {
+                    Event::Channel(id, ChannelEvent::OpenRequest { .. }) => {
                         self.there = Some(id);
                         self.server.accept_channel(id).unwrap();
                     }

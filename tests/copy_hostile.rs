@@ -173,7 +173,7 @@ impl Application<Server> for Serving {
             Event::Userauth(CredentialEvent { ticket, .. }) => {
                 conn.accept_user(ticket, &Permissions::FULL)?;
             }
-            Event::Channel(id, ChannelEvent::OpenRequest) => conn.accept_channel(id)?,
+            Event::Channel(id, ChannelEvent::OpenRequest { .. }) => conn.accept_channel(id)?,
             Event::Channel(id, ChannelEvent::Request { request: ChannelRequest::Subsystem { .. }, .. }) => {
                 let limits = ServerLimits { in_flight: 512, ..ServerLimits::default() };
                 self.channel = Some(ServerChannel::new(id, SftpServer::new(limits)));

@@ -59,7 +59,7 @@ impl Application<Server> for Echo {
                     }
                 }
             }
-            Event::Channel(id, ChannelEvent::OpenRequest) => conn.accept_channel(id)?,
+            Event::Channel(id, ChannelEvent::OpenRequest { .. }) => conn.accept_channel(id)?,
             Event::Channel(id, ChannelEvent::Request { request: Request::Shell, .. }) => {
                 conn.channel(id)?.reply(true)?;
             }

@@ -174,7 +174,7 @@ impl Application<Server> for End {
             Event::Userauth(CredentialEvent { credential: Credential::Password(_), ticket, .. }) => {
                 conn.accept_user(ticket, &Permissions::FULL)?;
             }
-            Event::Channel(id, ChannelEvent::OpenRequest) => {
+            Event::Channel(id, ChannelEvent::OpenRequest { .. }) => {
                 conn.accept_channel(id)?;
                 self.join(cx, id)?;
             }

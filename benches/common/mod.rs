@@ -53,7 +53,7 @@ impl Pair {
                 Step::Event(Event::Userauth(question)) => {
                     self.server.accept_user(question.ticket, &Permissions::FULL).expect("open");
                 }
-                Step::Event(Event::Channel(id, ChannelEvent::OpenRequest)) => {
+                Step::Event(Event::Channel(id, ChannelEvent::OpenRequest { .. })) => {
                     self.server.accept_channel(id).expect("offered");
                 }
                 Step::Event(Event::Channel(id, ChannelEvent::Data { data })) => {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use strombus::driver::algorithms::PRESET_HELP;
 use strombus::driver::config::{self, CommandLine, LoadError, Loaded};
 use strombus::driver::options::Options;
+use strombus::keys::ssh_config::End;
 
 /// Runs a command on a host over SSH.
 #[derive(Parser)]
@@ -31,9 +32,27 @@ pub struct Arguments {
     /// Hosts to go through
     #[arg(short = 'J', value_name = "HOSTS")]
     pub jump: Option<String>,
-    /// Nothing runs there: the host connects to another, and standard input and output are that connection
+    /// Nothing runs there: the host connects to another, or to a Unix socket, and standard input and output are that connection
     #[arg(short = 'W', value_name = "HOST:PORT", conflicts_with = "command")]
     pub forward: Option<String>,
+    /// Listen here, and have the host connect: [ADDRESS:]PORT:HOST:HOSTPORT, or a socket's path for either; may be repeated
+    #[arg(short = 'L', value_name = "FORWARD")]
+    pub local: Vec<String>,
+    /// Have the host listen, and connect here: likewise; without a second half, by SOCKS
+    #[arg(short = 'R', value_name = "FORWARD")]
+    pub remote: Vec<String>,
+    /// Listen here for SOCKS, and have the host connect; may be repeated
+    #[arg(short = 'D', value_name = "[ADDRESS:]PORT")]
+    pub dynamic: Vec<String>,
+    /// Other hosts may connect to what is listened on here
+    #[arg(short)]
+    pub gateway_ports: bool,
+    /// Let the host ask the agent
+    #[arg(short = 'A')]
+    pub agent: bool,
+    /// Do not
+    #[arg(short = 'a', conflicts_with = "agent")]
+    pub no_agent: bool,
     /// IPv4 only
     #[arg(short = '4', conflicts_with = "inet6")]
     pub inet: bool,
@@ -111,27 +130,53 @@ impl Arguments {
             ("EscapeChar", self.escape_char.as_deref()),
             ("AddressFamily", self.inet.then_some("inet")),
             ("AddressFamily", self.inet6.then_some("inet6")),
+            ("GatewayPorts", self.gateway_ports.then_some("yes")),
+            ("ForwardAgent", self.agent.then_some("yes")),
+            ("ForwardAgent", self.no_agent.then_some("no")),
         ];
         let letters =
             letters.into_iter().filter_map(|(keyword, value)| Some(config::option(keyword, value?)));
         let identities = self.identity.iter().map(|file| config::option("IdentityFile", file));
         let jump = self.jump.iter().map(|hosts| format!("ProxyJump={hosts}"));
+        let forwards = [
+            ("LocalForward", &self.local),
+            ("RemoteForward", &self.remote),
+            ("DynamicForward", &self.dynamic),
+        ];
+        let forwards = forwards.into_iter().flat_map(|(keyword, texts)| {
+            let option = move |text: &String| {
+                config::forward_option(keyword, text).unwrap_or_else(|| format!("{keyword}={text}"))
+            };
+            texts.iter().map(option)
+        });
+        // Behind what is said of it: with -W nothing else is forwarded.
+        let alone = self.forward.iter().map(|_| "ClearAllForwardings=yes".to_owned());
         config::load(&CommandLine {
             host: host.to_owned(),
             user: user.or(self.login_name.as_deref()).map(str::to_owned),
-            options: letters.chain(identities).chain(jump).chain(self.option.iter().cloned()).collect(),
+            options: letters
+                .chain(identities)
+                .chain(jump)
+                .chain(forwards)
+                .chain(self.option.iter().cloned())
+                .chain(alone)
+                .collect(),
             file: self.file.clone(),
         })
     }
 
     /// Where the host is to connect to.
-    pub fn target(&self) -> Result<Option<(String, u16)>, String> {
+    pub fn target(&self) -> Result<Option<End>, String> {
         let Some(text) = &self.forward else { return Ok(None) };
         let parse = |text: &str| {
             let (host, port) = text.rsplit_once(':')?;
             let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-            Some((host.to_owned(), port.parse().ok().filter(|port| *port > 0 && !host.is_empty())?))
+            let port = port.parse().ok().filter(|port| *port > 0 && !host.is_empty())?;
+            Some(End::Tcp { host: Some(host.to_owned()), port })
         };
+        if text.contains('/') {
+            return Ok(Some(End::Unix(text.clone())));
+        }
         parse(text).map(Some).ok_or_else(|| format!("ssh: -W {text}: write it as HOST:PORT"))
     }
 

@@ -1,4 +1,4 @@
-//! A small ssh client: a command, a shell or a subsystem on a host, with a terminal there or without.
+//! A small ssh client: a command, a shell or a subsystem on a host, with a terminal there or without, and forwarding.
 //!
 //! ```text
 //! cargo run --example ssh -- -i ~/.ssh/id_ed25519 ann@host uname -a
@@ -7,11 +7,13 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 mod arguments;
+mod forward;
 mod plan;
 mod session;
 
 use arguments::Arguments;
 use clap::Parser;
+use forward::Forwarding;
 use plan::Plan;
 use session::{FAILED, Session};
 use std::alloc::System;
@@ -19,7 +21,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
-use strombus::connection::{ChannelId, Connection, Event};
+use strombus::connection::{ChannelEvent, ChannelId, Connection, Event};
 use strombus::driver::algorithms::{QUERIES, query};
 use strombus::driver::config::LoadError;
 use strombus::driver::login::{Login, Refused};
@@ -30,6 +32,7 @@ use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Sourc
 use strombus::keys::ssh_config::LogLevel;
 use strombus::tell;
 use strombus::transport::Client;
+use strombus::wire::DisconnectReason;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes what is freed, passwords among it.
@@ -39,6 +42,7 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 struct Ssh {
     login: Login,
     session: Session,
+    forwarding: Forwarding,
     peer: Option<PeerId>,
     done: bool,
 }
@@ -58,6 +62,48 @@ impl Ssh {
         }
         Error::Io(std::io::ErrorKind::PermissionDenied.into())
     }
+
+    /// What the user wants after the login.
+    fn start(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerId,
+        conn: &mut Connection<Client>,
+    ) -> Result<(), Error> {
+        if let Err(text) = self.forwarding.start(cx, peer, conn) {
+            self.session.give_up(conn, &text);
+            return Ok(());
+        }
+        self.session.open(conn)?;
+        Ok(conn.send_no_more_sessions()?)
+    }
+
+    fn channel_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: (PeerId, ChannelId),
+        conn: &mut Connection<Client>,
+        event: ChannelEvent<'_>,
+    ) -> Result<(), Error> {
+        if !self.forwarding.event(cx, channel, conn, &event)? {
+            if event == ChannelEvent::Opened && self.session.takes_agent() {
+                let binding = self.login.binding(conn);
+                if self.forwarding.offer_agent(conn, channel.1, binding)? {
+                    self.session.agent_offered();
+                }
+            }
+            self.session.event(cx, conn, channel.1, event)?;
+        }
+        self.end_if_idle(conn);
+        Ok(())
+    }
+
+    /// After the session the connection lasts as long as forwarded ones.
+    fn end_if_idle(&self, conn: &mut Connection<Client>) {
+        if self.session.over && self.forwarding.is_idle() {
+            conn.disconnect(DisconnectReason::BY_APPLICATION, "disconnected by user");
+        }
+    }
 }
 
 impl Application<Client> for Ssh {
@@ -74,14 +120,17 @@ impl Application<Client> for Ssh {
             Event::Userauth(event) => self.login.userauth(conn, event),
             Event::Authenticated => {
                 self.login.authenticated();
-                self.session.open(conn)?;
+                self.start(cx, peer, conn)?;
                 Ok(())
             }
             Event::Global(event) => {
+                if let Err(text) = self.forwarding.global(&event) {
+                    self.session.give_up(conn, &text);
+                }
                 self.login.global(conn, event);
                 Ok(())
             }
-            Event::Channel(id, event) => return self.session.event(cx, conn, id, event),
+            Event::Channel(id, event) => return self.channel_event(cx, (peer, id), conn, event),
         };
         self.tell();
         judged.map_err(|why| self.refused(why))
@@ -89,16 +138,21 @@ impl Application<Client> for Ssh {
 
     fn writable(
         &mut self,
-        _: &mut Context<'_>,
-        _: PeerId,
+        cx: &mut Context<'_>,
+        peer: PeerId,
         conn: &mut Connection<Client>,
-        _: ChannelId,
+        id: ChannelId,
     ) -> Result<(), Error> {
+        if self.forwarding.writable(cx, (peer, id), conn)? {
+            self.end_if_idle(conn);
+            return Ok(());
+        }
         self.session.pump(conn)
     }
 
-    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, why: Result<(), Error>) {
+    fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId, why: Result<(), Error>) {
         self.done = true;
+        self.forwarding.disconnect(cx, peer);
         let text = match why {
             _ if self.session.over => return,
             Ok(()) => self.session.closed_there(),
@@ -110,10 +164,11 @@ impl Application<Client> for Ssh {
 
     fn source(
         &mut self,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         peers: &mut Peers<'_, Client>,
         source: Source,
     ) -> Result<(), Error> {
+        self.forwarding.source(cx, peers, source)?;
         let Some(conn) = self.peer.and_then(|peer| peers.get(peer)) else { return Ok(()) };
         if let Err(why) = self.login.answered(conn) {
             let error = self.refused(why);
@@ -123,6 +178,7 @@ impl Application<Client> for Ssh {
         if let Source::Ready(id) = source {
             self.session.ready(conn, id)?;
         }
+        self.end_if_idle(conn);
         self.session.pump(conn)
     }
 
@@ -159,9 +215,10 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
         Err(Unreached::Failed(text)) => return Err(format!("ssh: {text}")),
     };
     let mut driver = Driver::with_waker(|waker| {
+        let forwarding = Forwarding::new(&options, &waker);
         let login = Login::new(options, Arc::clone(&waker)).map_err(std::io::Error::other)?;
         let session = Session::new(plan, waker)?;
-        Ok(Ssh { login, session, peer: None, done: false })
+        Ok(Ssh { login, session, forwarding, peer: None, done: false })
     })
     .map_err(|error| format!("ssh: {error}"))?;
     let conn = driver.app.login.connection(Instant::now());

@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use std::io::{IsTerminal, stdin};
 use strombus::driver::environment;
 use strombus::driver::options::Options;
-use strombus::keys::ssh_config::{LogLevel, RequestTty, SessionType};
+use strombus::keys::ssh_config::{End, LogLevel, RequestTty, SessionType};
 use strombus::tell;
 
 /// What the connection is for.
@@ -17,7 +17,7 @@ pub enum What {
     /// A subsystem.
     Subsystem(Vec<u8>),
     /// The host connects to another, and standard input and output are that connection.
-    Connect(String, u16),
+    Connect(End),
     /// No session.
     Nothing,
 }
@@ -42,7 +42,7 @@ impl Plan {
         let config = &options.config;
         let command = arguments.command(options)?;
         let what = match (arguments.target()?, config.session_type, command) {
-            (Some((host, port)), ..) => What::Connect(host, port),
+            (Some(end), ..) => What::Connect(end),
             (None, SessionType::None, _) => What::Nothing,
             (None, SessionType::Subsystem, None) => {
                 return Err("ssh: -s: name a subsystem".to_owned());
@@ -52,7 +52,7 @@ impl Plan {
             (None, SessionType::Default, None) => What::Shell,
         };
         let wanted = match (&what, config.request_tty) {
-            (What::Connect(..) | What::Nothing, _) | (_, RequestTty::No) => false,
+            (What::Connect(_) | What::Nothing, _) | (_, RequestTty::No) => false,
             (What::Shell, RequestTty::Auto) | (_, RequestTty::Yes | RequestTty::Force) => true,
             (_, RequestTty::Auto) => false,
         };

@@ -13,7 +13,7 @@ use strombus::driver::terminal::escape::{Escape, Escapes, HELP};
 use strombus::driver::terminal::{Raw, terminal_modes, window_size};
 use strombus::driver::text::{escaped, escaped_lines};
 use strombus::driver::{Context, Error, SourceId};
-use strombus::keys::ssh_config::LogLevel;
+use strombus::keys::ssh_config::{End, LogLevel};
 use strombus::tell;
 use strombus::transport::Client;
 use strombus::wire::DisconnectReason;
@@ -45,6 +45,7 @@ const LEVELS: [(LogLevel, &str); 8] = [
 /// A request that waits for its reply; replies come in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
+    Agent,
     Terminal,
     Start,
     Break,
@@ -112,14 +113,35 @@ impl Session {
     pub fn open(&mut self, conn: &mut Connection<Client>) -> Result<(), Error> {
         match &self.plan.what {
             What::Nothing => {}
-            What::Connect(host, port) => {
+            What::Connect(End::Tcp { host, port }) => {
+                let host = host.as_deref().unwrap_or_default();
                 conn.open_direct_tcpip(host, *port, ORIGINATOR.0, ORIGINATOR.1)?;
+            }
+            What::Connect(End::Unix(path)) => {
+                conn.open_direct_streamlocal(path)?;
             }
             _ => {
                 conn.open_session()?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the agent may be offered to what runs there.
+    pub const fn takes_agent(&self) -> bool {
+        matches!(self.plan.what, What::Shell | What::Command(_) | What::Subsystem(_))
+    }
+
+    /// It was, and the host owes a reply.
+    pub fn agent_offered(&mut self) {
+        self.asked.push_back(Asked::Agent);
+    }
+
+    /// It is not what the person wants without what failed.
+    pub fn give_up(&mut self, conn: &mut Connection<Client>, text: &str) {
+        self.fail(&format!("Error: {text}"));
+        self.over = true;
+        conn.disconnect(DisconnectReason::BY_APPLICATION, "disconnected by user");
     }
 
     /// Something happened to the channel.
@@ -138,7 +160,7 @@ impl Session {
                 self.out.push(data);
             }
             ChannelEvent::Stderr { data } => self.err.push(data),
-            ChannelEvent::Eof if matches!(self.plan.what, What::Connect(..)) => {
+            ChannelEvent::Eof if matches!(self.plan.what, What::Connect(_)) => {
                 self.ended = true;
                 self.pump_output(conn)?;
             }
@@ -150,8 +172,8 @@ impl Session {
             }
             ChannelEvent::OpenFailure { reason_code, description } => {
                 let what = match &self.plan.what {
-                    What::Connect(host, _) => host,
-                    _ => "session",
+                    What::Connect(end) => end.to_string(),
+                    _ => "session".to_owned(),
                 };
                 let text = format!("ssh: no {what}: {}: {}", open_failure(reason_code), text(description));
                 self.say(LogLevel::Error, &text);
@@ -161,7 +183,6 @@ impl Session {
             ChannelEvent::Closed => {
                 self.channel = None;
                 self.over = true;
-                conn.disconnect(DisconnectReason::BY_APPLICATION, "disconnected by user");
             }
             _ => {}
         }
@@ -171,7 +192,7 @@ impl Session {
     /// Asks for all at once; the replies come in the same order.
     fn opened(&mut self, conn: &mut Connection<Client>, id: ChannelId) -> Result<(), Error> {
         let mut channel = conn.channel(id)?;
-        if let What::Connect(..) = self.plan.what {
+        if let What::Connect(_) = self.plan.what {
             self.status = 0;
             return self.start_input(conn, id);
         }
@@ -219,7 +240,8 @@ impl Session {
                 conn.channel(id)?.close()?;
             }
             (Some(Asked::Break), false) => self.say(LogLevel::Info, "the host sends no BREAK"),
-            (Some(Asked::Break) | None, _) => {}
+            // Without the agent it runs all the same.
+            (Some(Asked::Agent | Asked::Break) | None, _) => {}
         }
         Ok(())
     }
@@ -356,7 +378,7 @@ impl Session {
         let mut channel = conn.channel(id)?;
         channel.adjust_window(out.0 + err.0)?;
         // Nobody reads what comes: who makes it there is to end, and so its status still comes.
-        if out.1.is_some() && (matches!(self.plan.what, What::Connect(..)) || !channel.send_eow()?) {
+        if out.1.is_some() && (matches!(self.plan.what, What::Connect(_)) || !channel.send_eow()?) {
             channel.close()?;
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! A small sshd for the user who runs it: commands, shells with terminals and without, and files, by keys or passwords.
+//! A small sshd for the user who runs it: commands, shells with terminals and without, files and forwarding, by keys or
+//! passwords.
 //!
 //! ```text
 //! cargo run --example sshd -- -D -e -p 2222 -h host_key -o AuthorizedKeysFile=$PWD/authorized_keys
@@ -7,11 +8,13 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 mod child;
+mod forward;
 mod options;
 mod session;
 mod sftp;
 
 use clap::Parser;
+use forward::Forwarding;
 use mio::net::TcpListener;
 use options::Options;
 use session::Sessions;
@@ -21,7 +24,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event};
+use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use strombus::crypto::SystemRng;
 use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
 use strombus::driver::authenticator::Authenticator;
@@ -68,9 +71,41 @@ struct Sshd {
     authenticator: Authenticator,
     sessions: Sessions,
     sftp: Sftp,
+    forwarding: Forwarding,
 }
 
 impl Sshd {
+    fn channel_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: (PeerId, ChannelId),
+        conn: &mut Connection<Server>,
+        event: ChannelEvent<'_>,
+    ) -> Result<(), Error> {
+        if self.forwarding.event(cx, channel, conn, &event)? {
+            return Ok(());
+        }
+        match event {
+            ChannelEvent::OpenRequest { .. } => self.sessions.open(channel, conn),
+            ChannelEvent::Request { request: Request::AuthAgentReq, want_reply } => {
+                let socket = self.forwarding.agent(cx, channel.0, conn);
+                if want_reply {
+                    conn.channel(channel.1)?.reply(socket.is_some())?;
+                }
+                self.sessions.agents.extend(socket.map(|socket| (channel.0, socket)));
+                Ok(())
+            }
+            event => {
+                let taken = self.sftp.event(channel, conn, &event)?;
+                // The end of a session is also that of what was prepared for it.
+                if taken && event != ChannelEvent::Closed {
+                    return Ok(());
+                }
+                self.sessions.event(cx, channel, conn, event)
+            }
+        }
+    }
+
     fn tell(&mut self) {
         for line in self.authenticator.log.drain(..) {
             tell!("{line}");
@@ -105,16 +140,9 @@ impl Application<Server> for Sshd {
                 self.tell();
                 answered
             }
-            Event::Authenticated | Event::Global(_) => Ok(()),
-            Event::Channel(id, ChannelEvent::OpenRequest) => self.sessions.open((peer, id), conn),
-            Event::Channel(id, event) => {
-                let taken = self.sftp.event((peer, id), conn, &event)?;
-                // The end of a session is also that of what was prepared for it.
-                if taken && event != ChannelEvent::Closed {
-                    return Ok(());
-                }
-                self.sessions.event(cx, (peer, id), conn, event)
-            }
+            Event::Authenticated => Ok(()),
+            Event::Global(event) => self.forwarding.global(cx, peer, conn, event),
+            Event::Channel(id, event) => self.channel_event(cx, (peer, id), conn, event),
         }
     }
 
@@ -125,6 +153,9 @@ impl Application<Server> for Sshd {
         conn: &mut Connection<Server>,
         id: ChannelId,
     ) -> Result<(), Error> {
+        if self.forwarding.writable(cx, (peer, id), conn)? {
+            return Ok(());
+        }
         self.sftp.sessions.pump((peer, id), conn)?;
         self.sessions.pump(cx, (peer, id), conn)
     }
@@ -136,6 +167,7 @@ impl Application<Server> for Sshd {
         self.authenticator.disconnect(peer);
         self.sessions.disconnect(cx, peer);
         self.sftp.sessions.disconnect(peer);
+        self.forwarding.disconnect(cx, peer);
     }
 
     fn source(
@@ -144,6 +176,7 @@ impl Application<Server> for Sshd {
         peers: &mut Peers<'_, Server>,
         source: Source,
     ) -> Result<(), Error> {
+        self.forwarding.source(cx, peers, source)?;
         match source {
             Source::Ready(id) => self.sessions.source(cx, peers, id)?,
             Source::Timer => {}
@@ -181,6 +214,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             algorithms: options.algorithms,
             authenticator: Authenticator::new(options.accounts, options.passwords, &waker)?,
             sessions: Sessions::new(options.sessions, bound),
+            forwarding: Forwarding::new(options.forward, &waker),
             sftp: Sftp::new(strombus::driver::sftp::Sessions::new(waker), options.sftp),
         })
     })
@@ -194,6 +228,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let mut conn =
             Connection::new(Arc::clone(&config), userauth.clone(), limits, Box::new(SystemRng), now);
         conn.set_keepalive(keepalive, now);
+        conn.expect_forwarding();
         conn
     };
     let gate = Gate::new(options.gate, Box::new(SystemRng));

@@ -1,5 +1,6 @@
 //! What `-o` and the file of `-f` say, by sshd_config(5)'s names.
 
+use super::forward::ForwardOptions;
 use super::session::SessionOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub struct Options {
     /// What `Subsystem sftp` serves.
     pub sftp: Option<Arc<Service>>,
     pub algorithms: AlgorithmOptions,
+    pub forward: ForwardOptions,
     pub gate: GateConfig,
     pub sessions: SessionOptions,
     /// AcceptEnv was given.
@@ -59,6 +61,7 @@ impl Options {
             passwords: None,
             sftp: None,
             algorithms: AlgorithmOptions::new(Role::Server),
+            forward: ForwardOptions::default(),
             gate: GateConfig::default(),
             sessions: SessionOptions::default(),
             accepts_env: false,
@@ -169,6 +172,7 @@ impl Options {
                     .algorithms
                     .set(keyword, value)
                     .or_else(|| self.gate.set(keyword, value))
+                    .or_else(|| self.forward.set(keyword, value))
                     .unwrap_or_else(|| Err(format!("{keyword} is no keyword that this server acts on")));
             }
         }

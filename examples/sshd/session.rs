@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use strombus::connection::{ChannelEvent, ChannelId, Connection, RESOURCE_SHORTAGE, Request, terminal_type};
 use strombus::driver::environment::AcceptEnv;
@@ -56,6 +56,8 @@ pub struct Sessions {
     peers: HashMap<PeerId, SocketAddr>,
     sessions: HashMap<Session, Stage>,
     sources: HashMap<SourceId, Session>,
+    /// The sockets of the agents that clients forward.
+    pub agents: HashMap<PeerId, PathBuf>,
     /// Commands whose channel is gone, until they end too.
     orphans: HashMap<SourceId, Orphan>,
 }
@@ -63,7 +65,8 @@ pub struct Sessions {
 impl Sessions {
     pub fn new(options: SessionOptions, address: SocketAddr) -> Self {
         let (peers, sessions) = (HashMap::new(), HashMap::new());
-        Self { options, address, peers, sessions, sources: HashMap::new(), orphans: HashMap::new() }
+        let (sources, agents, orphans) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { options, address, peers, sessions, sources, agents, orphans }
     }
 
     /// A peer is there.
@@ -234,6 +237,9 @@ impl Sessions {
         if let Some((term, pty)) = &prepared.terminal {
             command.env("TERM", term).env("SSH_TTY", pty.path());
         }
+        if let Some(socket) = self.agents.get(&peer) {
+            command.env("SSH_AUTH_SOCK", socket);
+        }
         if let (Some(_), Some(asked)) = (forced, asked) {
             command.env("SSH_ORIGINAL_COMMAND", OsStr::from_bytes(asked));
         }
@@ -284,10 +290,12 @@ impl Sessions {
     /// The peer is gone, and its sessions are let go of.
     pub fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId) {
         self.peers.remove(&peer);
+        self.agents.remove(&peer);
         let sessions: Vec<_> = self.sessions.keys().filter(|session| session.0 == peer).copied().collect();
         for session in sessions {
             self.abandon(cx, session);
         }
+        self.agents.remove(&peer);
     }
 
     /// A descriptor is ready, if it is one of a session's.

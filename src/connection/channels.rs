@@ -1,7 +1,9 @@
 //! The channels of a connection: their numbers, and what each message means to which (RFC 4254 §5).
 
 use super::channel::{ChannelState, Growth, Half, MAXIMUM_PACKET_SIZE, STDERR, Stage};
+use super::channel_type::ChannelType;
 use super::event::ChannelEvent;
+use super::forward::Expected;
 use super::request::Request;
 use crate::transport::{Error, KexSide, Misuse, Transport, UNEXPECTED_MESSAGE};
 use crate::userauth::{Authenticated, Permissions};
@@ -14,6 +16,8 @@ use crate::wire::{Decode, Encode, Fault};
 
 /// A message for a channel that is not open.
 pub const UNKNOWN_CHANNEL: Fault = Fault::protocol("recipient_channel is not open");
+/// A session, after the client said that it opens none any more.
+pub const SESSION_AFTER_NO_MORE: Fault = Fault::protocol("a session after no-more-sessions");
 /// A peer that lets nothing be sent.
 pub const NO_PACKET_SIZE: Fault = Fault::protocol("maximum_packet_size is 0");
 
@@ -45,18 +49,6 @@ pub const fn open_failure(reason_code: u32) -> &'static str {
 
 /// Channels that a peer asked for and that wait for the application.
 pub const OFFERED_MAX: usize = 16;
-
-/// Channel types that exist and that nobody asked for here.
-const UNASKED: [&[u8]; 8] = [
-    b"session",
-    b"x11",
-    b"direct-tcpip",
-    b"forwarded-tcpip",
-    b"direct-streamlocal@openssh.com",
-    b"forwarded-streamlocal@openssh.com",
-    b"auth-agent@openssh.com",
-    b"agent-connect",
-];
 
 /// Bounds of what channels cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +187,7 @@ impl Channels {
     pub(super) fn handle<'b, S: KexSide>(
         &mut self,
         payload: &'b [u8],
+        expected: &Expected,
         transport: &mut Transport<S>,
     ) -> Result<Option<(ChannelId, ChannelEvent<'b>)>, Error> {
         match payload.first().copied().unwrap_or_default() {
@@ -233,7 +226,9 @@ impl Channels {
                 self.remove(id);
                 Ok(Some((id, ChannelEvent::Closed)))
             }
-            ChannelOpen::NUMBER => self.handle_open(&ChannelOpen::from_payload(payload)?, transport),
+            ChannelOpen::NUMBER => {
+                self.handle_open(&ChannelOpen::from_payload(payload)?, expected, transport)
+            }
             ChannelOpenConfirmation::NUMBER => {
                 let message = ChannelOpenConfirmation::from_payload(payload)?;
                 let (id, channel) = self.opening(message.recipient_channel)?;
@@ -311,32 +306,25 @@ impl Channels {
 
     fn handle_open<'b, S: KexSide>(
         &mut self,
-        message: &ChannelOpen<'_>,
+        message: &ChannelOpen<'b>,
+        expected: &Expected,
         transport: &mut Transport<S>,
     ) -> Result<Option<(ChannelId, ChannelEvent<'b>)>, Error> {
-        let offered = self
-            .slots
-            .iter()
-            .filter_map(|s| s.channel.as_ref())
-            .filter(|c| c.stage == Stage::Offered)
-            .count();
-        let session = S::ROLE == Sender::Server && message.channel_type == b"session";
-        let refusal = if session && (message.maximum_packet_size == 0 || offered >= OFFERED_MAX) {
-            RESOURCE_SHORTAGE
-        } else if session {
-            match self.insert(Stage::Offered) {
+        let refusal = match ChannelType::decode(message, S::ROLE, expected)? {
+            Ok(ChannelType::Session) if expected.no_more_sessions => {
+                return Err(SESSION_AFTER_NO_MORE.into());
+            }
+            Ok(_) if message.maximum_packet_size == 0 || self.offered() >= OFFERED_MAX => RESOURCE_SHORTAGE,
+            Ok(channel_type) => match self.insert(Stage::Offered) {
                 Some((id, channel)) => {
                     channel.remote_channel = message.sender_channel;
                     channel.remote_window = message.initial_window_size;
                     channel.remote_packet_max = message.maximum_packet_size;
-                    return Ok(Some((id, ChannelEvent::OpenRequest)));
+                    return Ok(Some((id, ChannelEvent::OpenRequest { channel_type })));
                 }
                 None => RESOURCE_SHORTAGE,
-            }
-        } else if UNASKED.contains(&message.channel_type) {
-            ADMINISTRATIVELY_PROHIBITED
-        } else {
-            UNKNOWN_CHANNEL_TYPE
+            },
+            Err(reason_code) => reason_code,
         };
         transport.reply(&ChannelOpenFailure {
             recipient_channel: message.sender_channel,
@@ -345,6 +333,12 @@ impl Channels {
             language_tag: b"",
         })?;
         Ok(None)
+    }
+
+    /// Channels that wait for the application.
+    fn offered(&self) -> usize {
+        let channels = self.slots.iter().filter_map(|slot| slot.channel.as_ref());
+        channels.filter(|channel| channel.stage == Stage::Offered).count()
     }
 
     /// Answers the peer who asked for a channel.

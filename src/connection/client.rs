@@ -1,20 +1,12 @@
 //! What only a client can do.
 
-use super::channel::{MAXIMUM_PACKET_SIZE, Stage};
-use super::channels::TOO_MANY_CHANNELS;
+use super::channel_type::ChannelType;
 use super::{ChannelId, Connection, NOT_AUTHENTICATED, Service};
 use crate::crypto::sign::certificate::PlainOrCertified;
 use crate::crypto::sign::{PrivateKey, PublicKey};
-use crate::transport::{Client, Error, Misuse, STALE_VERDICT, Ticket, Transport};
+use crate::transport::{Client, Error, STALE_VERDICT, Ticket, Transport};
 use crate::userauth::ClientUserauth;
-use crate::wire::Writer;
-use crate::wire::message::ChannelOpen;
 use std::sync::Arc;
-
-/// The longest name or address in a request to connect (bytes); no name of the DNS is longer.
-pub const HOST_TO_CONNECT_MAX: usize = 255;
-/// A longer one.
-pub const HOST_TOO_LONG: Misuse = Misuse("the host's name is too long");
 
 impl Connection<Client> {
     /// The host key is the server's: the login begins.
@@ -104,60 +96,6 @@ impl Connection<Client> {
     /// Asks for a session (RFC 4254 §6.1); answered by [`Opened`](super::ChannelEvent::Opened) or
     /// [`OpenFailure`](super::ChannelEvent::OpenFailure).
     pub fn open_session(&mut self) -> Result<ChannelId, Error> {
-        self.open(b"session", b"")
-    }
-
-    /// Asks for a TCP connection from the server to `host`, a name or an address that is the server's to look up
-    /// (RFC 4254 §7.2); answered as a session is. The originator is whoever connected here, if that means anything to the
-    /// server.
-    ///
-    /// # Errors
-    /// A name above [`HOST_TO_CONNECT_MAX`] is [`HOST_TOO_LONG`].
-    pub fn open_direct_tcpip(
-        &mut self,
-        host: &str,
-        port: u16,
-        originator_address: &str,
-        originator_port: u16,
-    ) -> Result<ChannelId, Error> {
-        if host.len() > HOST_TO_CONNECT_MAX || originator_address.len() > HOST_TO_CONNECT_MAX {
-            return Err(HOST_TOO_LONG.into());
-        }
-        self.open(b"direct-tcpip", &direct_tcpip(host, port, originator_address, originator_port))
-    }
-
-    fn open(&mut self, channel_type: &[u8], type_fields: &[u8]) -> Result<ChannelId, Error> {
-        let Service::Connection(channels) = &mut self.service else { return Err(NOT_AUTHENTICATED.into()) };
-        let (id, _) = channels.insert(Stage::Opening).ok_or(TOO_MANY_CHANNELS)?;
-        self.transport.send(&ChannelOpen {
-            channel_type,
-            sender_channel: id.number,
-            initial_window_size: channels.window_size(),
-            maximum_packet_size: MAXIMUM_PACKET_SIZE,
-            type_fields,
-        });
-        Ok(id)
-    }
-}
-
-/// The fields of a `direct-tcpip` channel (RFC 4254 §7.2).
-fn direct_tcpip(host: &str, port: u16, originator_address: &str, originator_port: u16) -> Vec<u8> {
-    let mut type_fields = Vec::new();
-    let mut w = Writer::new(&mut type_fields);
-    w.string(host.as_bytes());
-    w.uint32(port.into());
-    w.string(originator_address.as_bytes());
-    w.uint32(originator_port.into());
-    type_fields
-}
-
-#[cfg(test)]
-mod tests {
-    use super::direct_tcpip;
-
-    #[test]
-    fn the_fields_of_a_direct_channel_are_in_the_order_of_the_rfc() {
-        let fields = b"\0\0\0\x01h\0\0\xff\xff\0\0\0\x03::1\0\0\0\x02";
-        assert_eq!(direct_tcpip("h", 65535, "::1", 2), fields);
+        self.open(&ChannelType::Session)
     }
 }

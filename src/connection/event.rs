@@ -1,6 +1,6 @@
 //! What the application is told.
 
-use super::{ChannelId, GlobalEvent, Request};
+use super::{ChannelId, ChannelType, GlobalEvent, Request};
 use crate::userauth::UserauthSide;
 
 /// What one call of [`handle_input`](super::Connection::handle_input) did: at most one packet.
@@ -34,9 +34,13 @@ pub enum Event<'b, S: UserauthSide> {
 /// Something happened to a channel.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ChannelEvent<'b> {
-    /// The peer asks for a session (RFC 4254 §6.1): [`accept_channel`](super::Connection::accept_channel) or
-    /// [`refuse_channel`](super::Connection::refuse_channel), now or later.
-    OpenRequest,
+    /// The peer asks for a channel (RFC 4254 §5.1): [`accept_channel`](super::Connection::accept_channel) or
+    /// [`refuse_channel`](super::Connection::refuse_channel), now or later. A client is asked only for what it has asked
+    /// for itself, and a server for nothing but sessions unless it [forwards](super::Connection::expect_forwarding).
+    OpenRequest {
+        /// What for.
+        channel_type: ChannelType<'b>,
+    },
     /// The peer accepted a channel that we opened.
     Opened,
     /// The peer refused it; the channel is gone.

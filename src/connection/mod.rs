@@ -15,9 +15,11 @@
 //! then a peer that does not read hurts only itself.
 
 mod channel;
+mod channel_type;
 mod channels;
 mod client;
 mod event;
+mod forward;
 mod global;
 mod keepalive;
 mod pty;
@@ -29,14 +31,19 @@ pub use channel::{
     NO_REPLY_OWED, PACKET_EXCEEDED, REPLIES_OWED_MAX, TOO_MANY_REQUESTS_OWED, WINDOW_EXCEEDED,
     WINDOW_OVERFLOW,
 };
+pub use channel_type::{ChannelType, HOST_TO_CONNECT_MAX, SOCKET_PATH_MAX};
 pub use channels::{
     ADMINISTRATIVELY_PROHIBITED, CONNECT_FAILED, ChannelId, ChannelLimits, NO_PACKET_SIZE, NO_SUCH_CHANNEL,
-    OFFERED_MAX, RESOURCE_SHORTAGE, TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, UNKNOWN_CHANNEL_TYPE, open_failure,
+    OFFERED_MAX, RESOURCE_SHORTAGE, SESSION_AFTER_NO_MORE, TOO_MANY_CHANNELS, UNKNOWN_CHANNEL,
+    UNKNOWN_CHANNEL_TYPE, open_failure,
 };
-pub use client::{HOST_TO_CONNECT_MAX, HOST_TOO_LONG};
 pub use event::{ChannelEvent, Event, Step};
+pub use forward::{
+    Bind, FORWARDS_MAX, HOST_TOO_LONG, NO_SUCH_FORWARD, SOCKET_PATH_TOO_LONG, TOO_MANY_FORWARDS,
+};
 pub use global::{
-    GLOBAL_ASKED_MAX, GlobalEvent, HOST_KEYS_MAX, TOO_MANY_GLOBAL_REQUESTS, TOO_MANY_HOST_KEYS,
+    GLOBAL_ASKED_MAX, GLOBAL_REPLIES_OWED_MAX, GlobalEvent, HOST_KEYS_MAX, TOO_MANY_GLOBAL_REQUESTS,
+    TOO_MANY_GLOBAL_REQUESTS_OWED, TOO_MANY_HOST_KEYS,
 };
 pub use keepalive::Keepalive;
 pub use pty::{CELLS_MAX, MODES_MAX, TERM_MAX, TTY_OP_END, TerminalModes, WindowSize, terminal_type};
@@ -145,7 +152,7 @@ impl<S: UserauthSide> Connection<S> {
                     let event = self.global.handle(payload, &mut self.transport)?;
                     Ok(event.map_or(Step::Progress, |event| Step::Event(Event::Global(event))))
                 }
-                _ => Ok(match channels.handle(payload, &mut self.transport)? {
+                _ => Ok(match channels.handle(payload, &self.global.expected, &mut self.transport)? {
                     Some((id, event)) => Step::Event(Event::Channel(id, event)),
                     None => Step::Progress,
                 }),

@@ -2,7 +2,7 @@
 
 use super::channels::{ChannelLimits, Channels};
 use super::global::Global;
-use super::{ChannelId, Connection, NOT_AUTHENTICATED, Service};
+use super::{Connection, Service};
 use crate::transport::{Error, STALE_VERDICT, Server, Ticket, Transport};
 use crate::userauth::{Accepted, Authenticated, MethodChains, Permissions, Prompt, ServerUserauth};
 
@@ -72,29 +72,6 @@ impl Connection<Server> {
         match &mut self.service {
             Service::Userauth(state) => act(state, &mut self.transport),
             Service::Connection(_) => Err(STALE_VERDICT.into()),
-        }
-    }
-
-    /// Opens a channel that the peer asked for.
-    pub fn accept_channel(&mut self, id: ChannelId) -> Result<(), Error> {
-        match &mut self.service {
-            Service::Connection(channels) => channels.accept(id, &mut self.transport),
-            Service::Userauth(_) => Err(NOT_AUTHENTICATED.into()),
-        }
-    }
-
-    /// Refuses one, with a reason of RFC 4254 §5.1.
-    pub fn refuse_channel(
-        &mut self,
-        id: ChannelId,
-        reason_code: u32,
-        description: &str,
-    ) -> Result<(), Error> {
-        match &mut self.service {
-            Service::Connection(channels) => {
-                channels.refuse(id, reason_code, description, &mut self.transport)
-            }
-            Service::Userauth(_) => Err(NOT_AUTHENTICATED.into()),
         }
     }
 }

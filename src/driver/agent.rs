@@ -54,6 +54,45 @@ pub fn socket(identity_agent: &AgentSocket, variable: impl Fn(&str) -> Option<Os
     if path.is_empty() { None } else { Some(path.into()) }
 }
 
+/// What an agent is told of the connection that it works for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The blob of the host's key.
+    pub host_key: Vec<u8>,
+    /// Of the first key exchange.
+    pub session_id: Vec<u8>,
+    /// The host's signature of that exchange.
+    pub signature: Vec<u8>,
+}
+
+/// Connects to an agent for somebody at the other side of a connection, and tells it so first: keys that may be used here alone
+/// are not used for him then. Blocks, for as long as an answer may take. An agent that does not know of that has no such keys.
+///
+/// # Errors
+/// The agent is not there or does not answer.
+pub fn connect_for_host(path: &Path, binding: &Binding) -> io::Result<UnixStream> {
+    let mut stream = unconnected(ANSWER_TIME)?;
+    rustix::net::connect(&stream, &SocketAddrUnix::new(path)?)?;
+    stream.set_read_timeout(Some(ANSWER_TIME))?;
+    let mut agent = Agent::new();
+    let Binding { host_key, session_id, signature } = binding;
+    agent.request_session_bind(host_key, session_id, signature, true).map_err(io::Error::other)?;
+    stream.write_all(agent.output())?;
+    let mut buffer = [0; 256];
+    loop {
+        let n = stream.read(&mut buffer)?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let answer = agent.handle_input(buffer.get(..n).unwrap_or_default());
+        if answer.map_err(io::Error::other)?.is_some() {
+            break;
+        }
+    }
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
 /// What an agent is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {

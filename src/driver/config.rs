@@ -45,6 +45,16 @@ pub fn option(keyword: &str, value: &str) -> String {
     format!("{keyword}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// The option that ssh's `-L` and `-R` (or `-D`, whose `keyword` is `DynamicForward`) stand for; nothing if no forwarding can
+/// be made of the text.
+#[must_use]
+pub fn forward_option(keyword: &str, text: &str) -> Option<String> {
+    let quoted = |word: &str| format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""));
+    let (listen, connect) = ssh_config::ends(text)?;
+    let connect = connect.map_or(String::new(), |connect| format!(" {}", quoted(connect)));
+    Some(format!("{keyword}={}{connect}", quoted(listen)))
+}
+
 /// The `LogLevel` that so many `-v` mean.
 #[must_use]
 pub const fn log_level(verbose: u8) -> Option<&'static str> {
@@ -125,8 +135,14 @@ pub fn load(line: &CommandLine) -> Result<Loaded, LoadError> {
             files.extend(read(Path::new(SYSTEM_FILE), false)?.map(|file| (Owner::System, file)));
         }
     }
-    let outcome = ssh_config::read(&request, &files, &mut system)
+    let mut outcome = ssh_config::read(&request, &files, &mut system)
         .map_err(|error| LoadError::at(&error.place, &error.text))?;
+    let config = &mut outcome.config;
+    if config.clear_all_forwardings {
+        config.local_forward.0.clear();
+        config.remote_forward.0.clear();
+        config.dynamic_forward.0.clear();
+    }
     Ok(Loaded { outcome, file: line.file.clone(), system })
 }
 
@@ -176,13 +192,9 @@ impl Loaded {
     /// What would mean something else if it were passed over.
     fn refuse_what_is_not_there(&self) -> Result<(), LoadError> {
         let config = &self.outcome.config;
-        let forwards = !config.local_forward.0.is_empty()
-            || !config.remote_forward.0.is_empty()
-            || !config.dynamic_forward.0.is_empty();
         let asked = [
             ("BindInterface", config.bind_interface.is_some()),
             ("CanonicalizeHostname", config.canonicalize_hostname != CanonicalizeHostname::No),
-            ("ExitOnForwardFailure", config.exit_on_forward_failure && forwards),
         ];
         let Some((keyword, _)) = asked.iter().find(|(_, asked)| *asked) else { return Ok(()) };
         let place = self.outcome.given.get(keyword).map_or(String::new(), |place| format!("{place}: "));

@@ -87,6 +87,21 @@ pub fn connect(host: &str, port: u16, way: &Way) -> io::Result<TcpStream> {
     Err(last)
 }
 
+/// Connects to the first address of `host` that answers, all of them together within `timeout`. Blocks, as long as the system
+/// looks up the name beyond that.
+pub(super) fn connect_by(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let addresses = (host, port).to_socket_addrs()?;
+    let until = Instant::now() + timeout;
+    for address in addresses {
+        match connect_from(None, &address, until.saturating_duration_since(Instant::now())) {
+            Ok(stream) => return Ok(TcpStream::from_std(stream)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
 /// Connects to an address within `timeout`; the socket does not block afterwards.
 fn connect_from(own: Option<SocketAddr>, to: &SocketAddr, timeout: Duration) -> io::Result<Blocking> {
     let family = if to.is_ipv4() { Family::INET } else { Family::INET6 };
@@ -148,6 +163,23 @@ mod tests {
                 ErrorKind::AddrNotAvailable
             );
         }
+    }
+
+    #[test]
+    fn all_addresses_together_have_their_time() {
+        let socket = rustix::net::socket(Family::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        rustix::net::listen(&socket, 0).unwrap();
+        let listener = TcpListener::from(socket);
+        let port = listener.local_addr().unwrap().port();
+        let mut held = Vec::new();
+        let silent = loop {
+            match connect_by("127.0.0.1", port, Duration::from_millis(50)) {
+                Ok(stream) if held.len() < 16 => held.push(stream),
+                other => break other.map(drop).map_err(|error| error.kind()),
+            }
+        };
+        assert_eq!(silent, Err(ErrorKind::TimedOut));
     }
 
     #[test]

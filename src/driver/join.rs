@@ -148,6 +148,12 @@ impl Join {
         self.stream.is_none()
     }
 
+    /// The socket, as the loop names it, until it is over.
+    #[must_use]
+    pub fn source(&self) -> Option<SourceId> {
+        self.stream.as_ref().map(|(_, source)| *source)
+    }
+
     /// Bytes that wait for the socket: at most the channel's window.
     #[must_use]
     pub fn held(&self) -> usize {

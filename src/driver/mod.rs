@@ -27,6 +27,7 @@ pub mod environment;
 mod error;
 #[cfg(feature = "programs")]
 pub mod files;
+pub mod forward;
 pub mod gate;
 #[cfg(feature = "programs")]
 pub mod glob;
@@ -47,6 +48,7 @@ pub mod proxy;
 pub mod pty;
 pub mod sftp;
 pub mod signal;
+pub mod socks;
 pub mod stdio;
 #[cfg(feature = "programs")]
 pub mod terminal;

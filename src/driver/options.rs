@@ -20,15 +20,7 @@ pub use crate::keys::ssh_config::StrictHostKeyChecking;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Keywords that are read and kept in [`Options::config`] for what is to come, and that nothing acts on yet.
-pub const NOT_ACTED_ON: &[&str] = &[
-    "AddKeysToAgent",
-    "CheckHostIP",
-    "DynamicForward",
-    "ForwardAgent",
-    "LocalForward",
-    "ObscureKeystrokeTiming",
-    "RemoteForward",
-];
+pub const NOT_ACTED_ON: &[&str] = &["AddKeysToAgent", "CheckHostIP", "ObscureKeystrokeTiming"];
 
 /// Where to log in, as whom, and by what rules.
 #[derive(Clone, Debug)]

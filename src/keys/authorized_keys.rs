@@ -14,6 +14,7 @@ use crate::crypto::sign::{PublicKey, SignatureAlgorithm};
 use crate::userauth::{Circumstances, NotAdmitted, Permissions};
 
 use self::options::{Options, split_unquoted};
+pub use self::options::{endpoint, listener};
 use super::certificate::{self, Trust, check_user};
 use super::line::{self, KeyLineError, KeyText, LINE_MAX};
 

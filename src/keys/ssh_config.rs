@@ -25,13 +25,13 @@ pub use choice::{
     StrictHostKeyChecking, YesNoAsk,
 };
 pub use config::Config;
-pub use forward::{DynamicForwards, End, Forward, Jump, LocalForwards, RemoteForwards};
+pub use forward::{DynamicForwards, End, Forward, Jump, LocalForwards, RemoteForwards, ends};
 pub use tokens::{
     ALL, EXPANDED_MAX, Local, PROXY_COMMAND, Tokens, USER, Variable, is_valid_host, is_valid_user,
 };
 pub use value::{
     AddKeysToAgent, AgentSocket, Command, ENTRIES_MAX, EscapeChar, FILES_MAX, Files, ForwardAgent, Interval,
-    Keystrokes, List, ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout, seconds,
+    Keystrokes, List, Mask, ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout, seconds,
 };
 
 use crate::wire::list_matches;

@@ -2,6 +2,7 @@
 
 mod channels;
 mod compression;
+mod forward;
 mod host_keys;
 mod hostile;
 mod keepalive;

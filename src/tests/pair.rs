@@ -1,7 +1,7 @@
 //! A client and a server in memory: no sockets, no clock, no chance.
 
 use crate::connection::{
-    ChannelEvent, ChannelId, ChannelLimits, Connection, Event, GlobalEvent, Request, Step,
+    ChannelEvent, ChannelId, ChannelLimits, ChannelType, Connection, Event, GlobalEvent, Request, Step,
 };
 use crate::crypto::sign::PrivateKey;
 use crate::crypto::sign::certificate::Certificate;
@@ -65,6 +65,7 @@ pub(crate) enum Seen {
     Responses(Vec<Vec<u8>>),
     Authenticated,
     OpenRequest,
+    Offered(String),
     Opened,
     OpenFailure(u32),
     Data(Vec<u8>),
@@ -83,7 +84,8 @@ pub(crate) trait TestSide: UserauthSide {
 
 fn see_channel(event: &ChannelEvent<'_>) -> Seen {
     match *event {
-        ChannelEvent::OpenRequest => Seen::OpenRequest,
+        ChannelEvent::OpenRequest { channel_type: ChannelType::Session } => Seen::OpenRequest,
+        ChannelEvent::OpenRequest { channel_type } => Seen::Offered(format!("{channel_type:?}")),
         ChannelEvent::Opened => Seen::Opened,
         ChannelEvent::OpenFailure { reason_code, .. } => Seen::OpenFailure(reason_code),
         ChannelEvent::Data { data } => Seen::Data(data.to_vec()),

@@ -239,7 +239,7 @@ impl App {
     ) -> Result<(), Error> {
         let id = session.1;
         match event {
-            ChannelEvent::OpenRequest => conn.accept_channel(id)?,
+            ChannelEvent::OpenRequest { .. } => conn.accept_channel(id)?,
             ChannelEvent::Request { request, want_reply } => {
                 let forced = conn.permissions().and_then(|permissions| permissions.force_command.clone());
                 let (granted, command) = match (request, forced) {

@@ -4,6 +4,7 @@
 
 mod axes;
 mod copy;
+mod forward;
 mod gate;
 mod hostkeys;
 mod keepalive;

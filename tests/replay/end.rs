@@ -201,7 +201,7 @@ impl Side for Server {
             Event::Authenticated => "Authenticated".to_owned(),
             Event::Channel(id, event) => {
                 match event {
-                    ChannelEvent::OpenRequest => conn.accept_channel(id).unwrap(),
+                    ChannelEvent::OpenRequest { .. } => conn.accept_channel(id).unwrap(),
                     ChannelEvent::Request { want_reply: true, .. } => {
                         conn.channel(id).unwrap().reply(true).unwrap();
                     }

@@ -13,7 +13,7 @@ mod revoked;
 mod update;
 
 use super::Error;
-use super::agent::{self, AgentClient};
+use super::agent::{self, AgentClient, Binding};
 use super::identities::Notice;
 use super::options::Options;
 use super::terminal::{self, Question};
@@ -171,7 +171,15 @@ impl Login {
         }
     }
 
-    /// Takes what the host says of its keys after the login, and keeps the user's files as UpdateHostKeys has it.
+    /// What the user's agent is to be told before it works for the host.
+    #[must_use]
+    pub fn binding(&self, conn: &Connection<Client>) -> Binding {
+        let (host_key, signature) = self.keys.bound_to().clone();
+        Binding { host_key, session_id: conn.session_id().to_vec(), signature }
+    }
+
+    /// Takes what the host says of its keys after the login, and keeps the user's files as UpdateHostKeys has it. What is of
+    /// something else is passed over.
     pub fn global(&mut self, conn: &mut Connection<Client>, event: GlobalEvent) {
         let proved = match event {
             GlobalEvent::HostKeys { keys } => match self.host_keys.announced(keys) {
@@ -188,6 +196,7 @@ impl Login {
                 self.notices.push("the host did not prove the host keys that it announced".to_owned());
                 return;
             }
+            _ => return,
         };
         self.notices.extend(self.host_keys.update(&proved));
     }

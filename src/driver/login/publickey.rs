@@ -122,6 +122,11 @@ impl Keys {
         }
     }
 
+    /// The host's key, and its signature of the first exchange.
+    pub(super) const fn bound_to(&self) -> &(Vec<u8>, Vec<u8>) {
+        &self.bound_to
+    }
+
     /// Keys are not needed any more.
     pub(super) fn finish(&mut self) {
         (self.agent, self.trying, self.candidates) = (None, None, Some(VecDeque::new()));

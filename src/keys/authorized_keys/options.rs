@@ -199,8 +199,9 @@ fn environment(text: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((name.to_owned(), value.strip_prefix(b"=")?.to_vec()))
 }
 
-/// `host:port` or `[address]:port`; either may be `*`.
-fn endpoint(text: &[u8]) -> Option<Endpoint> {
+/// Reads `host:port` or `[address]:port`; either may be `*`.
+#[must_use]
+pub fn endpoint(text: &[u8]) -> Option<Endpoint> {
     let (host, port) = core::str::from_utf8(text).ok()?.rsplit_once(':')?;
     let host = match host.strip_prefix('[').map(|rest| rest.strip_suffix(']')) {
         Some(address) => address?,
@@ -218,8 +219,9 @@ fn endpoint(text: &[u8]) -> Option<Endpoint> {
     Some(Endpoint { host: (host != "*").then(|| host.to_owned()), port })
 }
 
-/// The same, or a port alone for any host.
-fn listener(text: &[u8]) -> Option<Endpoint> {
+/// Reads the same, or a port alone for any host.
+#[must_use]
+pub fn listener(text: &[u8]) -> Option<Endpoint> {
     if text.contains(&b':') { endpoint(text) } else { endpoint(&[b"*:", text].concat()) }
 }
 

@@ -7,7 +7,7 @@ use super::choice::{
 use super::forward::{DynamicForwards, LocalForwards, RemoteForwards};
 use super::value::{
     AddKeysToAgent, AgentSocket, Command, EscapeChar, Field, Files, ForwardAgent, Interval, Keystrokes, List,
-    ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout,
+    Mask, ProxyJump, RekeyLimit, SendEnv, SetEnv, Timeout,
 };
 
 /// What a keyword sets.
@@ -52,10 +52,14 @@ keywords! {
     canonicalize_hostname: CanonicalizeHostname = CanonicalizeHostname::No, "CanonicalizeHostname";
     /// Parsed only.
     check_host_ip: bool = false, "CheckHostIP";
+    /// Whether nothing is forwarded, whatever else is said.
+    clear_all_forwardings: bool = false, "ClearAllForwardings";
     /// Asked for.
     compression: bool = false, "Compression";
     /// Whether a forwarding that fails ends the connection.
     exit_on_forward_failure: bool = false, "ExitOnForwardFailure";
+    /// Whether other hosts may connect to what is listened on here without an address.
+    gateway_ports: bool = false, "GatewayPorts";
     /// Whether names are noted down hashed.
     hash_known_hosts: bool = false, "HashKnownHosts";
     /// Whether only configured identities are offered.
@@ -76,6 +80,10 @@ keywords! {
     escape_char: EscapeChar = EscapeChar(Some(b'~')), "EscapeChar";
     /// Hosts that are not known.
     strict_host_key_checking: StrictHostKeyChecking = StrictHostKeyChecking::Ask, "StrictHostKeyChecking";
+    /// The bits that the mode of a socket in the file system lacks.
+    stream_local_bind_mask: Mask = Mask(0o177), "StreamLocalBindMask";
+    /// Whether such a socket takes the place of what is there.
+    stream_local_bind_unlink: bool = false, "StreamLocalBindUnlink";
     /// Of the system.
     tcp_keep_alive: bool = true, "TCPKeepAlive";
     /// Whether other keys of a known host are noted down; the default depends on the files of known hosts.
@@ -176,15 +184,15 @@ const ALIASES: &[(&str, &str)] = &[
 
 /// What ssh knows, of today or of the past, and nothing here acts on.
 const PASSED_OVER: &str = "AFSTokenPassing CanonicalDomains CanonicalizeFallbackLocal CanonicalizeMaxDots \
-    CanonicalizePermittedCNAMEs ChannelTimeout Cipher ClearAllForwardings CompressionLevel ControlMaster ControlPath \
+    CanonicalizePermittedCNAMEs ChannelTimeout Cipher CompressionLevel ControlMaster ControlPath \
     ControlPersist EnableEscapeCommandline EnableSSHKeysign FallBackToRsh FingerprintHash \
-    ForkAfterAuthentication ForwardX11 ForwardX11Timeout ForwardX11Trusted GatewayPorts GlobalKnownHostsFile2 \
+    ForkAfterAuthentication ForwardX11 ForwardX11Timeout ForwardX11Trusted GlobalKnownHostsFile2 \
     GSSAPIAuthentication GSSAPIClientIdentity GSSAPIDelegateCredentials GSSAPIKexAlgorithms GSSAPIKeyExchange \
     GSSAPIRenewalForcesRekey GSSAPIServerIdentity GSSAPITrustDns HostbasedAcceptedAlgorithms HostbasedAuthentication \
     IPQoS KbdInteractiveDevices KerberosAuthentication KerberosTGTPassing KnownHostsCommand LocalCommand LogVerbose \
     NoHostAuthenticationForLocalhost PermitLocalCommand PermitRemoteOpen PKCS11Provider Protocol ProxyUseFdpass \
-    RhostsAuthentication RhostsRSAAuthentication RSAAuthentication SecurityKeyProvider StreamLocalBindMask \
-    StreamLocalBindUnlink SyslogFacility Tunnel TunnelDevice UsePrivilegedPort UseRoaming UserKnownHostsFile2 UseRsh \
+    RhostsAuthentication RhostsRSAAuthentication RSAAuthentication SecurityKeyProvider \
+    SyslogFacility Tunnel TunnelDevice UsePrivilegedPort UseRoaming UserKnownHostsFile2 UseRsh \
     VerifyHostKeyDNS VersionAddendum VisualHostKey WarnWeakCrypto XAuthLocation";
 
 /// The keyword as ssh writes it, and what it sets.

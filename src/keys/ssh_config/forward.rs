@@ -71,6 +71,28 @@ fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// Cuts what stands behind ssh's `-L`, `-R` or `-D` into the two words that a line of the configuration has: where is listened,
+/// and where that leads unless each connection says it.
+#[must_use]
+pub fn ends(text: &str) -> Option<(&str, Option<&str>)> {
+    let (mut starts, mut paths, mut rest) = (Vec::new(), Vec::new(), Some(text));
+    while let Some(now) = rest.filter(|now| !now.is_empty() || starts.is_empty()) {
+        starts.push(text.len() - now.len());
+        let (next, after) = part(now)?;
+        paths.push(next.is_path);
+        rest = after;
+    }
+    let first = match paths.as_slice() {
+        [_] => return Some((text, None)),
+        [true, _] | [true, _, _] | [false, true] | [false, false, false] => 1,
+        [false, false] => return Some((text, None)),
+        [false, _, true] | [_, _, _, _] => 2,
+        _ => return None,
+    };
+    let (listen, connect) = text.split_at_checked(*starts.get(first)?)?;
+    Some((listen.strip_suffix(':')?, Some(connect)))
+}
+
 impl Forward {
     /// Reads `[address:]port` or a path and, unless it is dynamic, `host:hostport` or a path. Only who asks a server may
     /// leave the port to it.
@@ -264,7 +286,7 @@ fn add_forward(
 
 #[cfg(test)]
 mod tests {
-    use super::{Forward, Jump};
+    use super::{Forward, Jump, ends};
 
     fn shown(text: &str, dynamic: bool, remote: bool) -> Option<String> {
         let variable = |name: &str| (name == "RUN").then(|| "/run".to_owned());
@@ -301,6 +323,28 @@ mod tests {
         assert_eq!(shown("*:1080", true, false).as_deref(), Some("[*]:1080"));
         assert_eq!(shown("1080", true, false).as_deref(), Some("1080"));
         assert_eq!(shown("80:h:1", true, false), None);
+    }
+
+    #[test]
+    fn what_stands_behind_a_letter_is_cut_into_two_words() {
+        for (text, expected) in [
+            ("80:host:8080", Some(("80", Some("host:8080")))),
+            ("a:80:host:8080", Some(("a:80", Some("host:8080")))),
+            ("[::1]:80:[::2]:81", Some(("[::1]:80", Some("[::2]:81")))),
+            (":80:h:1", Some((":80", Some("h:1")))),
+            ("/a/b:h:1", Some(("/a/b", Some("h:1")))),
+            ("/a:/b", Some(("/a", Some("/b")))),
+            ("80:/a", Some(("80", Some("/a")))),
+            ("/s\\:1:/b", Some(("/s\\:1", Some("/b")))),
+            ("h:80:/a", Some(("h:80", Some("/a")))),
+            ("1080", Some(("1080", None))),
+            ("*:1080", Some(("*:1080", None))),
+            ("[::1]:0", Some(("[::1]:0", None))),
+            ("1:2:3:4:5", None),
+            ("[::1:80", None),
+        ] {
+            assert_eq!(ends(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -106,6 +106,33 @@ impl Field for u16 {
     }
 }
 
+/// A mode of files, in octal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mask(pub u32);
+
+impl Mask {
+    /// Reads it, as sshd_config(5) has it, too.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub fn parse(word: &str) -> Result<Self, String> {
+        let digits = word.bytes().all(|b| (b'0'..=b'7').contains(&b));
+        let mask = u32::from_str_radix(word, 8).ok().filter(|mask| digits && *mask <= 0o777);
+        mask.map(Self).ok_or_else(|| format!("{word}: an octal number up to 0777"))
+    }
+}
+
+impl Field for Mask {
+    fn set(&mut self, arguments: &Arguments<'_>) -> Result<(), String> {
+        *self = Self::parse(arguments.word()?)?;
+        Ok(())
+    }
+
+    fn show(&self) -> Vec<String> {
+        vec![format!("0{:o}", self.0)]
+    }
+}
+
 impl Field for Option<String> {
     fn set(&mut self, arguments: &Arguments<'_>) -> Result<(), String> {
         *self = Some(arguments.word()?.to_owned());
@@ -540,7 +567,16 @@ impl Field for ForwardAgent {
 
 #[cfg(test)]
 mod tests {
-    use super::{RekeyLimit, seconds};
+    use super::{Mask, RekeyLimit, seconds};
+
+    #[test]
+    fn masks_are_octal() {
+        assert_eq!(Mask::parse("0177"), Ok(Mask(0o177)));
+        assert_eq!(Mask::parse("0"), Ok(Mask(0)));
+        for text in ["", "8", "1000", "+7", "0x7"] {
+            assert!(Mask::parse(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_numbers_with_units() {

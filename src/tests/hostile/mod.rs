@@ -3,6 +3,7 @@
 
 mod channels;
 mod compression;
+mod forward;
 mod host_keys;
 mod transport;
 mod userauth;

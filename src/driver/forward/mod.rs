@@ -1,0 +1,676 @@
+//! Forwarding: sockets that are listened on, connections that are made, and the channels that they are joined to.
+//!
+//! ```text
+//! listener ─ accepted ─┬─────────▶ channel asked for ─▶ opened ──┐
+//!                      └ SOCKS ──▶                               ├─▶ Join, until both have ended
+//! channel asked for by the peer ─┬▶ a thread connects ─▶ accepted┘
+//!                    (or SOCKS) ─┘
+//! ```
+//!
+//! [`Forwards`] is the part of a program that does this for all its peers: the program hands it the events of its channels,
+//! and decides before who may have what. It does not know users, configurations or what the bytes mean.
+
+mod dial;
+mod listen;
+mod requests;
+
+pub use dial::{DIAL_TIMEOUT, DIALS_MAX, DIALS_WAITING_MAX};
+pub use listen::{Address, GatewayPorts, Listener};
+pub use requests::{Ask, Requests};
+
+use super::Error;
+use super::application::{Context, PeerId, Peers, Source, SourceId};
+use super::connect::connect_by;
+use super::join::Join;
+use super::peer::Stream;
+use super::socks::{Handshake, Outcome, Refused, SAID_MAX, Said};
+use crate::connection::{ADMINISTRATIVELY_PROHIBITED, CONNECT_FAILED, ChannelEvent, ChannelId, Connection};
+use crate::transport::{Client, Server};
+use crate::userauth::UserauthSide;
+use core::fmt::Debug;
+use dial::Dialer;
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Waker};
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+/// The sockets that are listened on for one peer.
+pub const LISTENERS_MAX: usize = 128;
+
+/// The connections that have not said yet by SOCKS where they go.
+pub const GREETINGS_MAX: usize = 128;
+
+/// Connections accepted before others have their turn.
+const ACCEPTS_PER_ROUND: usize = 64;
+
+/// What a side makes of the connections that it accepts.
+pub trait ForwardSide: UserauthSide {
+    /// Where they lead.
+    type Lead: Clone + Debug + PartialEq;
+
+    /// Asks the peer for the channel; nothing for a lead that says it only by SOCKS.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    fn open(
+        conn: &mut Connection<Self>,
+        lead: &Self::Lead,
+        originator: (&str, u16),
+    ) -> Result<Option<ChannelId>, Error>;
+
+    /// Where SOCKS leads, if it may.
+    fn by_socks(host: String, port: u16) -> Option<Self::Lead>;
+}
+
+/// What becomes of a connection to a client's socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Direct {
+    /// The server connects to a host.
+    Tcpip {
+        /// A name or an address.
+        host: String,
+        /// The port there.
+        port: u16,
+    },
+    /// The server connects to a Unix socket.
+    Streamlocal {
+        /// The path there.
+        socket_path: String,
+    },
+    /// Each says itself where it goes.
+    Socks,
+}
+
+/// What becomes of a connection to a server's socket: the client gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// It came to a port.
+    Tcpip {
+        /// The address that the client asked for, in its words.
+        connected_address: String,
+        /// The port that it is.
+        connected_port: u16,
+    },
+    /// It came to a Unix socket.
+    Streamlocal {
+        /// The path that the client asked for.
+        socket_path: String,
+    },
+    /// It is for the agent.
+    Agent,
+}
+
+impl ForwardSide for Client {
+    type Lead = Direct;
+
+    fn open(
+        conn: &mut Connection<Self>,
+        lead: &Direct,
+        (address, port): (&str, u16),
+    ) -> Result<Option<ChannelId>, Error> {
+        Ok(Some(match lead {
+            Direct::Tcpip { host, port: to } => conn.open_direct_tcpip(host, *to, address, port)?,
+            Direct::Streamlocal { socket_path } => conn.open_direct_streamlocal(socket_path)?,
+            Direct::Socks => return Ok(None),
+        }))
+    }
+
+    fn by_socks(host: String, port: u16) -> Option<Direct> {
+        Some(Direct::Tcpip { host, port })
+    }
+}
+
+impl ForwardSide for Server {
+    type Lead = Forwarded;
+
+    fn open(
+        conn: &mut Connection<Self>,
+        lead: &Forwarded,
+        (address, port): (&str, u16),
+    ) -> Result<Option<ChannelId>, Error> {
+        Ok(Some(match lead {
+            Forwarded::Tcpip { connected_address, connected_port } => {
+                conn.open_forwarded_tcpip(connected_address, *connected_port, address, port)?
+            }
+            Forwarded::Streamlocal { socket_path } => conn.open_forwarded_streamlocal(socket_path)?,
+            Forwarded::Agent => conn.open_auth_agent()?,
+        }))
+    }
+
+    fn by_socks(_: String, _: u16) -> Option<Forwarded> {
+        None
+    }
+}
+
+/// What a channel of the peer's is to be joined to.
+pub enum Target {
+    /// A host.
+    Tcp(String, u16),
+    /// A Unix socket.
+    Unix(String),
+    /// What this makes, on a thread of its own.
+    Made(Box<dyn FnOnce() -> io::Result<Stream> + Send>),
+}
+
+/// Which channel of which peer.
+type Key = (PeerId, ChannelId);
+
+/// A channel on its way to a socket.
+enum Link {
+    /// Asked for here, for this socket.
+    Opening(Stream, Option<Handshake>),
+    /// Its peer says by SOCKS where it goes.
+    Greeting(Handshake),
+    /// A connection is being made for it.
+    Connecting(Held),
+    /// It is there; and whether the channel is gone.
+    Joined(Join, bool),
+    /// Nothing is left but the end of the channel.
+    Over,
+}
+
+/// What a channel has said already to a connection that is being made.
+#[derive(Default)]
+struct Held {
+    socks: Option<Handshake>,
+    /// At most the channel's window: there is no credit for it.
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+/// An accepted socket that says by SOCKS where it goes.
+struct Caller {
+    peer: PeerId,
+    stream: TcpStream,
+    from: (String, u16),
+    handshake: Handshake,
+}
+
+/// All that is forwarded for the peers of a program.
+pub struct Forwards<S: ForwardSide> {
+    waker: Arc<Waker>,
+    dialer: Dialer<Key, Stream>,
+    listeners: HashMap<SourceId, (PeerId, Listener, S::Lead)>,
+    callers: HashMap<SourceId, Caller>,
+    links: HashMap<Key, Link>,
+    joined: HashMap<SourceId, Key>,
+    /// Listeners that have more to accept than they were let, or than there were descriptors for.
+    waiting: Vec<SourceId>,
+}
+
+impl<S: ForwardSide> Forwards<S> {
+    /// Forwards nothing yet. `waker` is that of the loop.
+    #[must_use]
+    pub fn new(waker: &Arc<Waker>) -> Self {
+        Self {
+            waker: Arc::clone(waker),
+            dialer: Dialer::new(Arc::clone(waker)),
+            listeners: HashMap::new(),
+            callers: HashMap::new(),
+            links: HashMap::new(),
+            joined: HashMap::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Makes a channel of each connection that these accept, until the peer is gone.
+    ///
+    /// # Errors
+    /// The system's, or there are [`LISTENERS_MAX`]; then none of them listens.
+    pub fn listen(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerId,
+        listeners: Vec<Listener>,
+        lead: &S::Lead,
+    ) -> io::Result<()> {
+        let there = self.listeners.values().filter(|(of, ..)| *of == peer).count();
+        if there + listeners.len() > LISTENERS_MAX {
+            return Err(io::Error::other("too many sockets are listened on"));
+        }
+        for mut listener in listeners {
+            match cx.register(listener.source(), Interest::READABLE) {
+                Ok(id) => drop(self.listeners.insert(id, (peer, listener, lead.clone()))),
+                Err(error) => {
+                    self.stop_listening(cx, peer, lead);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts no more connections that lead there; whether any were accepted. Those that are there stay.
+    pub fn stop_listening(&mut self, cx: &mut Context<'_>, peer: PeerId, lead: &S::Lead) -> bool {
+        let is = |(of, _, to): &(PeerId, Listener, S::Lead)| *of == peer && to == lead;
+        let gone: Vec<_> = self.listeners.iter().filter(|(_, entry)| is(entry)).map(|(id, _)| *id).collect();
+        gone.iter().for_each(|id| self.close_listener(cx, *id));
+        !gone.is_empty()
+    }
+
+    /// Whether anything is listened on for the peer that leads there.
+    #[must_use]
+    pub fn is_listening(&self, peer: PeerId, lead: &S::Lead) -> bool {
+        self.listeners.values().any(|(of, _, to)| *of == peer && to == lead)
+    }
+
+    fn close_listener(&mut self, cx: &mut Context<'_>, id: SourceId) {
+        if let Some((_, mut listener, _)) = self.listeners.remove(&id) {
+            let _gone = cx.deregister(listener.source(), id);
+        }
+    }
+
+    /// Connects to where a channel of the peer's is to lead; once that is done the channel is accepted, or refused with the
+    /// reason.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn connect(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: (PeerId, ChannelId),
+        conn: &mut Connection<S>,
+        target: Target,
+    ) -> Result<(), Error> {
+        self.links.insert(key, Link::Connecting(Held::default()));
+        self.dial(cx, key, conn, target)
+    }
+
+    /// Accepts a channel of the peer's, which says by SOCKS what to connect to.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn accept_socks(&mut self, key: (PeerId, ChannelId), conn: &mut Connection<S>) -> Result<(), Error> {
+        self.links.insert(key, Link::Greeting(Handshake::default()));
+        Ok(conn.accept_channel(key.1)?)
+    }
+
+    fn dial(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: Key,
+        conn: &mut Connection<S>,
+        target: Target,
+    ) -> Result<(), Error> {
+        match target {
+            Target::Tcp(host, port) => {
+                let connect = move || {
+                    let stream = connect_by(&host, port, DIAL_TIMEOUT)?;
+                    let _unsupported = stream.set_nodelay(true);
+                    Ok(Stream::Tcp(stream))
+                };
+                self.dialer.start(key, Box::new(connect));
+                Ok(())
+            }
+            Target::Made(make) => {
+                self.dialer.start(key, make);
+                Ok(())
+            }
+            // That does not wait.
+            Target::Unix(path) => self.connected(cx, key, conn, UnixStream::connect(path).map(Stream::Unix)),
+        }
+    }
+
+    /// A connection was made, or not.
+    fn connected(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: Key,
+        conn: &mut Connection<S>,
+        outcome: io::Result<Stream>,
+    ) -> Result<(), Error> {
+        if !matches!(self.links.get(&key), Some(Link::Connecting(_))) {
+            return Ok(());
+        }
+        let Some(Link::Connecting(held)) = self.links.remove(&key) else { return Ok(()) };
+        let joined = outcome.and_then(|stream| Join::new(cx, key.1, stream));
+        match (joined, &held.socks) {
+            (Ok(mut join), socks) => {
+                match socks {
+                    Some(socks) => drop(conn.channel(key.1)?.write(socks.answer(Outcome::Connected))),
+                    None => conn.accept_channel(key.1)?,
+                }
+                if !held.bytes.is_empty() {
+                    join.event(cx, conn, &ChannelEvent::Data { data: &held.bytes })?;
+                }
+                if held.ended {
+                    join.event(cx, conn, &ChannelEvent::Eof)?;
+                }
+                self.keep(key, join);
+                self.settle(key);
+            }
+            (Err(_), Some(socks)) => {
+                let mut channel = conn.channel(key.1)?;
+                channel.write(socks.answer(Outcome::Failed));
+                channel.close()?;
+                self.links.insert(key, Link::Over);
+            }
+            (Err(error), None) => conn.refuse_channel(key.1, CONNECT_FAILED, &short(&error))?,
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, key: Key, join: Join) {
+        self.joined.extend(join.source().map(|source| (source, key)));
+        self.links.insert(key, Link::Joined(join, false));
+    }
+
+    /// Something happened to a channel. Whether it is one of those here; the program knows the others.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn event(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: (PeerId, ChannelId),
+        conn: &mut Connection<S>,
+        event: &ChannelEvent<'_>,
+    ) -> Result<bool, Error> {
+        let Some(link) = self.links.get_mut(&key) else { return Ok(false) };
+        match (link, event) {
+            (Link::Joined(join, closed), event) => {
+                *closed |= *event == ChannelEvent::Closed;
+                join.event(cx, conn, event)?;
+                self.settle(key);
+            }
+            (_, ChannelEvent::Closed) => drop(self.links.remove(&key)),
+            (Link::Opening(..), ChannelEvent::Opened) => self.opened(cx, key, conn)?,
+            (Link::Opening(..), ChannelEvent::OpenFailure { reason_code, .. }) => {
+                if let Some(Link::Opening(mut stream, Some(socks))) = self.links.remove(&key) {
+                    let outcome = match *reason_code {
+                        ADMINISTRATIVELY_PROHIBITED => Outcome::Prohibited,
+                        _ => Outcome::Failed,
+                    };
+                    let _it_may_not_hear = stream.write(socks.answer(outcome));
+                }
+                self.accept_waiting();
+            }
+            (Link::Greeting(_), ChannelEvent::Data { data }) => self.greeted(cx, key, conn, data)?,
+            (Link::Greeting(_), ChannelEvent::Eof) => {
+                conn.channel(key.1)?.close()?;
+                self.links.insert(key, Link::Over);
+            }
+            (Link::Connecting(held), ChannelEvent::Data { data }) => held.bytes.extend_from_slice(data),
+            (Link::Connecting(held), ChannelEvent::Eof) => held.ended = true,
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// The peer has opened the channel that a socket waits for.
+    fn opened(&mut self, cx: &mut Context<'_>, key: Key, conn: &mut Connection<S>) -> Result<(), Error> {
+        let Some(Link::Opening(mut stream, socks)) = self.links.remove(&key) else { return Ok(()) };
+        // Nothing was written to the socket before: it takes so few bytes at once, or is broken.
+        let answer = socks.map_or(&b""[..], |socks| socks.answer(Outcome::Connected));
+        let answered = stream.write_all(answer);
+        match answered.and_then(|()| Join::new(cx, key.1, stream)) {
+            Ok(mut join) => {
+                join.event(cx, conn, &ChannelEvent::Opened)?;
+                self.keep(key, join);
+                self.settle(key);
+            }
+            Err(_) => {
+                conn.channel(key.1)?.close()?;
+                self.links.insert(key, Link::Over);
+            }
+        }
+        Ok(())
+    }
+
+    /// A channel's peer has said something by SOCKS.
+    fn greeted(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: Key,
+        conn: &mut Connection<S>,
+        data: &[u8],
+    ) -> Result<(), Error> {
+        let Some(Link::Greeting(handshake)) = self.links.get_mut(&key) else { return Ok(()) };
+        let mut channel = conn.channel(key.1)?;
+        let mut rest = data;
+        while !rest.is_empty() {
+            match handshake.handle(rest) {
+                Ok((n, said)) => {
+                    channel.adjust_window(n)?;
+                    rest = rest.get(n..).unwrap_or_default();
+                    match said {
+                        Said::Incomplete => {}
+                        Said::Answer(answer) => drop(channel.write(answer)),
+                        Said::Connect { host, port } => {
+                            let socks = Some(core::mem::take(handshake));
+                            let held = Held { socks, bytes: rest.to_vec(), ended: false };
+                            self.links.insert(key, Link::Connecting(held));
+                            return self.dial(cx, key, conn, Target::Tcp(host, port));
+                        }
+                    }
+                }
+                Err(Refused(answer)) => {
+                    channel.write(answer);
+                    channel.close()?;
+                    self.links.insert(key, Link::Over);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A channel that was refused bytes would take some. Whether it is one of those here.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn writable(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: (PeerId, ChannelId),
+        conn: &mut Connection<S>,
+    ) -> Result<bool, Error> {
+        let Some(link) = self.links.get_mut(&key) else { return Ok(false) };
+        if let Link::Joined(join, _) = link {
+            join.pump(cx, Some(conn))?;
+            self.settle(key);
+        }
+        Ok(true)
+    }
+
+    /// A descriptor is ready or the loop was woken, perhaps for something else.
+    ///
+    /// # Errors
+    /// None that a peer could cause.
+    pub fn source(
+        &mut self,
+        cx: &mut Context<'_>,
+        peers: &mut Peers<'_, S>,
+        source: Source,
+    ) -> Result<(), Error> {
+        match source {
+            Source::Ready(id) if self.listeners.contains_key(&id) => self.accept(cx, peers, id),
+            Source::Ready(id) if self.callers.contains_key(&id) => self.called(cx, peers, id),
+            Source::Ready(id) => {
+                let Some(key) = self.joined.get(&id).copied() else { return Ok(()) };
+                let Some(Link::Joined(join, _)) = self.links.get_mut(&key) else { return Ok(()) };
+                if join.pump(cx, peers.get(key.0)).is_err() {
+                    join.abandon(cx); // its channel is not what it was taken for
+                }
+                self.settle(key);
+            }
+            Source::Woken => {
+                while let Some((key, outcome)) = self.dialer.outcome() {
+                    let Some(conn) = peers.get(key.0) else { continue };
+                    if self.connected(cx, key, conn, outcome).is_err() {
+                        self.links.insert(key, Link::Over); // the connection is ending
+                    }
+                }
+                for id in core::mem::take(&mut self.waiting) {
+                    self.accept(cx, peers, id);
+                }
+            }
+            Source::Timer => {}
+        }
+        Ok(())
+    }
+
+    /// Accepts what waits at a listener.
+    fn accept(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, S>, id: SourceId) {
+        for _ in 0..ACCEPTS_PER_ROUND {
+            let Some((peer, listener, lead)) = self.listeners.get(&id) else { return };
+            let (peer, lead) = (*peer, lead.clone());
+            match listener.accept() {
+                Ok((stream, from)) => self.accepted(cx, peers, peer, &lead, stream, from),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    // No descriptor is left. The end of another connection, or the next one to come, brings it again.
+                    _ => return self.wait(id),
+                },
+            }
+        }
+        self.wait(id);
+        self.accept_waiting();
+    }
+
+    fn wait(&mut self, id: SourceId) {
+        if !self.waiting.contains(&id) {
+            self.waiting.push(id);
+        }
+    }
+
+    fn accepted(
+        &mut self,
+        cx: &mut Context<'_>,
+        peers: &mut Peers<'_, S>,
+        peer: PeerId,
+        lead: &S::Lead,
+        stream: Stream,
+        from: (String, u16),
+    ) {
+        let Some(conn) = peers.get(peer) else { return };
+        match (S::open(conn, lead, (&from.0, from.1)), stream) {
+            (Ok(Some(channel)), stream) => {
+                self.links.insert((peer, channel), Link::Opening(stream, None));
+            }
+            (Ok(None), Stream::Tcp(mut stream)) if self.callers.len() < GREETINGS_MAX => {
+                if let Ok(id) = cx.register(&mut stream, Interest::READABLE) {
+                    let handshake = Handshake::default();
+                    self.callers.insert(id, Caller { peer, stream, from, handshake });
+                }
+            }
+            // Too many channels, for instance; it is closed.
+            _ => {}
+        }
+    }
+
+    /// A socket says something by SOCKS.
+    fn called(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, S>, id: SourceId) {
+        let Some(caller) = self.callers.get_mut(&id) else { return };
+        let lead = match caller.listen() {
+            Ok(None) => return,
+            Ok(Some((host, port))) => S::by_socks(host, port),
+            Err(_) => None,
+        };
+        let Some(mut caller) = self.callers.remove(&id) else { return };
+        let _gone = cx.deregister(&mut caller.stream, id);
+        if let (Some(lead), Some(conn)) = (lead, peers.get(caller.peer)) {
+            match S::open(conn, &lead, (&caller.from.0, caller.from.1)) {
+                Ok(Some(channel)) => {
+                    let link = Link::Opening(Stream::Tcp(caller.stream), Some(caller.handshake));
+                    self.links.insert((caller.peer, channel), link);
+                }
+                _ => drop(caller.stream.write(caller.handshake.answer(Outcome::Failed))),
+            }
+        }
+        self.accept_waiting();
+    }
+
+    /// Lets go of what has ended.
+    fn settle(&mut self, key: Key) {
+        let Some(Link::Joined(join, closed)) = self.links.get(&key) else { return };
+        if !join.is_over() {
+            return;
+        }
+        if *closed {
+            self.links.remove(&key);
+        } else {
+            self.links.insert(key, Link::Over);
+        }
+        self.joined.retain(|_, of| *of != key);
+        self.accept_waiting();
+    }
+
+    /// There may be descriptors again.
+    fn accept_waiting(&self) {
+        if !self.waiting.is_empty() {
+            let _gone = self.waker.wake();
+        }
+    }
+
+    /// The peer is gone: what it was to have still gets what was sent to it, and everything else is closed.
+    pub fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId) {
+        let listeners: Vec<_> =
+            self.listeners.iter().filter(|(_, (of, ..))| *of == peer).map(|(id, _)| *id).collect();
+        listeners.iter().for_each(|id| self.close_listener(cx, *id));
+        let callers: Vec<_> =
+            self.callers.iter().filter(|(_, caller)| caller.peer == peer).map(|(id, _)| *id).collect();
+        for id in callers {
+            if let Some(mut caller) = self.callers.remove(&id) {
+                let _gone = cx.deregister(&mut caller.stream, id);
+            }
+        }
+        let keys: Vec<_> = self.links.keys().filter(|key| key.0 == peer).copied().collect();
+        for key in keys {
+            if let Some(Link::Joined(join, closed)) = self.links.get_mut(&key) {
+                *closed = true;
+                let _nobody_left = join.pump::<S>(cx, None);
+                self.settle(key);
+            } else {
+                self.links.remove(&key);
+            }
+        }
+        self.accept_waiting();
+    }
+
+    /// Whether no forwarded connection is there or on its way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.callers.is_empty() && self.links.values().all(|link| matches!(link, Link::Over))
+    }
+}
+
+impl Caller {
+    /// Takes what it says, and not a byte beyond its request: where it goes, once that was said.
+    fn listen(&mut self) -> io::Result<Option<(String, u16)>> {
+        let mut buffer = [0; SAID_MAX];
+        loop {
+            let n = match self.stream.peek(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            match self.handshake.handle(buffer.get(..n).unwrap_or_default()) {
+                Ok((taken, said)) => {
+                    self.stream.read_exact(buffer.get_mut(..taken).unwrap_or_default())?;
+                    match said {
+                        Said::Incomplete => {}
+                        Said::Answer(answer) => self.stream.write_all(answer)?,
+                        Said::Connect { host, port } => return Ok(Some((host, port))),
+                    }
+                }
+                Err(Refused(answer)) => {
+                    // What is unread when a socket is closed takes with it what was written.
+                    let _read = self.stream.read(&mut buffer);
+                    self.stream.write_all(answer)?;
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+            }
+        }
+    }
+}
+
+/// The system's words without its number.
+fn short(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
