@@ -366,7 +366,6 @@ fn a_client_that_is_killed_in_the_middle_leaves_nothing_open() {
     let case = Case::new("");
     fs::write(case.there("large"), noise(large())).unwrap();
     let descriptors = || fs::read_dir(format!("/proc/{}/fd", case.server.running.child.id())).unwrap().count();
-    case.batch(Generation::Bookworm, "get large warm\n");
     let before = descriptors();
     let host = format!("{}@127.0.0.1", user());
     let mut child = case
