@@ -44,7 +44,15 @@ impl Case {
     fn client(&self, generation: Generation, name: &str) -> Command {
         let mut command = Command::new(generation.program(name));
         command.env_remove("SSH_AUTH_SOCK").current_dir(self.files.path("here"));
-        command.args(["-q", "-F", "none", "-i", &self.files.text("user_key"), "-P", &self.server.port.to_string()]);
+        command.args([
+            "-q",
+            "-F",
+            "none",
+            "-i",
+            &self.files.text("user_key"),
+            "-P",
+            &self.server.port.to_string(),
+        ]);
         command.arg("-S").arg(generation.program("ssh"));
         for option in self.options() {
             command.args(["-o", &option]);
@@ -69,7 +77,12 @@ impl Case {
     fn batch(&self, generation: Generation, lines: &str) -> String {
         let output = self.try_batch(generation, lines);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{generation:?} {lines}: {told}\n{}", self.server.running.log());
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{generation:?} {lines}: {told}\n{}",
+            self.server.running.log()
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -119,7 +132,9 @@ fn contents(tree: &Path, kept: bool) -> Vec<String> {
                 waiting.push(path);
             } else {
                 let contents = fs::read(&path).unwrap();
-                let sum = contents.iter().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()));
+                let sum = contents
+                    .iter()
+                    .fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()));
                 all.push(format!("{name} {} {sum} {facts:?}", contents.len()));
             }
         }
@@ -194,7 +209,8 @@ fn a_read_only_server_gives_and_takes_nothing() {
     let case = Case::new("-R");
     fs::write(case.there("file"), b"x").unwrap();
     fs::write(case.here("new"), b"y").unwrap();
-    for lines in ["put new\n", "rm file\n", "mkdir d\n", "chmod 600 file\n", "ln -s a b\n", "rename file f\n"] {
+    for lines in ["put new\n", "rm file\n", "mkdir d\n", "chmod 600 file\n", "ln -s a b\n", "rename file f\n"]
+    {
         let output = case.try_batch(Generation::Bookworm, lines);
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && told.contains("ermission denied"), "{lines}: {told}");
@@ -334,7 +350,8 @@ fn sshfs_is_a_file_system() {
 fn t97_sessions_that_come_and_go_leave_no_descriptor() {
     let case = Case::new("");
     fs::write(case.there("file"), b"x").unwrap();
-    let descriptors = || fs::read_dir(format!("/proc/{}/fd", case.server.running.child.id())).unwrap().count();
+    let descriptors =
+        || fs::read_dir(format!("/proc/{}/fd", case.server.running.child.id())).unwrap().count();
     // One connection for all sessions.
     let control = case.files.text("control");
     let host = format!("{}@127.0.0.1", user());
@@ -365,7 +382,8 @@ fn t97_sessions_that_come_and_go_leave_no_descriptor() {
 fn a_client_that_is_killed_in_the_middle_leaves_nothing_open() {
     let case = Case::new("");
     fs::write(case.there("large"), noise(large())).unwrap();
-    let descriptors = || fs::read_dir(format!("/proc/{}/fd", case.server.running.child.id())).unwrap().count();
+    let descriptors =
+        || fs::read_dir(format!("/proc/{}/fd", case.server.running.child.id())).unwrap().count();
     let before = descriptors();
     let host = format!("{}@127.0.0.1", user());
     let mut child = case

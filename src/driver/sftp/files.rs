@@ -7,8 +7,8 @@ use super::listing::{Users, attributes};
 use super::root::{Links, joined, set_mode, set_owner, set_times};
 use super::{COPY_SLICE, Descriptors, NAMES_MAX, Service};
 use crate::sftp::{
-    Answer, Attributes, Backend, Handle, Name, NamesBuf, PackedIds, PackedStrings, Pflags, Request, SftpServer, StatVfs, Status,
-    StatusCode, Ticket, split,
+    Answer, Attributes, Backend, Handle, Name, NamesBuf, PackedIds, PackedStrings, Pflags, Request,
+    SftpServer, StatVfs, Status, StatusCode, Ticket, split,
 };
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{
@@ -161,13 +161,17 @@ impl Files {
                 let path = if path.is_empty() { b"." } else { *path };
                 return Ok(Reply::one_name(&root.real_path(&self.path(path)?)?));
             }
-            Request::Rename { oldpath, newpath } => root.rename(&self.path(oldpath)?, &self.path(newpath)?)?,
+            Request::Rename { oldpath, newpath } => {
+                root.rename(&self.path(oldpath)?, &self.path(newpath)?)?
+            }
             Request::PosixRename { oldpath, newpath } => {
                 root.replace(&self.path(oldpath)?, &self.path(newpath)?)?;
             }
             Request::Readlink { path } => return Ok(Reply::one_name(&root.read_link(&self.path(path)?)?)),
             Request::Symlink { targetpath, linkpath } => root.symlink(targetpath, &self.path(linkpath)?)?,
-            Request::Hardlink { oldpath, newpath } => root.link(&self.path(oldpath)?, &self.path(newpath)?)?,
+            Request::Hardlink { oldpath, newpath } => {
+                root.link(&self.path(oldpath)?, &self.path(newpath)?)?
+            }
             Request::Statvfs { path } => {
                 let fd = root.look(&self.path(path)?, Links::Followed)?;
                 return Ok(Reply::StatVfs(file_system(&fstatvfs(fd)?)));
@@ -280,12 +284,7 @@ impl Files {
     }
 
     /// Goes on with a copy, at most [`COPY_SLICE`] bytes of it at a time. Nothing if there is more to do.
-    fn copy(
-        &mut self,
-        from: (&[u8], u64),
-        to: (&[u8], u64),
-        length: u64,
-    ) -> Result<Option<Reply>, Errno> {
+    fn copy(&mut self, from: (&[u8], u64), to: (&[u8], u64), length: u64) -> Result<Option<Reply>, Errno> {
         let done = core::mem::take(&mut self.copied);
         let (source, sink) = (self.file(from.0)?, self.file(to.0)?);
         if is_same(&fstat(source)?, &fstat(sink)?) {
@@ -423,9 +422,9 @@ impl Drop for Held {
 /// Whether a read-only server refuses it: OpenSSH's list.
 fn writes(request: &Request<'_>) -> bool {
     match request {
-        Request::Open { pflags, .. } => {
-            [Pflags::WRITE, Pflags::APPEND, Pflags::CREAT, Pflags::TRUNC].iter().any(|flag| pflags.contains(*flag))
-        }
+        Request::Open { pflags, .. } => [Pflags::WRITE, Pflags::APPEND, Pflags::CREAT, Pflags::TRUNC]
+            .iter()
+            .any(|flag| pflags.contains(*flag)),
         Request::Write { .. }
         | Request::Setstat { .. }
         | Request::Fsetstat { .. }

@@ -101,7 +101,11 @@ fn number(text: &[u8]) -> Option<u32> {
 }
 
 /// What is told of a file.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "version 3 has 32 bits for a time")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "version 3 has 32 bits for a time"
+)]
 pub(super) const fn attributes(stat: &Stat) -> Attributes<'static> {
     Attributes {
         size: Some(stat.st_size as u64),
@@ -130,7 +134,8 @@ fn mode(mode: u32) -> String {
         FileType::BlockDevice => 'b',
         FileType::Unknown => '?',
     });
-    for (shift, special, set, alone) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')] {
+    for (shift, special, set, alone) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')]
+    {
         let bits = mode >> shift;
         text.push(if bits & 4 == 0 { '-' } else { 'r' });
         text.push(if bits & 2 == 0 { '-' } else { 'w' });

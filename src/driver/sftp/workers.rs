@@ -190,9 +190,8 @@ impl<K: Copy + Send + Sync + 'static> Workers<K> {
         if room.ready.len() >= room.idle && room.threads < THREADS_MAX {
             let (shared, answer, waker) =
                 (Arc::clone(&self.shared), self.answer.clone(), Arc::clone(&self.waker));
-            let started = thread::Builder::new()
-                .name("sftp".to_owned())
-                .spawn(move || work(&shared, &answer, &waker));
+            let started =
+                thread::Builder::new().name("sftp".to_owned()).spawn(move || work(&shared, &answer, &waker));
             room.threads += usize::from(started.is_ok());
         }
         if room.threads > 0 {

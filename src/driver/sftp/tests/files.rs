@@ -25,7 +25,8 @@ fn a_read_only_server_refuses_all_that_writes_and_nothing_else() {
     let (place, mut session) = read_only();
     let before = place.outside();
     let tree = |place: &Place| {
-        let names: Vec<_> = fs::read_dir(place.path("root")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(place.path("root")).unwrap().map(|e| e.unwrap().file_name()).collect();
         let stat = fs::metadata(place.path("root/file")).unwrap();
         (names.len(), stat.mode(), stat.mtime_nsec(), stat.len(), fs::read(place.path("root/file")).unwrap())
     };
@@ -137,8 +138,15 @@ fn t97_sizes_of_requests_are_bounded() {
     let long = b"/x".repeat(PATH_LEN_MAX / 2);
     assert_eq!(session.ask_rudely(&Request::Stat { path: &long }), BAD);
     assert_eq!(session.ask_rudely(&Request::Stat { path: &long[1..] }), BAD);
-    assert_eq!(session.ask_rudely(&Request::Mkdir { path: &[b'x'; 300], attrs: ATTRS }), MISSING, "the start is");
-    assert_eq!(session.ask_rudely(&Request::Mkdir { path: &[b"/", &[b'x'; 300][..]].concat(), attrs: ATTRS }), BAD);
+    assert_eq!(
+        session.ask_rudely(&Request::Mkdir { path: &[b'x'; 300], attrs: ATTRS }),
+        MISSING,
+        "the start is"
+    );
+    assert_eq!(
+        session.ask_rudely(&Request::Mkdir { path: &[b"/", &[b'x'; 300][..]].concat(), attrs: ATTRS }),
+        BAD
+    );
     assert_eq!(session.ask_rudely(&Request::Stat { path: b"nul\0" }), FAILURE);
 }
 
@@ -150,7 +158,10 @@ fn files_are_made_written_read_and_appended_to() {
     let handle = session.open(b"new", all).handle();
     assert_eq!(session.ask(&write(&handle, 5, b"later")), OK);
     assert_eq!(session.ask(&write(&handle, 0, b"first")), OK);
-    assert_eq!(session.ask(&Request::Read { handle: &handle, offset: 3, len: 4 }), Seen::Data(b"stla".to_vec()));
+    assert_eq!(
+        session.ask(&Request::Read { handle: &handle, offset: 3, len: 4 }),
+        Seen::Data(b"stla".to_vec())
+    );
     assert_eq!(session.ask(&Request::Fsync { handle: &handle }), OK);
     assert_eq!(session.open(b"new", all | Pflags::EXCL), FAILURE);
     let append = session.open(b"new", Pflags::WRITE | Pflags::APPEND).handle();
@@ -158,7 +169,11 @@ fn files_are_made_written_read_and_appended_to() {
     assert_eq!(session.read(b"new"), Seen::Data(b"firstlater!".to_vec()));
     let emptied = session.open(b"new", Pflags::WRITE | Pflags::TRUNC).handle();
     assert_eq!(session.read(b"new"), EOF);
-    assert_eq!(session.ask(&Request::Read { handle: &emptied, offset: 0, len: 1 }), MISSING, "not to be read");
+    assert_eq!(
+        session.ask(&Request::Read { handle: &emptied, offset: 0, len: 1 }),
+        MISSING,
+        "not to be read"
+    );
     assert_eq!(session.open(b"missing", Pflags::WRITE), MISSING);
     // Directories can be opened and not read, as OpenSSH's.
     let directory = session.open(b"/", Pflags::READ).handle();
@@ -174,7 +189,13 @@ fn modes_of_what_is_made_are_under_the_umask() {
         let attrs = Attributes { permissions, ..ATTRS };
         let pflags = Pflags::WRITE | Pflags::CREAT;
         session.ask(&Request::Open { filename: b"new", pflags, attrs }).handle();
-        fs::File::options().write(true).create(true).truncate(true).mode(asked).open(place.path("same")).unwrap();
+        fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(asked)
+            .open(place.path("same"))
+            .unwrap();
         assert_eq!(mode("root/new"), mode("same"), "{permissions:?}");
         assert_eq!(session.ask(&Request::Remove { filename: b"new" }), OK);
         fs::remove_file(place.path("same")).unwrap();
@@ -212,7 +233,8 @@ fn attributes_are_set_by_path_by_handle_and_of_links() {
         ac_mod_time: Some((5, 4_000_000_000)),
         ..ATTRS
     };
-    let set = |seen: Attributes<'_>| (seen.size, seen.permissions.unwrap() & 0o7777, seen.ac_mod_time.unwrap().1);
+    let set =
+        |seen: Attributes<'_>| (seen.size, seen.permissions.unwrap() & 0o7777, seen.ac_mod_time.unwrap().1);
     let link = session.attrs(b"link");
     assert_eq!(session.ask(&Request::Setstat { path: b"link", attrs: all }), OK);
     assert_eq!(set(session.attrs(b"file")), (Some(4), 0o604, 4_000_000_000));
@@ -278,7 +300,8 @@ fn a_directory_is_listed_in_parts_as_ls_lists_it() {
     let place = Place::new();
     fs::create_dir_all(place.path("root/etc")).unwrap();
     let stat = fs::metadata(place.path("root/file")).unwrap();
-    fs::write(place.path("root/etc/passwd"), format!("# none\nann:x:{}:1::/home/ann:/bin/sh\n", stat.uid())).unwrap();
+    fs::write(place.path("root/etc/passwd"), format!("# none\nann:x:{}:1::/home/ann:/bin/sh\n", stat.uid()))
+        .unwrap();
     for n in 0..250 {
         fs::write(place.path(&format!("root/etc/{n}")), b"").unwrap();
     }
@@ -294,7 +317,13 @@ fn a_directory_is_listed_in_parts_as_ls_lists_it() {
     all.dedup();
     assert_eq!((all.len(), all.iter().filter(|name| is_component(name.as_bytes())).count()), (253, 251));
     fs::set_permissions(place.path("root/file"), fs::Permissions::from_mode(0o640)).unwrap();
-    assert_eq!(session.ask(&Request::Setstat { path: b"file", attrs: Attributes { ac_mod_time: Some((0, 0)), ..ATTRS } }), OK);
+    assert_eq!(
+        session.ask(&Request::Setstat {
+            path: b"file",
+            attrs: Attributes { ac_mod_time: Some((0, 0)), ..ATTRS }
+        }),
+        OK
+    );
     let handle = session.ask(&Request::Opendir { path: b"/" }).handle();
     let Seen::Names(names) = session.ask(&Request::Readdir { handle: &handle }) else { panic!() };
     let (_, line, mode) = names.iter().find(|(name, ..)| name == "file").unwrap();

@@ -8,8 +8,8 @@ mod workers;
 use super::files::Files;
 use super::{AtOnce, Descriptors, Root, Service};
 use crate::sftp::{
-    Answer, Attributes, ClientEvent, Extension, Pflags, Reassembly, Request, ServerLimits,
-    SftpClient, SftpServer, StatVfs, StatusCode, Step, split,
+    Answer, Attributes, ClientEvent, Extension, Pflags, Reassembly, Request, ServerLimits, SftpClient,
+    SftpServer, StatVfs, StatusCode, Step, split,
 };
 use std::fs;
 use std::path::PathBuf;

@@ -83,7 +83,12 @@ fn t98_links_lead_where_they_would_after_chroot() {
     symlink("../../outside", place.path("root/relative")).unwrap();
     symlink("/outside/new", place.path("root/to_a_new_file")).unwrap();
     let mut session = place.session();
-    for path in [&b"absolute/secret"[..], b"/relative/secret", b"/../../outside/secret", b"outside/../outside//secret"] {
+    for path in [
+        &b"absolute/secret"[..],
+        b"/relative/secret",
+        b"/../../outside/secret",
+        b"outside/../outside//secret",
+    ] {
         assert_eq!(session.read(path), Seen::Data(b"of the root".to_vec()), "{path:?}");
     }
     let handle = session.open(b"/to_a_new_file", Pflags::WRITE | Pflags::CREAT).handle();

@@ -88,8 +88,7 @@ fn there_are_no_more_threads_than_the_bound_and_none_before_there_is_work() {
     let place = Place::new();
     let descriptors = Arc::new(Descriptors::new(10));
     let mut around = Loop::new();
-    let mut sessions: Vec<_> =
-        (0..20).map(|key| Asking::new(key, place.service(), &descriptors)).collect();
+    let mut sessions: Vec<_> = (0..20).map(|key| Asking::new(key, place.service(), &descriptors)).collect();
     assert_eq!(around.workers.threads(), 0);
     for round in 0..3 {
         for asking in &mut sessions {
