@@ -168,7 +168,7 @@ impl<'a> Request<'a> {
     /// Reads the fields of a packet, paths and handles as they are.
     ///
     /// # Errors
-    /// A field is cut, bytes are left, or attributes have an unknown flag.
+    /// A field is cut, bytes are left (but behind the data of a WRITE), or attributes have an unknown flag.
     pub fn decode(number: u8, fields: &'a [u8]) -> Result<Self, DecodeError> {
         decode(number, fields, &mut AsBytes)
     }
@@ -220,7 +220,10 @@ pub(super) fn decode<'a, T: Take<'a>>(
         EXTENDED => decode_extended(r, take)?,
         number => Request::Unknown { number, fields: r.remainder()? },
     };
-    r.clone().finish()?;
+    // rclone 1.60 sends a whole buffer and names the part of it that counts; OpenSSH's server takes that.
+    if number != WRITE {
+        r.clone().finish()?;
+    }
     Ok(request)
 }
 

@@ -185,6 +185,11 @@ fn is_open_ended(packet: &[u8]) -> bool {
     packet.ends_with(b"any")
 }
 
+/// The packet of a WRITE: what is behind its data is nothing.
+const fn is_write(packet: &[u8]) -> bool {
+    matches!(packet, [6, ..])
+}
+
 /// The packet cut anywhere and with a byte too many.
 fn cut(packet: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     (0..packet.len()).map(|n| packet[..n].to_vec()).chain([[packet, b"\0"].concat()])
@@ -244,8 +249,12 @@ fn every_extension_has_a_request_and_a_name_of_its_own() {
 
 #[test]
 fn no_request_and_no_answer_is_read_from_a_part_of_it_or_from_more() {
-    for (_, packet) in requests().into_iter().filter(|(_, packet)| !is_open_ended(packet)) {
+    for (request, packet) in requests().into_iter().filter(|(_, packet)| !is_open_ended(packet)) {
         for cut in cut(packet) {
+            if is_write(packet) && cut.len() > packet.len() {
+                assert_eq!(decode_request(&cut), Ok(request), "what is behind its data does not count");
+                continue;
+            }
             // A name that is cut is the name of another extension.
             assert!(matches!(decode_request(&cut), Err(_) | Ok(Request::Extended { .. })), "{cut:x?}");
         }
@@ -270,7 +279,9 @@ fn whatever_a_number_is_changed_to_what_is_read_is_what_is_there() {
             let mut out = Vec::new();
             request.encode(7, &mut out);
             assert!(
-                out == framed(&changed) || says_there_are_no_extended_attributes(&changed),
+                out == framed(&changed)
+                    || says_there_are_no_extended_attributes(&changed)
+                    || (is_write(&changed) && changed.starts_with(&out[4..])),
                 "{changed:x?}"
             );
         }

@@ -127,20 +127,27 @@ fn t97_sizes_of_requests_are_bounded() {
     let mut session = Session::new(service);
     let handle = session.open(b"/large", Pflags::READ).handle();
     let read = |offset, len| Request::Read { handle: &handle[..], offset, len };
-    let Seen::Data(data) = session.ask(&read(0, u32::MAX)) else { panic!() };
+    let Seen::Data(data) = session.ask_rudely(&read(0, u32::MAX)) else { panic!() };
     assert_eq!(data.len(), LEN_MAX as usize);
-    let Seen::Data(data) = session.ask(&read(LEN_MAX.into(), u32::MAX)) else { panic!() };
+    let Seen::Data(data) = session.ask_rudely(&read(LEN_MAX.into(), u32::MAX)) else { panic!() };
     assert_eq!(data.len(), 300_000 - LEN_MAX as usize);
-    assert_eq!(session.ask(&read(299_999, 5)), Seen::Data(vec![7]));
-    assert_eq!(session.ask(&read(300_000, 5)), EOF);
-    assert_eq!(session.ask(&read(u64::MAX - 5, 5)), BAD, "no file is that long");
-    assert_eq!(session.ask(&read(u64::MAX, 5)), FAILURE);
+    assert_eq!(session.ask_rudely(&read(299_999, 5)), Seen::Data(vec![7]));
+    assert_eq!(session.ask_rudely(&read(300_000, 5)), EOF);
+    assert_eq!(session.ask_rudely(&read(u64::MAX - 5, 5)), BAD, "no file is that long");
+    assert_eq!(session.ask_rudely(&read(u64::MAX, 5)), FAILURE);
     let long = b"/x".repeat(PATH_LEN_MAX / 2);
-    assert_eq!(session.ask(&Request::Stat { path: &long }), BAD);
-    assert_eq!(session.ask(&Request::Stat { path: &long[1..] }), BAD);
-    assert_eq!(session.ask(&Request::Mkdir { path: &[b'x'; 300], attrs: ATTRS }), MISSING, "the start is");
-    assert_eq!(session.ask(&Request::Mkdir { path: &[b"/", &[b'x'; 300][..]].concat(), attrs: ATTRS }), BAD);
-    assert_eq!(session.ask(&Request::Stat { path: b"nul\0" }), FAILURE);
+    assert_eq!(session.ask_rudely(&Request::Stat { path: &long }), BAD);
+    assert_eq!(session.ask_rudely(&Request::Stat { path: &long[1..] }), BAD);
+    assert_eq!(
+        session.ask_rudely(&Request::Mkdir { path: &[b'x'; 300], attrs: ATTRS }),
+        MISSING,
+        "the start is"
+    );
+    assert_eq!(
+        session.ask_rudely(&Request::Mkdir { path: &[b"/", &[b'x'; 300][..]].concat(), attrs: ATTRS }),
+        BAD
+    );
+    assert_eq!(session.ask_rudely(&Request::Stat { path: b"nul\0" }), FAILURE);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::files::Files;
 use super::{AtOnce, Descriptors, Root, Service};
 use crate::sftp::{
     Answer, Attributes, ClientEvent, Extension, Pflags, Reassembly, Request, ServerLimits, SftpClient,
-    SftpServer, StatVfs, StatusCode, Step,
+    SftpServer, StatVfs, StatusCode, Step, split,
 };
 use std::fs;
 use std::path::PathBuf;
@@ -175,6 +175,18 @@ impl Session {
     fn ask(&mut self, request: &Request<'_>) -> Seen {
         self.client.request((), request).unwrap();
         self.exchange().unwrap()
+    }
+
+    /// Past a client, which would not ask such a thing.
+    fn ask_rudely(&mut self, request: &Request<'_>) -> Seen {
+        let mut packet = Vec::new();
+        request.encode(7, &mut packet);
+        self.server.serve(&mut self.files, &mut Reassembly::new(), &packet).unwrap();
+        let answer = self.server.output().to_vec();
+        self.server.consume_output(answer.len());
+        let (number, id, fields) = split(&answer[4..]).unwrap();
+        assert_eq!(id, 7);
+        Seen::new(&Answer::decode(number, fields, request.expected()).unwrap())
     }
 
     fn open(&mut self, filename: &[u8], pflags: Pflags) -> Seen {

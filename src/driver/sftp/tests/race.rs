@@ -17,6 +17,15 @@ fn swapping(place: &Place, is_over: &AtomicBool, swaps: &AtomicU64) {
     }
 }
 
+/// Tells the other thread that it is over, even if a test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Uses what is below `d` in all ways; how many found it, and how many did not.
 fn use_it(session: &mut Session, counts: &mut (u32, u32)) {
     let mut count = |seen: &Seen| match seen {
@@ -69,6 +78,7 @@ fn race(target: impl FnOnce(&Place) -> PathBuf) {
     let (is_over, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut counts = (0, 0);
     thread::scope(|scope| {
+        let _over = Over(&is_over);
         scope.spawn(|| swapping(&place, &is_over, &swaps));
         let mut session = place.session();
         let mut rounds = 0;
@@ -76,7 +86,6 @@ fn race(target: impl FnOnce(&Place) -> PathBuf) {
             use_it(&mut session, &mut counts);
             rounds += 1;
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(place.outside(), before, "{counts:?} of {swaps:?}");
     assert!(swaps.into_inner() > 1000, "{counts:?}");

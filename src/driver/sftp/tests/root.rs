@@ -158,7 +158,7 @@ fn t98_names_that_are_no_names_are_not_acted_on() {
 fn a_slash_behind_a_name_says_that_it_is_a_directory() {
     let place = Place::new();
     fs::create_dir(place.path("root/d")).unwrap();
-    symlink("/d", place.path("root/link")).unwrap();
+    symlink("d", place.path("root/link")).unwrap();
     let mut session = place.session();
     assert_eq!(session.ask(&Request::Mkdir { path: b"new//", attrs: MODE_ONLY }), OK);
     assert_eq!(session.ask(&Request::Rename { oldpath: b"new/", newpath: b"newer/" }), OK);
@@ -168,7 +168,7 @@ fn a_slash_behind_a_name_says_that_it_is_a_directory() {
     assert_eq!(session.ask(&Request::Hardlink { oldpath: b"link/", newpath: b"new" }), MISSING);
     assert_eq!(session.ask(&Request::Hardlink { oldpath: b"file", newpath: b"new/" }), MISSING);
     assert_eq!(session.ask(&Request::Hardlink { oldpath: b"link", newpath: b"new" }), OK);
-    assert_eq!(session.ask(&Request::Readlink { path: b"new" }).name(), "/d", "the link got a second name");
+    assert_eq!(session.ask(&Request::Readlink { path: b"new" }).name(), "d", "the link got a second name");
 }
 
 #[test]
