@@ -110,7 +110,7 @@ fn a_shell_with_an_editor_and_jobs_follows_the_window_and_the_keys() {
         let screen = terminal.wait_for("ready-2");
         assert!(screen.contains("/dev/pts/"), "{}: {screen}", case.name);
         terminal.send(&format!("vi -u NONE {}", case.files.text("edited")));
-        terminal.wait_for("[New]");
+        terminal.wait_for("[New File]");
         for (columns, rows) in [(100, 30), (151, 41)] {
             terminal.resize(columns, rows);
             // What the editor is told and what it draws come at different times.
@@ -346,12 +346,9 @@ fn t80_a_forced_command_covers_shell_command_and_subsystem_with_and_without_a_te
         case.files.write("authorized_keys", &format!("no-pty {key}"));
         let output = run(&mut case.ssh(&["-tt"], &["tty"]), b"");
         let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(
-            (output.status.code(), &*output.stdout),
-            (Some(1), &b"not a tty\n"[..]),
-            "{}: {told}",
-            case.name
-        );
+        // OpenSSH's client ends then.
+        let expected = if client.is_some() { (Some(255), &b""[..]) } else { (Some(1), &b"not a tty\n"[..]) };
+        assert_eq!((output.status.code(), &*output.stdout), expected, "{}: {told}", case.name);
         assert!(told.contains("PTY allocation request failed"), "{told}");
     }
     let case = Case::new(None, None, &[("PermitTTY", "no")]);
@@ -362,11 +359,7 @@ fn t80_a_forced_command_covers_shell_command_and_subsystem_with_and_without_a_te
 fn no_session_and_a_subsystem_are_what_is_asked_for() {
     for case in Case::of_our_client(&[]) {
         let mut client = Running::start(case.ssh(&["-N", "-v"], &[]).stdin(Stdio::null()));
-        assert!(
-            client.wait_for("authenticated").is_some() || client.wait_for("Authenticated").is_some(),
-            "{}",
-            client.log()
-        );
+        assert!(client.wait_for("Authenticated to").is_some(), "{}", client.log());
         client.signal(Signal::TERM);
         assert_eq!(client.wait().signal(), Some(15), "{}", case.name);
         assert!(!case.server.running.log().contains("Starting session"), "{}", case.server.running.log());
@@ -405,9 +398,12 @@ fn input_from_nowhere_and_output_to_who_has_enough_end_a_session() {
                 case.name
             );
         }
-        let client = words(&case.ssh(&[], &["yes"]));
-        let output = run(Command::new("sh").args(["-c", &format!("{client} | head -n 2")]), b"");
-        assert_eq!(output.stdout, b"y\ny\n", "{}", case.name);
+        // OpenSSH's client tells nobody but OpenSSH's servers that it has enough.
+        if case.client.is_none() {
+            let client = words(&case.ssh(&[], &["yes"]));
+            let output = run(Command::new("sh").args(["-c", &format!("{client} | head -n 2")]), b"");
+            assert_eq!(output.stdout, b"y\ny\n", "{}", case.name);
+        }
     }
 }
 
@@ -422,9 +418,9 @@ fn many_sessions_in_a_row_leave_neither_descriptors_nor_children() {
     let case = Case::new(Some(Generation::Bookworm), None, &[]);
     let pid = case.server.running.child.id();
     let socket = case.files.text("control");
-    run(&mut case.ssh(&[], &["true"]), b"");
-    until("the first connection is gone", || children(pid).is_empty());
     let before = descriptors(pid);
+    run(&mut case.ssh(&[], &["true"]), b"");
+    until("the first connection is gone", || descriptors(pid) == before);
     let mut master = Running::start(case.ssh(&["-M", "-S", &socket, "-N"], &[]).stdin(Stdio::null()));
     until("the master listens", || fs::exists(&socket).unwrap());
     for n in 0..sessions {
