@@ -90,6 +90,8 @@ pub(super) struct ChannelState {
     credit: u32,
     /// Was refused bytes.
     pub(super) starved: bool,
+    /// Has sent data since it was its turn.
+    had_turn: bool,
     /// A shell, command or subsystem was asked for.
     started: bool,
     /// Replies owed in their order: those of the application's are `None` until it decides.
@@ -112,6 +114,7 @@ impl ChannelState {
             delivered: 0,
             credit: 0,
             starved: false,
+            had_turn: false,
             started: false,
             replies: VecDeque::new(),
             requests: 0,
@@ -121,6 +124,12 @@ impl ChannelState {
     /// Whether it was refused bytes that would go out now, if there is room in the output.
     pub(super) fn waits_for_room(&self) -> bool {
         self.starved && self.stage == Stage::Open && self.outbound == Half::Open && self.remote_window > 0
+    }
+
+    /// It is its turn to write.
+    pub(super) const fn named(&mut self) {
+        self.starved = false;
+        self.had_turn = false;
     }
 
     /// `length` bytes came. Whether they are for the application; otherwise they are credited or dropped here.
@@ -215,6 +224,7 @@ impl ChannelState {
             self.outbound = Half::Closed;
             self.starved = false;
             self.replies.clear();
+            self.requests = 0; // whatever they are answered, nobody waits for it
             transport.send(&ChannelClose { recipient_channel: self.remote_channel });
         }
     }
@@ -224,6 +234,9 @@ impl ChannelState {
 #[must_use]
 pub struct Channel<'a, S: KexSide> {
     pub(super) state: &'a mut ChannelState,
+    /// Others were refused bytes: then it sends one message and is in turn again, lest a byte of theirs waits for all
+    /// that there is of its data.
+    pub(super) others_wait: bool,
     pub(super) transport: &'a mut Transport<S>,
 }
 
@@ -280,7 +293,8 @@ impl<S: KexSide> Channel<'_, S> {
             return Ok(None);
         }
         let max = self.state.remote_window.min(self.state.remote_packet_max).min(MAXIMUM_PACKET_SIZE);
-        let packet = if max == 0 { None } else { self.transport.packet() };
+        let is_its_turn = !(self.others_wait && self.state.had_turn);
+        let packet = if max > 0 && is_its_turn { self.transport.packet() } else { None };
         let Some(mut packet) = packet else {
             self.state.starved = true;
             return Ok(None);
@@ -294,6 +308,7 @@ impl<S: KexSide> Channel<'_, S> {
         let n = write(max as usize, &mut packet)?;
         if n > 0 {
             packet.seal();
+            self.state.had_turn = true;
             self.state.remote_window =
                 self.state.remote_window.saturating_sub(u32::try_from(n).unwrap_or(max));
         }
