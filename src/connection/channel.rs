@@ -234,15 +234,15 @@ impl ChannelState {
 #[must_use]
 pub struct Channel<'a, S: KexSide> {
     pub(super) state: &'a mut ChannelState,
-    /// Others were refused bytes: then it sends one message and is in turn again, lest a byte of theirs waits for all
-    /// that there is of its data.
+    /// Others were refused bytes: then one message goes out in a turn, lest a byte of theirs waits for all of its data.
     pub(super) others_wait: bool,
     pub(super) transport: &'a mut Transport<S>,
 }
 
 impl<S: KexSide> Channel<'_, S> {
-    /// Takes as many bytes of `data` as the peer's window and the output allow, and returns how many. If that is not
-    /// all, [`poll_writable`](super::Connection::poll_writable) names the channel when the rest may be offered.
+    /// Takes as many bytes of `data` as the peer's window and the output allow, but one message's if other channels wait for
+    /// room, and returns how many. If that is not all, [`poll_writable`](super::Connection::poll_writable) names the channel
+    /// when the rest may be offered.
     pub fn write(&mut self, data: &[u8]) -> usize {
         self.write_typed(None, data)
     }

@@ -310,12 +310,7 @@ impl<S: UserauthSide> Connection<S> {
     }
 
     /// What is in the next packet that is not the transport's; nothing comes of it.
-    #[cfg(test)]
-    pub(crate) fn take_payload(
-        &mut self,
-        input: &mut RecvBuf,
-        now: Instant,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    pub fn take_payload(&mut self, input: &mut RecvBuf, now: Instant) -> Result<Option<Vec<u8>>, Error> {
         loop {
             match self.transport.handle_input(input, now)? {
                 Inbound::NeedInput => return Ok(None),

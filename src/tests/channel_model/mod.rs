@@ -161,7 +161,10 @@ impl<S: Role> Bench<S> {
         }
         assert_eq!((disconnected, found.fault), (None, None));
         let state = self.end.conn.state();
-        assert!(state.ends_with(&format!("| connection {}", model.state())), "{before:?}, {action:?}: {state}");
+        assert!(
+            state.ends_with(&format!("| connection {}", model.state())),
+            "{before:?}, {action:?}: {state}"
+        );
         assert_eq!(self.end.conn.has_writable(), model.is_writable(), "{before:?}, {action:?}");
         assert!(!model.starves_peer(), "{before:?}, {action:?}: credit is kept back");
         if model.exists() {
@@ -346,11 +349,11 @@ fn explore<S: Role>() {
 }
 
 #[test]
-fn a_channel_at_a_client_is_that_of_the_model_whatever_happens_in_whatever_order() {
+fn t67_a_channel_at_a_client_is_that_of_the_model_whatever_happens_in_whatever_order() {
     explore::<Client>();
 }
 
 #[test]
-fn a_channel_at_a_server_is_that_of_the_model_whatever_happens_in_whatever_order() {
+fn t67_a_channel_at_a_server_is_that_of_the_model_whatever_happens_in_whatever_order() {
     explore::<Server>();
 }
