@@ -214,9 +214,9 @@ impl<S: Role> Bench<S> {
     /// The payloads that reach the peer, who may be made to wait, and how it was told that this is the end.
     fn heard(&mut self, waits: bool) -> (Vec<Vec<u8>>, Option<Error>) {
         let mut payloads = Vec::new();
-        let is_ended = self.end.error.is_some();
+        let hears = !waits || self.end.error.is_some();
         while ship(&mut self.end.conn, &mut self.pipe, usize::MAX)
-            | (!(waits && !is_ended) && receive(&mut self.peer_input, &mut self.pipe))
+            | (hears && receive(&mut self.peer_input, &mut self.pipe))
         {
             loop {
                 match self.peer.take_payload(&mut self.peer_input, self.now) {
