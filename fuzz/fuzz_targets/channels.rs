@@ -295,7 +295,7 @@ impl<S: Role> Talk<S> {
             81 => self.says(&RequestSuccess { response_fields: b"" }),
             82 => self.says(&RequestFailure {}),
             90 => self.says(&ChannelOpen {
-                channel_type: choices.one_of(&CHANNEL_TYPES),
+                channel_type: *choices.one_of(&CHANNEL_TYPES),
                 sender_channel,
                 initial_window_size: size,
                 maximum_packet_size: *choices.one_of(&SIZES),
