@@ -108,6 +108,8 @@ pub(super) struct ChannelState {
     since: Option<Instant>,
     /// Was refused bytes.
     pub(super) starved: bool,
+    /// Has sent data since it was its turn.
+    had_turn: bool,
     /// A shell, command or subsystem was asked for.
     started: bool,
     /// A terminal was asked for.
@@ -136,6 +138,7 @@ impl ChannelState {
             dealt: 0,
             since: None,
             starved: false,
+            had_turn: false,
             started: false,
             terminal: false,
             variables: 0,
@@ -147,6 +150,12 @@ impl ChannelState {
     /// Whether it was refused bytes that would go out now, if there is room in the output.
     pub(super) fn waits_for_room(&self) -> bool {
         self.starved && self.stage == Stage::Open && self.outbound == Half::Open && self.remote_window > 0
+    }
+
+    /// It is its turn to write.
+    pub(super) const fn named(&mut self) {
+        self.starved = false;
+        self.had_turn = false;
     }
 
     /// `length` bytes came. Whether they are for the application; otherwise they are credited or dropped here.
@@ -278,6 +287,7 @@ impl ChannelState {
             self.outbound = Half::Closed;
             self.starved = false;
             self.replies.clear();
+            self.requests = 0; // whatever they are answered, nobody waits for it
             transport.send(&ChannelClose { recipient_channel: self.remote_channel });
         }
     }
@@ -288,12 +298,15 @@ impl ChannelState {
 pub struct Channel<'a, S: KexSide> {
     pub(super) state: &'a mut ChannelState,
     pub(super) growth: &'a mut Growth,
+    /// Others were refused bytes: then one message goes out in a turn, lest a byte of theirs waits for all of its data.
+    pub(super) others_wait: bool,
     pub(super) transport: &'a mut Transport<S>,
 }
 
 impl<S: KexSide> Channel<'_, S> {
-    /// Takes as many bytes of `data` as the peer's window and the output allow, and returns how many. If that is not
-    /// all, [`poll_writable`](super::Connection::poll_writable) names the channel when the rest may be offered.
+    /// Takes as many bytes of `data` as the peer's window and the output allow, but one message's if other channels wait for
+    /// room, and returns how many. If that is not all, [`poll_writable`](super::Connection::poll_writable) names the channel
+    /// when the rest may be offered.
     pub fn write(&mut self, data: &[u8]) -> usize {
         self.write_typed(None, data)
     }
@@ -344,7 +357,8 @@ impl<S: KexSide> Channel<'_, S> {
             return Ok(None);
         }
         let max = self.state.remote_window.min(self.state.remote_packet_max).min(MAXIMUM_PACKET_SIZE);
-        let packet = if max == 0 { None } else { self.transport.packet() };
+        let is_its_turn = !(self.others_wait && self.state.had_turn);
+        let packet = if max > 0 && is_its_turn { self.transport.packet() } else { None };
         let Some(mut packet) = packet else {
             self.state.starved = true;
             return Ok(None);
@@ -358,6 +372,7 @@ impl<S: KexSide> Channel<'_, S> {
         let n = write(max as usize, &mut packet)?;
         if n > 0 {
             packet.seal();
+            self.state.had_turn = true;
             self.state.remote_window =
                 self.state.remote_window.saturating_sub(u32::try_from(n).unwrap_or(max));
         }

@@ -170,6 +170,12 @@ impl Channels {
         self.slots.iter().filter_map(|slot| slot.channel.as_ref()).any(ChannelState::waits_for_room)
     }
 
+    /// Whether another one was refused bytes that would go out now.
+    pub(super) fn others_wait(&self, id: ChannelId) -> bool {
+        let mut others = self.slots.iter().zip(0..).filter(|(_, number)| *number != id.number);
+        others.any(|(slot, _)| slot.channel.as_ref().is_some_and(ChannelState::waits_for_room))
+    }
+
     /// The next channel that was refused bytes and would take some now, in turn.
     pub(super) fn poll_writable(&mut self) -> Option<ChannelId> {
         let (before, after) = self.slots.split_at_mut_checked(self.next)?;
@@ -178,7 +184,7 @@ impl Channels {
         let (slot, index) =
             round.find(|(slot, _)| slot.channel.as_ref().is_some_and(ChannelState::waits_for_room))?;
         let id = ChannelId { number: u32::try_from(index).ok()?, generation: slot.generation };
-        slot.channel.as_mut()?.starved = false;
+        slot.channel.as_mut()?.named();
         self.next = index + 1;
         Some(id)
     }

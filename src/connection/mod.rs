@@ -269,8 +269,9 @@ impl<S: UserauthSide> Connection<S> {
     /// [`NO_SUCH_CHANNEL`] once it is gone.
     pub fn channel(&mut self, id: ChannelId) -> Result<Channel<'_, S>, Error> {
         let Service::Connection(channels) = &mut self.service else { return Err(NO_SUCH_CHANNEL.into()) };
+        let others_wait = channels.others_wait(id);
         let (state, growth) = channels.act_on(id).ok_or(NO_SUCH_CHANNEL)?;
-        Ok(Channel { state, growth, transport: &mut self.transport })
+        Ok(Channel { state, growth, others_wait, transport: &mut self.transport })
     }
 
     /// Renews the keys now, unless that is under way. Nothing happens before the login.
@@ -345,6 +346,17 @@ impl<S: UserauthSide> Connection<S> {
     /// The same with a payload that takes the place of a compressed one.
     pub fn send_payload_as_it_is(&mut self, payload: &[u8]) {
         self.transport.send_payload_as_it_is(payload);
+    }
+
+    /// What is in the next packet that is not the transport's; nothing comes of it.
+    pub fn take_payload(&mut self, input: &mut RecvBuf, now: Instant) -> Result<Option<Vec<u8>>, Error> {
+        loop {
+            match self.transport.handle_input(input, now)? {
+                Inbound::NeedInput => return Ok(None),
+                Inbound::Internal | Inbound::Kex(_) => {}
+                Inbound::Service(payload) => return Ok(Some(payload.to_vec())),
+            }
+        }
     }
 
     /// Compresses from now on as if the last exchange had agreed upon it.

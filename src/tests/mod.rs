@@ -1,5 +1,7 @@
 //! Tests of the layers together: two connections in memory, under virtual time.
 
+mod channel_model;
+mod channel_schedules;
 mod channels;
 mod compression;
 mod forward;

@@ -48,7 +48,7 @@ fn the_states_are_those_that_are_meant() {
     for states in [Client::strict(), Server::strict()] {
         // As often as there are states of channels, and once for the first exchange.
         let channels = states.iter().filter(|s| is_idle(&s.name) && is_authenticated(&s.name)).count();
-        assert!(channels > 12, "{channels}");
+        assert!(channels >= 12, "{channels}");
         for of in ["SentInit", "Exchange", "NewKeys"] {
             assert_eq!(count(states, of), channels + 1, "{of}");
         }
