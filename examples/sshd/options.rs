@@ -17,6 +17,8 @@ use strombus::wire::number::Sender as Role;
 /// What the options say.
 pub struct Options {
     pub address: String,
+    /// `Workers`, which is ours: threads with connections; 0 are as many as there are cores.
+    pub workers: usize,
     account: Account,
     pub accounts: Accounts,
     /// AuthorizedKeysFile is `none`.
@@ -35,6 +37,7 @@ impl Options {
     pub fn new(given: &[String]) -> Result<Self, String> {
         let mut own = Self {
             address: "127.0.0.1".to_owned(),
+            workers: 1,
             account: Account::default(),
             accounts: Accounts::new(Names::Any { account: Account::default(), name: Vec::new() }),
             no_key_files: false,
@@ -110,6 +113,7 @@ impl Options {
             "revokedkeys" => self.accounts.revoked_keys = named(value),
             "strictmodes" => self.accounts.strict_modes = yes(value)?,
             "trustedusercakeys" => self.account.trusted_ca_keys = named(value),
+            "workers" => self.workers = value.parse().map_err(|_| "a number")?,
             _ => {
                 return self
                     .algorithms
