@@ -288,7 +288,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             seat.crew.reach(Stage::Stopped);
         }
         // Looked at before the inbox is, for the last peer was put there before.
-        let stopped = seat.crew.has_reached(Stage::Stopped);
+        let stopped = seat.crew.has_reached(Stage::Stopped) && !seat.crew.has_reached(Stage::Over);
         // Of those that come meanwhile the waker tells again.
         for _ in 0..INBOX_MAX {
             let Some(newcomer) = self.seat.as_ref().and_then(Seat::take) else { break };
