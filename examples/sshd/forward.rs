@@ -40,6 +40,7 @@ impl Allowed {
 }
 
 /// What the options say of it.
+#[derive(Clone)]
 pub struct ForwardOptions {
     tcp: Allowed,
     streamlocal: Allowed,

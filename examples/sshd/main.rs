@@ -30,7 +30,7 @@ use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
 use strombus::driver::authenticator::Authenticator;
 use strombus::driver::gate::{Gate, Refusal};
 use strombus::driver::text::escaped_lines as escaped;
-use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, files};
+use strombus::driver::{Application, Context, Error, PeerId, Peers, Source, Workers, files};
 use strombus::tell;
 use strombus::transport::{Server, ServerConfig};
 use zeroizing_alloc::ZeroAlloc;
@@ -209,13 +209,14 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let address = address.parse().map_err(|_| format!("{address}: not an address"))?;
     let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
     let bound = listener.local_addr().map_err(|error| error.to_string())?;
-    let mut driver = Driver::with_waker(|waker| {
+    let mut workers = Workers::new(options.workers, |_, waker| {
+        let (accounts, passwords) = (options.accounts.clone(), options.passwords.clone());
         Ok(Sshd {
-            algorithms: options.algorithms,
-            authenticator: Authenticator::new(options.accounts, options.passwords, &waker)?,
-            sessions: Sessions::new(options.sessions, bound),
-            forwarding: Forwarding::new(options.forward, &waker),
-            sftp: Sftp::new(strombus::driver::sftp::Sessions::new(waker), options.sftp),
+            algorithms: options.algorithms.clone(),
+            authenticator: Authenticator::new(accounts, passwords, &waker)?,
+            sessions: Sessions::new(options.sessions.clone(), bound),
+            forwarding: Forwarding::new(options.forward.clone(), &waker),
+            sftp: Sftp::new(strombus::driver::sftp::Sessions::new(waker), options.sftp.clone()),
         })
     })
     .map_err(|error| error.to_string())?;
@@ -232,9 +233,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         conn
     };
     let gate = Gate::new(options.gate, Box::new(SystemRng));
-    driver.listen_behind(gate, listener, Box::new(accept)).map_err(|error| error.to_string())?;
+    workers.listen_behind(gate, listener, accept).map_err(|error| error.to_string())?;
     tell!("Server listening on {} port {}.", bound.ip(), bound.port());
-    driver.run().map_err(|error| error.to_string())
+    workers.run().map_err(|error| error.to_string())
 }
 
 fn main() -> ExitCode {

@@ -25,6 +25,8 @@ pub struct Options {
     pub address: String,
     pub port: u16,
     pub host_keys: Vec<PathBuf>,
+    /// `Workers`, which is ours: threads with connections; 0 are as many as there are cores.
+    pub workers: usize,
     account: Account,
     pub accounts: Accounts,
     /// AuthorizedKeysFile is `none`.
@@ -53,6 +55,7 @@ impl Options {
             address: "127.0.0.1".to_owned(),
             port: 22,
             host_keys: Vec::new(),
+            workers: 1,
             account: Account::default(),
             accounts: Accounts::new(Names::Any { account: Account::default(), name: Vec::new() }),
             no_key_files: false,
@@ -167,6 +170,7 @@ impl Options {
             "strictmodes" => self.accounts.strict_modes = yes(value)?,
             "subsystem" => self.sftp = crate::sftp::subsystem(value)?,
             "trustedusercakeys" => self.account.trusted_ca_keys = named(value),
+            "workers" => self.workers = value.parse().map_err(|_| "a number")?,
             _ => {
                 return self
                     .algorithms

@@ -20,6 +20,7 @@ use strombus::userauth::Permissions;
 pub type Session = (PeerId, ChannelId);
 
 /// What sessions may be.
+#[derive(Clone)]
 pub struct SessionOptions {
     /// PermitTTY.
     pub permit_tty: bool,

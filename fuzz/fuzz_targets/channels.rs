@@ -406,7 +406,7 @@ fn take<S: Role>(
             channel.asked -= 1;
         }
         ChannelEvent::Closed => assert!(all.remove(&id).is_some_and(|channel| channel.is_open())),
-        ChannelEvent::OpenRequest => unreachable!("it is above"),
+        ChannelEvent::OpenRequest { .. } => unreachable!("it is above"),
     }
 }
 

@@ -69,6 +69,16 @@ pub trait Application<S: UserauthSide> {
         Ok(())
     }
 
+    /// No more peers come: the program of another worker has stopped listening ([`Workers`](super::Workers)). It is told
+    /// once, after the last of the peers that were on their way; the loop goes on until this program, too, is done.
+    ///
+    /// # Errors
+    /// End the loop.
+    fn stopped_listening(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, S>) -> Result<(), Error> {
+        let _ = (cx, peers);
+        Ok(())
+    }
+
     /// Ends the loop when true.
     fn is_done(&self) -> bool;
 }
@@ -80,7 +90,7 @@ pub enum Source {
     Ready(SourceId),
     /// The time set by [`Context::set_timer`] has come.
     Timer,
-    /// The loop's [`Waker`](mio::Waker) was used.
+    /// The loop's [`Waker`](mio::Waker) was used; with several workers perhaps by one of them, which is nothing to the program.
     Woken,
 }
 
@@ -131,7 +141,7 @@ impl Context<'_> {
         source.deregister(self.registry)
     }
 
-    /// Accepts no more peers.
+    /// Accepts no more peers; with several workers, wherever they would have gone.
     pub const fn stop_listening(&mut self) {
         *self.listening = false;
     }

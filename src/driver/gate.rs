@@ -59,6 +59,13 @@ pub struct Place {
     authenticated: bool,
 }
 
+impl Place {
+    /// Whether the gate was not told of a login yet.
+    pub(super) const fn is_startup(&self) -> bool {
+        !self.authenticated
+    }
+}
+
 /// Why a connection is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A peer is registered once, edge-triggered. A pending verdict and a peer that does not read cost no rounds. Connections
-//! share the buffers of the loop; an idle one holds none. This layer knows not one byte of SSH.
+//! share the buffers of the loop; an idle one holds none. More cores are more loops ([`Workers`]). This layer knows not one
+//! byte of SSH.
 
 #[cfg(feature = "programs")]
 pub mod accounts;
@@ -34,6 +35,7 @@ pub mod glob;
 #[cfg(feature = "programs")]
 pub mod identities;
 pub mod join;
+mod listener;
 #[cfg(feature = "programs")]
 pub mod login;
 #[cfg(feature = "programs")]
@@ -54,47 +56,34 @@ pub mod stdio;
 pub mod terminal;
 #[cfg(feature = "programs")]
 pub mod text;
+mod workers;
 
 pub use application::{Application, Context, PeerId, Peers, Source, SourceId};
 pub use connect::{Way, connect};
 pub use error::Error;
+pub use listener::Accept;
 pub use peer::{INPUT_MARK, Stream};
+pub use workers::{INBOX_MAX, WORKERS_MAX, Workers};
 
 use crate::connection::Connection;
-use crate::transport;
 use crate::userauth::UserauthSide;
-use application::{LISTENER, Named, WAKER, named, peer_token};
+use application::{Named, WAKER, named, peer_token};
 use core::time::Duration;
-use gate::{Gate, Offence};
-use mio::net::{TcpListener, TcpStream};
+use gate::Gate;
+use listener::{Listener, locked, offence};
 use mio::{Events, Interest, Poll, Waker};
 use peer::{Peer, Turn};
 use pool::Pool;
 use slab::Slab;
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
+use workers::Seat;
 
 /// Events fetched from the system at a time.
 const EVENTS: usize = 256;
-
-/// Connections that are accepted, or refused, before the peers that are here have their turns.
-const ACCEPTS_PER_ROUND: usize = 64;
-
-/// How long no connection is accepted after the system had no descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// Makes the connection of a peer that was accepted.
-pub type Accept<S> = Box<dyn FnMut(SocketAddr, Instant) -> Connection<S> + Send>;
-
-struct Listener<S: UserauthSide> {
-    socket: TcpListener,
-    accept: Accept<S>,
-    /// No descriptor was left, or a round has had its share: not before this.
-    paused: Option<Instant>,
-}
 
 /// The loop of one thread, with its peers and its program.
 pub struct Driver<S: UserauthSide, A> {
@@ -102,9 +91,13 @@ pub struct Driver<S: UserauthSide, A> {
     pub app: A,
     poll: Poll,
     /// Held, so that a wake-up is not lost with the last holder outside.
-    _waker: Arc<Waker>,
-    listener: Option<Listener<S>>,
-    gate: Option<Gate>,
+    waker: Arc<Waker>,
+    listener: Option<Listener>,
+    /// Makes the connections of those who are accepted, here or by another worker.
+    accept: Option<Accept<S>>,
+    gate: Option<Arc<Mutex<Gate>>>,
+    /// The other workers, if there are some.
+    seat: Option<Seat>,
     peers: Slab<Peer<S>>,
     /// Slots of peers that have a turn to come; each once.
     queue: VecDeque<usize>,
@@ -121,7 +114,7 @@ pub struct Driver<S: UserauthSide, A> {
 /// The loop's parts, borrowed apart: the context and the peers.
 macro_rules! context {
     ($driver:ident, $now:expr) => {
-        Context {
+        $crate::driver::Context {
             registry: $driver.poll.registry(),
             sources: &mut $driver.sources,
             timer: &mut $driver.timer,
@@ -130,6 +123,7 @@ macro_rules! context {
         }
     };
 }
+use context;
 
 impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     /// A loop without peers.
@@ -150,9 +144,11 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         Ok(Self {
             app: make(Arc::clone(&waker))?,
             poll,
-            _waker: waker,
+            waker,
             listener: None,
+            accept: None,
             gate: None,
+            seat: None,
             peers: Slab::new(),
             queue: VecDeque::new(),
             sources: Slab::new(),
@@ -163,32 +159,6 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             generation: 0,
             rounds: 0,
         })
-    }
-
-    /// Accepts peers from a socket, whoever they are and however many. A server for strangers wants
-    /// [`listen_behind`](Self::listen_behind).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn listen(&mut self, mut socket: TcpListener, accept: Accept<S>) -> io::Result<()> {
-        self.poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
-        self.listener = Some(Listener { socket, accept, paused: None });
-        Ok(())
-    }
-
-    /// Accepts from a socket the peers that `gate` admits; the others are sent a line and closed.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn listen_behind(&mut self, gate: Gate, socket: TcpListener, accept: Accept<S>) -> io::Result<()> {
-        self.gate = Some(gate);
-        self.listen(socket, accept)
-    }
-
-    /// The gate, to look at its numbers.
-    #[must_use]
-    pub const fn gate(&self) -> Option<&Gate> {
-        self.gate.as_ref()
     }
 
     /// Adds a peer; the stream may still be connecting.
@@ -210,6 +180,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         self.generation += 1;
         let id = PeerId { slot, generation: self.generation };
         self.peers.insert(Peer::new(stream, conn, self.generation));
+        self.tell_number();
         let mut cx = context!(self, Instant::now());
         self.app.connect(&mut cx, id, address);
         self.enqueue(slot);
@@ -241,16 +212,17 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     /// Those of the system's poll and of [`Application::source`]. The end of a connection is not one.
     pub fn run(&mut self) -> Result<(), Error> {
         let mut events = Events::with_capacity(EVENTS);
-        while !self.app.is_done() {
+        loop {
+            self.hear()?;
+            if self.is_over() {
+                return Ok(());
+            }
             match self.poll.poll(&mut events, self.timeout()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
             self.rounds += 1;
             let now = Instant::now();
-            if !self.listening {
-                self.listener = None;
-            }
             for event in &events {
                 match named(event.token()) {
                     Named::Waker => self.source(Source::Woken, now)?,
@@ -277,7 +249,6 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
                 }
             }
         }
-        Ok(())
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -342,10 +313,11 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             }
             peer.deadline = deadline;
         }
-        if let (Some(gate), Some(place), true) =
-            (&mut self.gate, &mut peer.place, peer.conn.is_authenticated())
+        if let (Some(gate), Some(place)) = (&self.gate, &mut peer.place)
+            && place.is_startup()
+            && peer.conn.is_authenticated()
         {
-            gate.authenticated(place);
+            locked(gate).authenticated(place);
         }
         match turn {
             Turn::Wait => {}
@@ -353,80 +325,13 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             Turn::Closed(why) => {
                 let mut peer = self.peers.remove(slot);
                 let _gone = self.poll.registry().deregister(peer.stream().source());
-                if let (Some(gate), Some(place)) = (&mut self.gate, peer.place.take()) {
-                    gate.leave(place, offence(&peer.conn, &why), now);
+                if let (Some(gate), Some(place)) = (&self.gate, peer.place.take()) {
+                    locked(gate).leave(place, offence(&peer.conn, &why), now);
                 }
+                self.tell_number();
+                let mut cx = context!(self, now);
                 self.app.disconnect(&mut cx, id, why);
             }
         }
-    }
-
-    fn is_paused(&self, now: Instant) -> bool {
-        self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|until| until > now))
-    }
-
-    fn accept(&mut self, now: Instant) {
-        for _ in 0..ACCEPTS_PER_ROUND {
-            let Some(listener) = &mut self.listener else { return };
-            listener.paused = None;
-            match listener.socket.accept() {
-                Ok((socket, address)) => {
-                    if self.receive(socket, address, now).is_err() {
-                        return self.pause_accepting(now + ACCEPT_PAUSE); // the system cannot watch more sockets
-                    }
-                }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
-                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
-                    _ => return self.pause_accepting(now + ACCEPT_PAUSE),
-                },
-            }
-        }
-        self.pause_accepting(now); // there may be more, of which the system does not tell again
-    }
-
-    fn receive(&mut self, mut socket: TcpStream, address: SocketAddr, now: Instant) -> io::Result<()> {
-        let place = match self.gate.as_mut().map(|gate| gate.admit(address.ip(), now)).transpose() {
-            Ok(place) => place,
-            Err(why) => {
-                let _it_may_not_hear = socket.write(why.line().as_bytes());
-                if let Some(passed_over) = self.gate.as_mut().and_then(|gate| gate.tell(now)) {
-                    self.app.refused(&mut context!(self, now), address, why, passed_over);
-                }
-                return Ok(());
-            }
-        };
-        let Some(listener) = &mut self.listener else { return Ok(()) };
-        let conn = (listener.accept)(address, now);
-        let added = self.add(Stream::Tcp(socket), conn, Some(address));
-        match (&added, &mut self.gate, place) {
-            (Ok(id), _, place) => {
-                if let Some(peer) = self.peers.get_mut(id.slot) {
-                    peer.place = place;
-                }
-            }
-            (Err(_), Some(gate), Some(place)) => gate.leave(place, None, now),
-            (Err(_), ..) => {}
-        }
-        added.map(drop)
-    }
-
-    /// Meanwhile the backlog holds the peers, and those that are here may end.
-    const fn pause_accepting(&mut self, until: Instant) {
-        if let Some(listener) = &mut self.listener {
-            listener.paused = Some(until);
-        }
-    }
-}
-
-/// What a peer did, if it ended without a login.
-fn offence<S: UserauthSide>(conn: &Connection<S>, why: &Result<(), Error>) -> Option<Offence> {
-    match why {
-        _ if conn.is_authenticated() => None,
-        Err(Error::Ssh(transport::Error::TimedOut)) => Some(Offence::GraceExceeded),
-        Err(Error::Ssh(transport::Error::Misuse(_) | transport::Error::Failed)) => Some(Offence::Crash),
-        _ if conn.has_tried() => Some(Offence::AuthFail),
-        Ok(()) if conn.is_ended() => Some(Offence::RefuseConnection),
-        _ => Some(Offence::NoAuth),
     }
 }

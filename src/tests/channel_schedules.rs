@@ -307,7 +307,12 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let limits = ChannelLimits { channels_max: LIVE_MAX, window_size: WINDOW as u32 };
+        let limits = ChannelLimits {
+            channels_max: LIVE_MAX,
+            window_size: WINDOW as u32,
+            window_max: 0,
+            ..ChannelLimits::default()
+        };
         let pair = Pair::authenticated(Settings { limits, seed, ..Default::default() });
         Self { pair, here: Application::new(true), there: Application::new(false) }
     }

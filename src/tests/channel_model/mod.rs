@@ -95,7 +95,12 @@ struct Bench<S: Role> {
 
 impl<S: Role> Bench<S> {
     fn new() -> Self {
-        let limits = ChannelLimits { channels_max: 1, window_size: WINDOW as u32 };
+        let limits = ChannelLimits {
+            channels_max: 1,
+            window_size: WINDOW as u32,
+            window_max: 0,
+            ..ChannelLimits::default()
+        };
         let pair = Pair::authenticated(Settings { limits, ..Default::default() });
         let now = pair.now;
         let (mut end, peer, peer_input) = S::split(pair);

@@ -1,0 +1,152 @@
+//! Where peers come from: the socket that is listened on, and the gate before it.
+//!
+//! A round accepts its share and no more, and none for a while after the system had no descriptor left. It knows sockets, and
+//! what an end without a login counts as; which peers may come the gate knows, and on which thread they live the workers do.
+
+use super::gate::{Gate, Offence, Place};
+use super::{Application, Driver, Error, Stream, application::LISTENER, context};
+use crate::connection::Connection;
+use crate::transport;
+use crate::userauth::UserauthSide;
+use core::time::Duration;
+use mio::Interest;
+use mio::net::{TcpListener, TcpStream};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Connections that are accepted, or refused, before the peers that are here have their turns.
+const ACCEPTS_PER_ROUND: usize = 64;
+
+/// How long no connection is accepted after the system had no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Makes the connection of a peer that was accepted.
+pub type Accept<S> = Box<dyn FnMut(SocketAddr, Instant) -> Connection<S> + Send>;
+
+pub(super) struct Listener {
+    socket: TcpListener,
+    /// No descriptor was left, or a round has had its share: not before this.
+    pub(super) paused: Option<Instant>,
+}
+
+/// A peer that was admitted and has no connection yet.
+pub(super) struct Newcomer {
+    socket: TcpStream,
+    address: SocketAddr,
+    place: Option<Place>,
+}
+
+impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
+    /// Accepts peers from a socket, whoever they are and however many. A server for strangers wants
+    /// [`listen_behind`](Self::listen_behind).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn listen(&mut self, mut socket: TcpListener, accept: Accept<S>) -> io::Result<()> {
+        self.poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
+        self.listener = Some(Listener { socket, paused: None });
+        self.accept = Some(accept);
+        Ok(())
+    }
+
+    /// Accepts from a socket the peers that `gate` admits; the others are sent a line and closed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn listen_behind(&mut self, gate: Gate, socket: TcpListener, accept: Accept<S>) -> io::Result<()> {
+        self.gate = Some(Arc::new(Mutex::new(gate)));
+        self.listen(socket, accept)
+    }
+
+    /// The gate, to look at its numbers; no peer comes or goes as long as it is held.
+    #[must_use]
+    pub fn gate(&self) -> Option<MutexGuard<'_, Gate>> {
+        self.gate.as_deref().map(locked)
+    }
+
+    pub(super) fn is_paused(&self, now: Instant) -> bool {
+        self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|until| until > now))
+    }
+
+    pub(super) fn accept(&mut self, now: Instant) {
+        for _ in 0..ACCEPTS_PER_ROUND {
+            let Some(listener) = &mut self.listener else { return };
+            listener.paused = None;
+            match listener.socket.accept() {
+                Ok((socket, address)) => {
+                    let stays = self.admit(socket, address, now).and_then(|newcomer| self.hand_on(newcomer));
+                    if stays.is_some_and(|newcomer| self.welcome(newcomer, now).is_err()) {
+                        return self.pause_accepting(now + ACCEPT_PAUSE); // the system cannot watch more sockets
+                    }
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    _ => return self.pause_accepting(now + ACCEPT_PAUSE),
+                },
+            }
+        }
+        self.pause_accepting(now); // there may be more, of which the system does not tell again
+    }
+
+    /// Asks the gate.
+    fn admit(&mut self, mut socket: TcpStream, address: SocketAddr, now: Instant) -> Option<Newcomer> {
+        let Some(gate) = &self.gate else { return Some(Newcomer { socket, address, place: None }) };
+        let mut gate = locked(gate);
+        let why = match gate.admit(address.ip(), now) {
+            Ok(place) => return Some(Newcomer { socket, address, place: Some(place) }),
+            Err(why) => why,
+        };
+        let told = gate.tell(now);
+        drop(gate); // the program may look at it
+        let _it_may_not_hear = socket.write(why.line().as_bytes());
+        if let Some(passed_over) = told {
+            self.app.refused(&mut context!(self, now), address, why, passed_over);
+        }
+        None
+    }
+
+    /// Makes the connection of a peer, which from here on lives on this thread.
+    pub(super) fn welcome(&mut self, newcomer: Newcomer, now: Instant) -> io::Result<()> {
+        let Newcomer { socket, address, place } = newcomer;
+        let Some(accept) = &mut self.accept else { return Ok(()) };
+        let conn = accept(address, now);
+        let added = self.add(Stream::Tcp(socket), conn, Some(address));
+        match (&added, &self.gate, place) {
+            (Ok(id), _, place) => {
+                if let Some(peer) = self.peers.get_mut(id.slot) {
+                    peer.place = place;
+                }
+            }
+            (Err(_), Some(gate), Some(place)) => locked(gate).leave(place, None, now),
+            (Err(_), ..) => {}
+        }
+        added.map(drop)
+    }
+
+    /// Meanwhile the backlog holds the peers, and those that are here may end.
+    const fn pause_accepting(&mut self, until: Instant) {
+        if let Some(listener) = &mut self.listener {
+            listener.paused = Some(until);
+        }
+    }
+}
+
+/// A thread that failed with the gate in its hands ends the others too; until then its numbers do.
+pub(super) fn locked(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a peer did, if it ended without a login.
+pub(super) fn offence<S: UserauthSide>(conn: &Connection<S>, why: &Result<(), Error>) -> Option<Offence> {
+    match why {
+        _ if conn.is_authenticated() => None,
+        Err(Error::Ssh(transport::Error::TimedOut)) => Some(Offence::GraceExceeded),
+        Err(Error::Ssh(transport::Error::Misuse(_) | transport::Error::Failed)) => Some(Offence::Crash),
+        _ if conn.has_tried() => Some(Offence::AuthFail),
+        Ok(()) if conn.is_ended() => Some(Offence::RefuseConnection),
+        _ => Some(Offence::NoAuth),
+    }
+}
