@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 /// Files on their way at a time, and their handles, if the server does not allow fewer.
-pub(super) const FILES_MAX: usize = 128;
+pub(super) const FILES_MAX: usize = 192;
 /// Directories that are being listed or made.
 pub(super) const LISTINGS_MAX: usize = 16;
 /// READs and WRITEs under way at first; each answer allows one more, up to [`TRANSFERS_MAX`].

@@ -440,7 +440,7 @@ impl Application<Client> for Session {
         };
         self.say(&escaped_lines(&text));
         if matches!(self.phase, Phase::Sftp(_)) {
-            tell!("What was copied in part is kept: --resume goes on with it.");
+            self.how.progress.tell("What was copied in part is kept: --resume goes on with it.");
         }
     }
 

@@ -36,9 +36,10 @@ impl Ends {
         }
     }
 
-    /// Carries everything, until nothing comes any more.
+    /// Carries everything, until nothing comes any more: neither data nor, for a second time, credit.
     fn run(&mut self) {
-        loop {
+        let mut idle = 0;
+        while idle < 2 {
             self.client.flush(&mut self.pair.client.conn).unwrap();
             self.server.pump(&mut self.pair.server.conn, &mut self.backend).unwrap().unwrap();
             self.pair.drive();
@@ -51,9 +52,7 @@ impl Ends {
                 came(&self.pair.server.seen[self.taken[1]..]),
             );
             self.taken = [self.pair.client.seen.len(), self.pair.server.seen.len()];
-            if up.is_empty() && down.is_empty() {
-                return;
-            }
+            idle = if up.is_empty() && down.is_empty() { idle + 1 } else { 0 };
             for data in up {
                 self.server
                     .handle_data(&mut self.pair.server.conn, &mut self.backend, &data)
