@@ -19,7 +19,8 @@ static PLACE: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 fn outside(directory: &Path, all: &mut Vec<String>) {
-    let mut entries: Vec<_> = fs::read_dir(directory).expect("it is there").flatten().map(|e| e.path()).collect();
+    let mut entries: Vec<_> =
+        fs::read_dir(directory).expect("it is there").flatten().map(|e| e.path()).collect();
     entries.sort();
     for path in entries {
         let about = path.symlink_metadata().expect("it is there");
@@ -44,22 +45,24 @@ fn fresh_root() -> PathBuf {
     root
 }
 
-/// Parts of paths, which a byte chooses; what no byte chooses is taken from the input as it is.
-fn path<'b>(input: &mut &'b [u8], buffer: &'b mut Vec<u8>) -> &'b [u8] {
-    const PARTS: [&[u8]; 16] = [
-        b"/", b"..", b"/../", b".", b"l", b"a", b"d", b"e", b"f", b"s", b"p", b"secret", b"outside", b"below", b"new", b"/",
+/// Parts of paths, which bytes choose; some stand for themselves.
+fn path(input: &mut &[u8]) -> Vec<u8> {
+    const PARTS: [&[u8]; 15] = [
+        b"/", b"..", b"/../", b".", b"l", b"a", b"d", b"e", b"f", b"s", b"p", b"secret", b"outside",
+        b"below", b"new",
     ];
-    let Some((count, rest)) = input.split_first() else { return b"" };
+    let Some((count, rest)) = input.split_first() else { return Vec::new() };
     let (choices, rest) = rest.split_at(usize::from(count % 12).min(rest.len()));
     *input = rest;
+    let mut path = Vec::new();
     for choice in choices {
         match choice {
-            0..240 => buffer.extend_from_slice(PARTS[usize::from(*choice) % PARTS.len()]),
-            240..248 => buffer.extend_from_slice(PLACE.join("outside").as_os_str().as_encoded_bytes()),
-            _ => buffer.push(*choice),
+            0..240 => path.extend_from_slice(PARTS[usize::from(*choice) % PARTS.len()]),
+            240..248 => path.extend_from_slice(PLACE.join("outside").as_os_str().as_encoded_bytes()),
+            _ => path.push(*choice),
         }
     }
-    buffer
+    path
 }
 
 fn request<'b>(what: u8, one: &'b [u8], two: &'b [u8], handle: &'b [u8]) -> Request<'b> {
@@ -109,10 +112,8 @@ fuzz_target!(|bytes: &[u8]| {
     while let Some((what, rest)) = input.split_first() {
         input = rest;
         server.consume_output(usize::MAX);
-        let (mut one, mut two, mut packet) = (Vec::new(), Vec::new(), Vec::new());
-        let one = path(&mut input, &mut one).to_vec();
-        let two = path(&mut input, &mut two);
-        request(*what, &one, two, &handle).encode(7, &mut packet);
+        let (one, two, mut packet) = (path(&mut input), path(&mut input), Vec::new());
+        request(*what, &one, &two, &handle).encode(7, &mut packet);
         server.serve(&mut session, &mut up, &packet).expect("it is a request");
         let answer = server.output();
         assert!(!answer.windows(SECRET.len()).any(|part| part == SECRET), "it was read");

@@ -450,7 +450,7 @@ fn set_opened(fd: BorrowedFd<'_>, attrs: &Attributes<'_>) -> Result<(), Errno> {
     owner.and(times).and(mode).and(size)
 }
 
-/// What does not fit is told with what was written: nothing of it is hidden.
+/// Writes all of it; of a full disk is told once what fits is there.
 fn write_all(fd: &OwnedFd, mut data: &[u8], mut offset: u64) -> Result<(), Errno> {
     while !data.is_empty() {
         let n = retry_on_intr(|| pwrite(fd, data, offset))?;

@@ -142,7 +142,7 @@ impl Sessions {
         let mut answered = BTreeSet::new();
         while let Some(Done { key, ticket, reply }) = self.workers.answer() {
             if let Some(session) = self.open.get_mut(&key) {
-                // What does not fit is told to the client as a failure, and it is the client's own.
+                // What cannot be the answer is told to the client as a failure.
                 let _told = session.channel.server.answer(ticket, &reply.answer());
                 answered.insert(key);
             }

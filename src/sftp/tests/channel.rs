@@ -242,3 +242,28 @@ fn the_status_of_a_fault_goes_out_before_close() {
     let [Seen::Data(data), Seen::Closed] = &pair.client.seen[..] else { panic!("{:?}", pair.client.seen) };
     assert_eq!(codes(data), [StatusCode::BAD_MESSAGE.0]);
 }
+
+#[test]
+fn what_was_answered_before_a_fault_goes_out_too() {
+    let mut pair = Pair::running(Settings::default());
+    let (here, there) = (pair.client.channel.unwrap(), pair.server.channel.unwrap());
+    pair.server.consumes = false;
+    pair.server.seen.clear();
+    let mut sent = INIT_PACKET.to_vec();
+    Request::<'_, &[u8]>::encode(&Request::Remove { filename: b"/f" }, 1, &mut sent);
+    Request::<'_, &[u8]>::encode(&Request::Extended { request_name: b"x", fields: b"" }, 2, &mut sent);
+    sent.extend([0; 4]);
+    assert_eq!(pair.client.conn.channel(here).unwrap().write(&sent), sent.len());
+    pair.drive();
+    let (data, conn) = (pair.server.data(), &mut pair.server.conn);
+    let limits = ServerLimits { in_flight: 1, ..ServerLimits::default() };
+    let mut server = ServerChannel::new(there, SftpServer::new(limits));
+    let mut backend = Slow { waits: true, ..Slow::default() };
+    assert_eq!(server.handle_data(conn, &mut backend, &data), Ok(Ok(())), "the fault is not read yet");
+    assert!(server.kept() > 0);
+    backend.answer(&mut server.server);
+    assert_eq!(server.pump(conn, &mut backend), Ok(Err(EMPTY_PACKET)));
+    assert!(server.is_settled());
+    pair.drive();
+    assert_eq!(codes(&pair.client.data()), [0, StatusCode::OK.0, StatusCode::OP_UNSUPPORTED.0]);
+}
