@@ -253,7 +253,7 @@ async fn begin_upload(work: &Rc<Work>, source: &Path, path: &[u8], into: bool) -
     Ok(())
 }
 
-/// The status of a target that cannot be one.
+/// Of two exit statuses the one that says more.
 pub(super) const fn worst(a: u8, b: u8) -> u8 {
     match (a, b) {
         (255, _) | (_, 255) => 255,

@@ -1,6 +1,7 @@
 //! Many copies at a time on one thread: each is a future, woken by the answer that it waits for.
 //!
-//! Nothing here knows what is waited for.
+//! Tasks that wait look for themselves when they are woken, so that waking one too often does no harm. Nothing here knows what
+//! is waited for.
 
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
@@ -27,7 +28,7 @@ impl Ready {
     }
 }
 
-/// Wakes one task; of a task that has ended another's, which then finds nothing to do.
+/// Wakes the task of a number. Once that has ended, another may have its number: it looks, and finds nothing to do.
 struct Woken {
     task: usize,
     ready: Arc<Ready>,
