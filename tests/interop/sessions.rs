@@ -109,7 +109,7 @@ fn a_shell_with_an_editor_and_jobs_follows_the_window_and_the_keys() {
         terminal.send("echo ready-$((1+1)) $TERM $(tty)");
         let screen = terminal.wait_for("ready-2");
         assert!(screen.contains("/dev/pts/"), "{}: {screen}", case.name);
-        terminal.send(&format!("vi -u NONE {}", case.files.text("edited")));
+        terminal.send(&format!("vi -u NONE {}; clear; echo left-$((1+1))", case.files.text("edited")));
         terminal.wait_for("[New File]");
         for (columns, rows) in [(100, 30), (151, 41)] {
             terminal.resize(columns, rows);
@@ -130,13 +130,14 @@ fn a_shell_with_an_editor_and_jobs_follows_the_window_and_the_keys() {
         terminal.send("ione line");
         terminal.key("Escape");
         terminal.send(":wq");
-        terminal.send("clear; cat < /dev/null; echo left-$((1+1))");
         terminal.wait_for("left-2");
         assert_eq!(fs::read_to_string(case.files.path("edited")).unwrap(), "one line\n\n", "{}", case.name);
-        terminal.send("sleep 1000");
+        // Keys are for what is in the foreground: it says when it is.
+        terminal.send("sh -c 'echo job-$((1+1)); exec sleep 1000'");
+        terminal.wait_for("job-2");
         terminal.key("C-z");
         terminal.wait_for("Stopped");
-        terminal.send("kill %1; wait %1; echo go-$((1+1)); sleep 1000; echo never");
+        terminal.send("kill %1; wait %1; sh -c 'echo go-$((1+1)); exec sleep 1000'; echo never");
         terminal.wait_for("go-2");
         terminal.key("C-c");
         terminal.send("echo int-$?");
