@@ -109,7 +109,7 @@ fn a_shell_with_an_editor_and_jobs_follows_the_window_and_the_keys() {
         terminal.send("echo ready-$((1+1)) $TERM $(tty)");
         let screen = terminal.wait_for("ready-2");
         assert!(screen.contains("/dev/pts/"), "{}: {screen}", case.name);
-        terminal.send(&format!("vi -u NONE {}", case.files.text("edited")));
+        terminal.send(&format!("vi -u NONE {}; clear; echo left-$((1+1))", case.files.text("edited")));
         terminal.wait_for("[New File]");
         for (columns, rows) in [(100, 30), (151, 41)] {
             terminal.resize(columns, rows);
@@ -130,13 +130,15 @@ fn a_shell_with_an_editor_and_jobs_follows_the_window_and_the_keys() {
         terminal.send("ione line");
         terminal.key("Escape");
         terminal.send(":wq");
-        terminal.send("clear; cat < /dev/null; echo left-$((1+1))");
         terminal.wait_for("left-2");
         assert_eq!(fs::read_to_string(case.files.path("edited")).unwrap(), "one line\n\n", "{}", case.name);
-        terminal.send("sleep 1000");
+        // Keys are for what is in the foreground: it says when it is.
+        terminal.send("sh -c 'echo job-$((1+1)); exec sleep 1000'");
+        terminal.wait_for("job-2");
         terminal.key("C-z");
         terminal.wait_for("Stopped");
-        terminal.send("kill %1; wait %1; sleep 1000; echo never");
+        terminal.send("kill %1; wait %1; sh -c 'echo go-$((1+1)); exec sleep 1000'; echo never");
+        terminal.wait_for("go-2");
         terminal.key("C-c");
         terminal.send("echo int-$?");
         terminal.wait_for("int-130");
@@ -184,8 +186,8 @@ fn the_terminal_here_is_as_it_was_before_however_the_session_ends() {
                     128 + 15
                 }
                 End::Cut => {
-                    // The servers of OpenSSH have a process for the connection.
-                    for child in children(case.server.running.child.id()) {
+                    // The servers of OpenSSH have processes for the connection, the shell among them.
+                    for child in descendants(case.server.running.child.id()) {
                         kill_process(Pid::from_raw(child).unwrap(), Signal::KILL).unwrap();
                     }
                     case.server.running.signal(Signal::KILL);
@@ -223,6 +225,11 @@ fn ssh_stops_and_goes_on_at_an_escape_and_shows_the_list_of_them() {
     terminal.send("exit 4");
     let screen = terminal.wait_for(ENDED);
     assert!(screen.contains(&format!("{ENDED} 4")), "{screen}");
+}
+
+fn descendants(pid: u32) -> Vec<i32> {
+    let below = |child: i32| [vec![child], descendants(u32::try_from(child).unwrap())].concat();
+    children(pid).into_iter().flat_map(below).collect()
 }
 
 fn children(pid: u32) -> Vec<i32> {
