@@ -397,7 +397,7 @@ fn nothing_is_forwarded_before_the_login() {
 }
 
 #[test]
-fn a_client_says_that_it_opens_no_more_sessions_only_to_who_knows_it() {
+fn after_no_more_sessions_those_before_it_and_other_channels_are_served() {
     let mut pair = Pair::authenticated(Settings::default());
     pair.client.conn.open_session().unwrap();
     pair.client.conn.send_no_more_sessions().unwrap();
