@@ -268,7 +268,11 @@ fn t71_the_agent_is_reached_only_after_it_was_offered() {
     let agent = |pair: &mut Pair| pair.server.conn.open_auth_agent().unwrap();
     let mut pair = forwarding();
     assert_eq!(offered(&mut pair, agent), Err(ADMINISTRATIVELY_PROHIBITED));
-    let (here, there) = pair.open();
+    let here = pair.client.conn.open_session().unwrap();
+    pair.drive();
+    let there = pair.server.channel.unwrap();
+    pair.server.conn.accept_channel(there).unwrap();
+    pair.drive();
     pair.client.conn.channel(here).unwrap().request_auth_agent().unwrap();
     pair.drive();
     assert_eq!(last(&pair.server), Seen::Request("AuthAgentReq".to_owned()));

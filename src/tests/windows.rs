@@ -13,10 +13,16 @@ const LIMITS: ChannelLimits =
 fn stream(pair: &mut Pair, there: ChannelId, pause: Duration, windows: usize) {
     for _ in 0..windows {
         pair.wait(pause);
+        nobody_waits(pair);
         let n = pair.server.conn.channel(there).unwrap().write(&vec![7; WINDOW as usize * 8]);
         assert!(n > WINDOW as usize * 7 / 8 - 1);
         pair.drive();
     }
+}
+
+/// Whoever was refused bytes has nothing to send any more.
+fn nobody_waits(pair: &mut Pair) {
+    while pair.server.conn.poll_writable().is_some() {}
 }
 
 /// What the server may send while the client deals with nothing: the window.
@@ -24,6 +30,7 @@ fn window(pair: &mut Pair, there: ChannelId) -> usize {
     pair.client.consumes = false;
     let mut all = 0;
     loop {
+        nobody_waits(pair);
         let n = pair.server.conn.channel(there).unwrap().write(&[7; 1000]);
         pair.drive();
         all += n;
