@@ -17,4 +17,5 @@ mod sessions;
 mod sftp;
 mod streams;
 mod tokens;
+mod tools;
 mod weblog;
