@@ -53,6 +53,9 @@ pub struct Arguments {
     /// Do not
     #[arg(short = 'a', conflicts_with = "agent")]
     pub no_agent: bool,
+    /// No X11, which is what happens anyway
+    #[arg(short = 'x')]
+    pub no_x11: bool,
     /// IPv4 only
     #[arg(short = '4', conflicts_with = "inet6")]
     pub inet: bool,

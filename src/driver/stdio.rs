@@ -1,9 +1,12 @@
 //! Standard input and output beside the loop: a small thread each.
 //!
 //! Descriptors 0 to 2 are never made non-blocking nor registered: epoll refuses files, and O_NONBLOCK would reach the shell
-//! that shares the terminal. A thread moves bytes between the descriptor and a bounded buffer, and wakes the loop.
+//! that shares the terminal. A thread moves bytes between the descriptor and a bounded buffer, and wakes the loop. A descriptor
+//! that does not block, because whoever started the program made it so, is waited for (rsync gives such ones).
 
 use mio::Waker;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -53,7 +56,9 @@ impl Input {
     pub fn spawn(waker: Arc<Waker>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        thread::Builder::new().name("stdin".to_owned()).spawn(move || read(&theirs, &waker))?;
+        thread::Builder::new()
+            .name("stdin".to_owned())
+            .spawn(move || read(&theirs, &waker, io::stdin().as_fd()))?;
         Ok(Self(shared))
     }
 
@@ -69,14 +74,18 @@ impl Input {
     }
 }
 
-fn read(shared: &Shared, waker: &Waker) {
-    let stdin = io::stdin();
+fn read(shared: &Shared, waker: &Waker, descriptor: BorrowedFd<'_>) {
     let mut chunk = vec![0; CHUNK];
     loop {
-        let result = rustix::io::read(stdin.as_fd(), &mut chunk);
+        let result = rustix::io::read(descriptor, &mut chunk);
         let mut state = shared.lock();
         match result {
-            Err(rustix::io::Errno::INTR) => continue,
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => {
+                drop(state);
+                wait_for(descriptor, PollFlags::IN);
+                continue;
+            }
             Ok(0) | Err(_) => {
                 state.ended = true;
                 drop(state);
@@ -183,11 +192,17 @@ fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(descriptor, bytes) {
             Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait_for(descriptor, PollFlags::OUT),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+/// Returns once the descriptor may be ready.
+fn wait_for(descriptor: BorrowedFd<'_>, flags: PollFlags) {
+    let _again = poll(&mut [PollFd::from_borrowed_fd(descriptor, flags)], None);
 }
 
 #[cfg(test)]
@@ -219,5 +234,57 @@ mod tests {
         let mut written = Vec::new();
         reader.read_to_end(&mut written).unwrap();
         assert!(written.iter().copied().eq((0..5000_u32).map(|byte| byte as u8)));
+    }
+
+    /// A pipe whose ends do not block, as rsync gives them.
+    fn pipe_that_does_not_block() -> (io::PipeReader, io::PipeWriter) {
+        let (reader, writer) = io::pipe().unwrap();
+        for end in [reader.as_fd(), writer.as_fd()] {
+            let flags = rustix::fs::fcntl_getfl(end).unwrap();
+            rustix::fs::fcntl_setfl(end, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+        }
+        (reader, writer)
+    }
+
+    #[test]
+    fn descriptors_that_do_not_block_are_waited_for() {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let (own_reader, writer) = pipe_that_does_not_block();
+        let (reader, own_writer) = pipe_that_does_not_block();
+        let (output, input) = (Output(Arc::default()), Input(Arc::default()));
+        let (theirs, wake) = (Arc::clone(&output.0), Arc::clone(&waker));
+        let writing = thread::spawn(move || write(&theirs, &wake, writer.as_fd()));
+        let (theirs, wake) = (Arc::clone(&input.0), waker);
+        let reading = thread::spawn(move || read(&theirs, &wake, reader.as_fd()));
+        // More than a pipe holds; nobody reads yet.
+        let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+        output.push(&bytes);
+        // What comes out goes back in, a little at a time.
+        let (mut block, mut came) = ([0; 1000], Vec::new());
+        let all = bytes.len();
+        while came.len() < all {
+            if let Ok(n) = rustix::io::read(&own_reader, &mut block) {
+                let mut rest = &block[..n];
+                while !rest.is_empty() {
+                    let n = rustix::io::write(&own_writer, rest).unwrap_or(0);
+                    rest = &rest[n..];
+                    input.offer(|bytes| {
+                        came.extend_from_slice(bytes);
+                        bytes.len()
+                    });
+                }
+            }
+            input.offer(|bytes| {
+                came.extend_from_slice(bytes);
+                bytes.len()
+            });
+        }
+        drop(own_writer);
+        output.finish();
+        reading.join().unwrap();
+        writing.join().unwrap();
+        assert!(came == bytes && output.take_written().1.is_none());
+        assert!(input.offer(|_| 0), "it ends at the end");
     }
 }

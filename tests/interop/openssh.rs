@@ -38,6 +38,7 @@ impl Generation {
     /// Where a program of this generation is; `tests/run` puts it there.
     pub fn program(self, name: &str) -> PathBuf {
         let path = match self {
+            Self::Bookworm if name == "sftp-server" => PathBuf::from("/usr/lib/openssh/sftp-server"),
             Self::Bookworm if name == "sshd" => PathBuf::from("/usr/sbin/sshd"),
             Self::Bookworm => Path::new("/usr/bin").join(name),
             Self::Trixie => {

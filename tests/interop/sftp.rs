@@ -411,5 +411,6 @@ fn a_client_that_is_killed_in_the_middle_leaves_nothing_open() {
     assert!(descriptors() > before);
     child.kill().unwrap();
     wait(&mut child);
-    until(&|| descriptors() == before);
+    // The first connection may have been there still.
+    until(&|| descriptors() <= before);
 }

@@ -29,8 +29,11 @@ impl Case {
     fn new(client: Option<Generation>, server: Option<Generation>) -> Self {
         let files = Files::new();
         let running = match server {
-            Some(generation) => sshd(generation, &files, &[]),
-            None => our_sshd(&files, &[]),
+            Some(generation) => {
+                let subsystem = format!("Subsystem sftp {}", generation.program("sftp-server").display());
+                sshd(generation, &files, &[&subsystem])
+            }
+            None => our_sshd(&files, &["Subsystem=sftp internal-sftp"]),
         };
         let command = match client {
             Some(generation) => ssh(generation, &files, running.port),
@@ -105,7 +108,8 @@ fn rsync_copies_both_ways_and_a_second_time_sends_only_what_changed() {
         let mut large = fs::read(from.join("large")).unwrap();
         large[5_000_000] ^= 1;
         fs::write(from.join("large"), &large).unwrap();
-        let output = case.run(rsync().arg(format!("{}/", from.display())).arg(&up));
+        // Its time may be the same.
+        let output = case.run(rsync().arg("--checksum").arg(format!("{}/", from.display())).arg(&up));
         assert!(fs::read(there.join("large")).unwrap() == large, "{}", case.name);
         let stats = String::from_utf8(output.stdout).unwrap();
         let sent = stats.lines().find_map(|line| line.strip_prefix("Total bytes sent: ")).unwrap();
@@ -144,23 +148,27 @@ fn git_clones_fetches_and_pushes() {
     }
 }
 
-/// `scp -O`: the protocol of rcp, by commands that `scp` itself runs there.
+/// `scp -O`: the protocol of rcp, by commands that `scp` itself runs there. Without it, by SFTP.
 #[test]
-fn scp_of_the_old_protocol_copies_trees_both_ways() {
+fn scp_of_either_protocol_copies_trees_both_ways() {
     for generation in Generation::ALL {
         for case in Case::all() {
             let (from, there, back) = (case.path("from"), case.path("there"), case.path("back"));
             make_tree(&from);
-            let scp = || {
-                let mut command = Command::new(generation.program("scp"));
-                command.args(["-O", "-r", "-p", "-q", "-S"]).arg(&case.ssh);
-                command
-            };
-            let host = format!("127.0.0.1:{}", there.display());
-            case.run(scp().arg(&from).arg(&host));
-            assert!(tree(&there) == tree(&from), "{}", case.name);
-            case.run(scp().arg(&host).arg(&back));
-            assert!(tree(&back) == tree(&from), "{}", case.name);
+            for protocol in ["-O", "-s"] {
+                let scp = || {
+                    let mut command = Command::new(generation.program("scp"));
+                    command.args([protocol, "-r", "-p", "-q", "-S"]).arg(&case.ssh);
+                    command
+                };
+                let host = format!("127.0.0.1:{}", there.display());
+                case.run(scp().arg(&from).arg(&host));
+                assert!(tree(&there) == tree(&from), "{} {protocol}", case.name);
+                case.run(scp().arg(&host).arg(&back));
+                assert!(tree(&back) == tree(&from), "{} {protocol}", case.name);
+                fs::remove_dir_all(&there).unwrap();
+                fs::remove_dir_all(&back).unwrap();
+            }
         }
     }
 }
