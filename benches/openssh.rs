@@ -15,9 +15,11 @@ use openssh::{Files, Generation, Running, Server, deadline, our_ssh, our_sshd, o
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 const GENERATION: Generation = Generation::Trixie;
 
@@ -40,6 +42,8 @@ struct Round {
 struct Bench {
     files: Files,
     servers: [Server; 2],
+    /// Where a copy goes: in memory, where there is /dev/shm.
+    place: TempDir,
     bytes: u64,
 }
 
@@ -75,7 +79,7 @@ impl Bench {
     }
 
     fn sftp(&self, side: Side) -> Round {
-        let (from, to) = (self.files.text("bulk"), self.files.text("copy"));
+        let (from, to) = (self.files.text("bulk"), self.place.path().join("copy"));
         let mut command = match side {
             Side::Ours => {
                 let mut command = ours("ssh-weblog-cp");
@@ -109,8 +113,6 @@ impl Bench {
         command.args(["-o", "ExitOnForwardFailure=yes", letter]);
         command.arg(format!("127.0.0.1:{near}:127.0.0.1:{behind}"));
         let command = command.args(["127.0.0.1", "echo up >&2; exec cat"]).stdin(Stdio::piped());
-        let mut client = Running::start(command.stdout(Stdio::null()));
-        assert!(client.wait_for("up").is_some(), "{}", client.log());
         let bytes = self.bytes;
         let sender = thread::spawn(move || {
             let (mut socket, block) = (source.accept().unwrap().0, vec![0; 256 * 1024]);
@@ -122,6 +124,8 @@ impl Bench {
         });
         let mut wall = 0.0;
         let round = self.measure(side, || {
+            let mut client = Running::start(command.stdout(Stdio::null()));
+            assert!(client.wait_for("up").is_some(), "{}", client.log());
             let begun = Instant::now();
             let (mut socket, mut block) =
                 (TcpStream::connect(("127.0.0.1", near)).unwrap(), vec![0; 256 * 1024]);
@@ -178,7 +182,9 @@ fn main() {
     let sftp_server = format!("Subsystem sftp {}", GENERATION.program("sftp-server").display());
     let theirs = sshd(GENERATION, &files, &[&sftp_server]);
     let ours = our_sshd(&files, &["Subsystem=sftp internal-sftp"]);
-    let bench = Bench { files, servers: [ours, theirs], bytes };
+    let memory = Path::new("/dev/shm");
+    let place = tempfile::tempdir_in(if memory.exists() { memory } else { Path::new("/tmp") }).unwrap();
+    let bench = Bench { files, servers: [ours, theirs], place, bytes };
     println!("{mib} MiB, {rounds} rounds, ours beside OpenSSH 10.0; cipher as each pair agrees by default");
     println!("work  MiB/s ours  theirs  ratio (range)       CPU s ours (client+server)  theirs  ratio");
     let works: [(&str, Work<'_>); 4] = [

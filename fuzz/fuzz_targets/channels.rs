@@ -136,7 +136,7 @@ impl Role for Server {
     fn request(conn: &mut Connection<Self>, id: ChannelId, choice: u8) -> Result<bool, Error> {
         match choice % 2 {
             0 => conn.channel(id)?.send_exit_status(u32::from(choice)),
-            _ => conn.channel(id)?.send_exit_signal(b"KILL", choice > 128),
+            _ => conn.channel(id)?.send_exit_signal(b"KILL", choice > 128, ""),
         }?;
         Ok(false)
     }
@@ -377,7 +377,7 @@ fn take<S: Role>(
     id: ChannelId,
     event: &ChannelEvent<'_>,
 ) {
-    if matches!(event, ChannelEvent::OpenRequest) {
+    if matches!(event, ChannelEvent::OpenRequest { .. }) {
         assert!(!S::IS_CLIENT && all.insert(id, Known { offered: true, ..Known::default() }).is_none());
         return;
     }
@@ -416,6 +416,8 @@ fuzz_target!(|bytes: &[u8]| {
     let limits = ChannelLimits {
         channels_max: 1 + usize::from(channels) % 6,
         window_size: 1 + u32::from(window) * 700,
+        window_max: 0,
+        ..ChannelLimits::default()
     };
     match role % 2 {
         0 => Talk::<Client>::new(limits).run(&mut choices),

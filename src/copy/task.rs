@@ -5,6 +5,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use slab::Slab;
 use std::collections::VecDeque;
@@ -31,12 +32,16 @@ impl Ready {
 /// Wakes the task of a number. Once that has ended, another may have its number: it looks, and finds nothing to do.
 struct Woken {
     task: usize,
+    /// It is among those that have something to do.
+    is_ready: AtomicBool,
     ready: Arc<Ready>,
 }
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.ready.push(self.task);
+        if !self.is_ready.swap(true, Ordering::Relaxed) {
+            self.ready.push(self.task);
+        }
     }
 }
 
@@ -54,7 +59,7 @@ impl Starter {
 /// All tasks.
 #[derive(Default)]
 pub(super) struct Tasks {
-    tasks: Slab<(Task, Waker)>,
+    tasks: Slab<(Task, Arc<Woken>, Waker)>,
     ready: Arc<Ready>,
     started: Starter,
 }
@@ -69,12 +74,15 @@ impl Tasks {
         loop {
             for task in self.started.0.take() {
                 let slot = self.tasks.vacant_entry();
-                let woken = Woken { task: slot.key(), ready: Arc::clone(&self.ready) };
-                self.ready.push(slot.key());
-                slot.insert((task, Waker::from(Arc::new(woken))));
+                let (is_ready, ready) = (AtomicBool::new(false), Arc::clone(&self.ready));
+                let woken = Arc::new(Woken { task: slot.key(), is_ready, ready });
+                let waker = Waker::from(Arc::clone(&woken));
+                waker.wake_by_ref();
+                slot.insert((task, woken, waker));
             }
             let Some(number) = self.ready.pop() else { return };
-            let Some((task, waker)) = self.tasks.get_mut(number) else { continue };
+            let Some((task, woken, waker)) = self.tasks.get_mut(number) else { continue };
+            woken.is_ready.store(false, Ordering::Relaxed);
             if task.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
                 drop(self.tasks.remove(number));
             }
@@ -149,6 +157,24 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Otherwise each answer to a task that also waits for room would make it look one more time at all later ones.
+    #[test]
+    fn a_task_that_is_woken_many_times_looks_once() {
+        let (mut tasks, gate, looks) = (Tasks::default(), Rc::new(Waiting::default()), Rc::new(Cell::new(0)));
+        let (theirs, counted) = (gate.clone(), looks.clone());
+        tasks.starter().start(core::future::poll_fn(move |cx| {
+            counted.set(counted.get() + 1);
+            theirs.wait(cx);
+            theirs.wait(cx);
+            Poll::Pending
+        }));
+        for round in 1..10 {
+            tasks.run();
+            assert_eq!(looks.get(), round);
+            gate.wake();
+        }
+    }
 
     #[test]
     fn tasks_run_until_they_wait_and_no_more_than_are_permitted() {
