@@ -320,11 +320,8 @@ mod tests {
     #[test]
     fn a_host_to_listen_at_is_a_pattern_and_one_to_connect_to_is_not() {
         let own = vec![endpoint("192.0.2.*", 80), endpoint("h?st", 80)];
-        let limited = Permissions {
-            permit_open: vec![own.clone()],
-            permit_listen: vec![own],
-            ..Permissions::FULL
-        };
+        let limited =
+            Permissions { permit_open: vec![own.clone()], permit_listen: vec![own], ..Permissions::FULL };
         for host in ["192.0.2.7", "192.0.2.*", "host", "hast"] {
             assert!(limited.permits_listen(host, 80) && !limited.permits_listen(host, 81), "{host}");
         }
