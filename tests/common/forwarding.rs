@@ -256,7 +256,8 @@ impl Programs {
 
     /// Cuts it, and waits for the end of both; how often each loop went round.
     pub fn finish(self) -> [u64; 2] {
-        self.under.shutdown(Shutdown::Both).unwrap();
+        self.cut();
+        self.told_there.into_iter().for_each(drop); // it is told until the server's program has ended
         [self.client, self.server].map(|thread| thread.join().unwrap())
     }
 }
