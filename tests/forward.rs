@@ -5,10 +5,13 @@ mod forwarding;
 
 use forwarding::{Programs, Start, Told};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::sync::mpsc::channel;
-use strombus::connection::{Bind, GlobalEvent};
-use strombus::driver::forward::{Address, Ask, Direct, GREETINGS_MAX, LISTENERS_MAX, Listener};
+use strombus::connection::{Bind, ChannelLimits, GlobalEvent};
+use strombus::driver::forward::{
+    Address, Ask, Direct, GREETINGS_MAX, LEFT_BYTES_MAX, LEFT_MAX, LISTENERS_MAX, Listener,
+};
 
 fn bind(address: &str, port: u16) -> Bind {
     Bind::Tcpip { address: address.to_owned(), port }
@@ -23,6 +26,11 @@ fn asking(binds: Vec<(String, u16)>) -> Start {
 
 /// A client that listens here for this, and where.
 fn listening(lead: Direct) -> (Programs, u16) {
+    listening_at(ChannelLimits::default(), lead)
+}
+
+/// The same at a server with these limits.
+fn listening_at(limits: ChannelLimits, lead: Direct) -> (Programs, u16) {
     let (send, port) = channel();
     let start: Start = Box::new(move |forwards, cx, peer, _| {
         let (listeners, port) = Listener::tcp(&Address::Named("127.0.0.1".to_owned()), 0).unwrap();
@@ -30,7 +38,7 @@ fn listening(lead: Direct) -> (Programs, u16) {
         assert!(forwards.is_listening(peer, &lead));
         send.send(port).unwrap();
     });
-    let programs = Programs::new(start, 0, |_| Ask::Refuse);
+    let programs = Programs::with(limits, start, 0, |_| Ask::Refuse);
     let port = port.recv().unwrap();
     (programs, port)
 }
@@ -131,4 +139,71 @@ fn who_says_nothing_by_socks_takes_no_more_places_than_there_are() {
     // The silent ones end with the connection.
     let mut last = silent.pop().unwrap();
     assert_eq!(last.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn an_answer_of_socks_is_whole_however_little_the_channel_takes_at_a_time() {
+    let far = TcpListener::bind("127.0.0.1:0").unwrap();
+    let limits = ChannelLimits { window_size: 1, window_max: 1, ..ChannelLimits::default() };
+    let asks = asking(vec![("127.0.0.1".to_owned(), 0)]);
+    let programs = Programs::with(limits, asks, 0, |bind| match bind {
+        Bind::Tcpip { address, port } => Ask::Tcp { at: Address::Named(address.clone()), address, port },
+        Bind::Streamlocal { .. } => Ask::Refuse,
+    });
+    let Ok(Told::Global(GlobalEvent::Forwarding { held: Bind::Tcpip { port, .. }, .. })) =
+        programs.told.recv()
+    else {
+        panic!()
+    };
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let to = far.local_addr().unwrap().port().to_be_bytes();
+    stream.write_all(&[&b"\x05\x01\0\x05\x01\0\x01\x7f\0\0\x01"[..], &to].concat()).unwrap();
+    far.accept().unwrap().0.write_all(b"hello").unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, b"\x05\0\x05\0\0\x01\0\0\0\0\0\0hello");
+    drop(stream);
+    // And one that is refused.
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    stream.write_all(b"\x05\x01\0\x05\x02\0\x01").unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, b"\x05\0\x05\x07\0\x01\0\0\0\0\0\0");
+    programs.finish();
+}
+
+/// Of so many connections to what reads nothing, each with so many bytes on its way, how many still got all of them after the
+/// peer was gone.
+fn left_whole(limits: ChannelLimits, count: usize, said: usize) -> usize {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("far");
+    let far = UnixListener::bind(&path).unwrap();
+    let lead = Direct::Streamlocal { socket_path: path.to_str().unwrap().to_owned() };
+    let (programs, port) = listening_at(limits, lead);
+    let mut pairs = Vec::new();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        stream.write_all(&vec![7; said]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        pairs.push((stream, far.accept().unwrap().0));
+        assert_eq!(programs.told_there.recv(), Ok("eof"));
+    }
+    programs.cut();
+    assert_eq!(programs.told_there.recv(), Ok("gone"));
+    let mut whole = 0;
+    for (_, far) in &mut pairs {
+        let mut came = Vec::new();
+        far.read_to_end(&mut came).unwrap();
+        whole += usize::from(came.len() == said);
+    }
+    programs.finish();
+    whole
+}
+
+#[test]
+fn t107_of_those_who_read_nothing_no_more_than_the_bounds_outlive_their_peer() {
+    // More than a Unix socket takes.
+    assert_eq!(left_whole(ChannelLimits::default(), LEFT_MAX + 8, 1 << 20), LEFT_MAX);
+    let limits = ChannelLimits { window_size: 16 << 20, ..ChannelLimits::default() };
+    assert_eq!(left_whole(limits, 6, 15 << 20), LEFT_BYTES_MAX / (15 << 20));
 }

@@ -3,14 +3,14 @@
 #[path = "common/door.rs"]
 mod door;
 
-use door::{PASSWORD, Running, Told, allow_descriptors, come, is_long, log_in, serve};
+use door::{PASSWORD, Running, Told, allow_descriptors, come, is_long, log_in, log_in_on, serve};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 use strombus::connection::{Connection, Event};
 use strombus::crypto::SystemRng;
-use strombus::driver::gate::Refusal;
+use strombus::driver::gate::{Gate, GateConfig, Refusal};
 use strombus::driver::{Application, Context, Driver, Error, PeerId};
 use strombus::transport::{self, Server, ServerConfig};
 
@@ -88,6 +88,60 @@ impl Application<Server> for Counter {
     fn is_done(&self) -> bool {
         self.connected >= self.until
     }
+}
+
+/// Turns everybody away, and is done when one was.
+struct Refuser(Option<Refusal>);
+
+impl Application<Server> for Refuser {
+    fn refused(&mut self, _: &mut Context<'_>, _: SocketAddr, why: Refusal, _: u64) {
+        self.0 = Some(why);
+    }
+
+    fn event(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        _: &mut Connection<Server>,
+        _: Event<'_, Server>,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, _: Result<(), Error>) {}
+
+    fn is_done(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+#[test]
+fn t60_who_is_refused_hears_why_even_if_he_speaks_first_and_goes_on() {
+    let listener = mio::net::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let mut stream = come(2, listener.local_addr().unwrap());
+    stream.write_all(b"SSH-2.0-x\r\nand much more").unwrap();
+    let mut driver = Driver::new(Refuser(None)).unwrap();
+    let config = GateConfig { connections_max: 0, ..GateConfig::default() };
+    let gate = Gate::new(config, Box::new(SystemRng));
+    driver.listen_behind(gate, listener, Box::new(|_, _| unreachable!())).unwrap();
+    driver.run().unwrap();
+    assert_eq!(driver.app.0, Some(Refusal::Connections));
+    for _ in 0..3 {
+        stream.write_all(b"still").unwrap();
+    }
+    assert_eq!(heard(&stream), "Too many connections\r\n");
+}
+
+#[test]
+fn t60_a_client_hears_why_it_is_refused_even_if_it_can_send_nothing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = come(2, listener.local_addr().unwrap());
+    let mut server = listener.accept().unwrap().0;
+    server.write_all(b"Not now\r\n").unwrap();
+    rustix::net::sockopt::set_socket_linger(&server, Some(Duration::ZERO)).unwrap();
+    drop(server); // a reset
+    let outcome = log_in_on(stream, &[]).0.unwrap_err();
+    assert!(outcome.contains("Not now"), "{outcome}");
 }
 
 #[test]

@@ -228,16 +228,19 @@ impl Session {
                     let source = cx.register(&mut signals, Interest::READABLE)?;
                     self.signals = Some((signals, source));
                 }
+                // At once: whatever the host answers or not, escapes are found.
+                self.start_input(conn, id)?;
             }
             (Some(Asked::Terminal), false) => {
                 self.say(LogLevel::Info, "PTY allocation request failed");
                 (self.plan.terminal, self.escapes) = (None, None);
             }
-            (Some(Asked::Start), true) => self.start_input(conn, id)?,
+            (Some(Asked::Start), true) if self.channel.is_none() => self.start_input(conn, id)?,
+            (Some(Asked::Start), true) => {}
             (Some(Asked::Start), false) => {
                 self.raw = None;
                 self.say(LogLevel::Error, "ssh: the host does not run that");
-                conn.channel(id)?.close()?;
+                self.close(conn, id)?;
             }
             (Some(Asked::Break), false) => self.say(LogLevel::Info, "the host sends no BREAK"),
             // Without the agent it runs all the same.
@@ -379,9 +382,15 @@ impl Session {
         channel.adjust_window(out.0 + err.0)?;
         // Nobody reads what comes: who makes it there is to end, and so its status still comes.
         if out.1.is_some() && (matches!(self.plan.what, What::Connect(_)) || !channel.send_eow()?) {
-            channel.close()?;
+            self.close(conn, id)?;
         }
         Ok(())
+    }
+
+    /// Ends the channel; nothing goes out on it after that, neither input nor the size of the window.
+    fn close(&mut self, conn: &mut Connection<Client>, id: ChannelId) -> Result<(), Error> {
+        (self.channel, self.input) = (None, None);
+        Ok(conn.channel(id)?.close()?)
     }
 
     /// The loop has ended: all is written, and the terminal is as it was before.

@@ -63,8 +63,8 @@ impl Running {
             Ok(()) => Ok(running),
             Err(error) => {
                 let _killed = running.child.kill();
-                let _reaped = running.child.wait();
-                let _gone = cx.deregister(&mut SourceFd(&running.end.0.as_raw_fd()), running.end.1);
+                running.status = running.child.wait().ok();
+                drop(running.let_go(cx));
                 Err(error)
             }
         }

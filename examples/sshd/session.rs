@@ -273,7 +273,9 @@ impl Sessions {
     fn forget_closed(&mut self, session: Session) {
         let closed = self.running(session).map(Running::take_closed).unwrap_or_default();
         for id in closed {
-            self.sources.remove(&id);
+            if self.sources.get(&id) == Some(&session) {
+                self.sources.remove(&id);
+            }
         }
     }
 

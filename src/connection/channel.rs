@@ -89,6 +89,8 @@ pub(super) struct Growth {
 #[derive(Debug)]
 pub(super) struct ChannelState {
     pub(super) stage: Stage,
+    /// Its type is `session`: others have no requests that are known.
+    pub(super) session: bool,
     pub(super) outbound: Half,
     pub(super) inbound: Half,
     /// The peer's number.
@@ -126,6 +128,7 @@ impl ChannelState {
     pub(super) const fn new(stage: Stage, local_window: u32) -> Self {
         Self {
             stage,
+            session: false,
             outbound: Half::Open,
             inbound: Half::Open,
             remote_channel: 0,
@@ -223,7 +226,9 @@ impl ChannelState {
         want_reply: bool,
         transport: &mut Transport<S>,
     ) -> Result<bool, Error> {
-        let asked = request.is_some_and(|request| self.is_in_order(request)) && self.outbound != Half::Closed;
+        let asked = self.session
+            && request.is_some_and(|request| self.is_in_order(request))
+            && self.outbound != Half::Closed;
         if want_reply && self.outbound != Half::Closed {
             if self.replies.len() >= REPLIES_OWED_MAX {
                 return Err(TOO_MANY_REQUESTS_OWED.into());

@@ -323,6 +323,7 @@ impl Channels {
             Ok(_) if message.maximum_packet_size == 0 || self.offered() >= OFFERED_MAX => RESOURCE_SHORTAGE,
             Ok(channel_type) => match self.insert(Stage::Offered) {
                 Some((id, channel)) => {
+                    channel.session = channel_type == ChannelType::Session;
                     channel.remote_channel = message.sender_channel;
                     channel.remote_window = message.initial_window_size;
                     channel.remote_packet_max = message.maximum_packet_size;

@@ -166,7 +166,8 @@ impl<S: UserauthSide> Connection<S> {
 
     pub(super) fn open(&mut self, channel_type: &ChannelType<'_>) -> Result<ChannelId, Error> {
         let Service::Connection(channels) = &mut self.service else { return Err(NOT_AUTHENTICATED.into()) };
-        let (id, _) = channels.insert(Stage::Opening).ok_or(TOO_MANY_CHANNELS)?;
+        let (id, channel) = channels.insert(Stage::Opening).ok_or(TOO_MANY_CHANNELS)?;
+        channel.session = *channel_type == ChannelType::Session;
         let mut type_fields = Vec::new();
         channel_type.encode(&mut Writer::new(&mut type_fields));
         self.transport.send(&ChannelOpen {

@@ -126,6 +126,8 @@ pub struct Join {
     /// Nothing once it is over.
     stream: Option<(Stream, SourceId)>,
     drain: Drain,
+    /// What the channel is told before what the socket says.
+    first: Vec<u8>,
     /// The socket was told that the channel ended.
     shut: bool,
     /// The channel was told that the socket ended.
@@ -139,7 +141,13 @@ impl Join {
     /// The system's.
     pub fn new(cx: &mut Context<'_>, channel: ChannelId, mut stream: Stream) -> io::Result<Self> {
         let source = cx.register(stream.source(), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { channel, stream: Some((stream, source)), drain: Drain::default(), shut: false, fed: false })
+        let (drain, first) = (Drain::default(), Vec::new());
+        Ok(Self { channel, stream: Some((stream, source)), drain, first, shut: false, fed: false })
+    }
+
+    /// Tells the channel this first; before the first event.
+    pub fn say_first(&mut self, bytes: Vec<u8>) {
+        self.first = bytes;
     }
 
     /// Whether both directions have ended: the socket is closed, and the channel too, or closing.
@@ -205,7 +213,12 @@ impl Join {
         match &mut channel {
             Some(channel) => {
                 channel.adjust_window(dealt)?;
-                match if self.fed { Fed::Waits } else { feed(|| channel.fill(|buf| stream.read(buf))) } {
+                self.first.drain(..channel.write(&self.first));
+                match if self.fed || !self.first.is_empty() {
+                    Fed::Waits
+                } else {
+                    feed(|| channel.fill(|buf| stream.read(buf)))
+                } {
                     Fed::Waits => {}
                     Fed::Ended => {
                         self.fed = true;

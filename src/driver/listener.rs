@@ -1,7 +1,7 @@
 //! Where peers come from: the socket that is listened on, and the gate before it.
 //!
-//! A round accepts its share and no more, and none for a while after the system had no descriptor left. It knows sockets, and
-//! what an end without a login counts as; which peers may come the gate knows, and on which thread they live the workers do.
+//! A round accepts its share and no more, and none for a while after the system had no descriptor left. Who is refused hears
+//! why, even if he speaks first. It knows sockets, and what an end without a login counts as; which peers may come the gate knows, and on which thread they live the workers do.
 
 use super::gate::{Gate, Offence, Place};
 use super::{Application, Driver, Error, Stream, application::LISTENER, context};
@@ -11,8 +11,9 @@ use crate::userauth::UserauthSide;
 use core::time::Duration;
 use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
-use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -22,6 +23,15 @@ const ACCEPTS_PER_ROUND: usize = 64;
 /// How long no connection is accepted after the system had no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Sockets that were refused and are not closed yet.
+const REFUSED_MAX: usize = 32;
+
+/// How long they stay: closed at once, what their peers say would destroy the line on its way to them.
+const REFUSED_LINGER: Duration = Duration::from_secs(1);
+
+/// What is read of one of them before it is closed (bytes); more than a client says before it has heard the server.
+const REFUSED_READ_MAX: u64 = 64 * 1024;
+
 /// Makes the connection of a peer that was accepted.
 pub type Accept<S> = Box<dyn FnMut(SocketAddr, Instant) -> Connection<S> + Send>;
 
@@ -29,6 +39,38 @@ pub(super) struct Listener {
     socket: TcpListener,
     /// No descriptor was left, or a round has had its share: not before this.
     pub(super) paused: Option<Instant>,
+    /// The oldest first, each with its end.
+    refused: VecDeque<(Instant, TcpStream)>,
+}
+
+impl Listener {
+    /// When something is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.paused.into_iter().chain(self.refused.front().map(|(until, _)| *until)).min()
+    }
+
+    /// Says why, and closes later.
+    fn refuse(&mut self, mut socket: TcpStream, line: &str, now: Instant) {
+        let _it_may_not_hear = socket.write(line.as_bytes());
+        let _gone = socket.shutdown(Shutdown::Write);
+        if self.refused.len() >= REFUSED_MAX
+            && let Some((_, oldest)) = self.refused.pop_front()
+        {
+            close(oldest);
+        }
+        self.refused.push_back((now + REFUSED_LINGER, socket));
+    }
+
+    pub(super) fn close_refused(&mut self, now: Instant) {
+        while let Some((_, socket)) = self.refused.pop_front_if(|(until, _)| *until <= now) {
+            close(socket);
+        }
+    }
+}
+
+/// Closes a socket that was refused; what is unread then would take the line with it.
+fn close(socket: TcpStream) {
+    let _that_was_all = io::copy(&mut socket.take(REFUSED_READ_MAX), &mut io::sink());
 }
 
 /// A peer that was admitted and has no connection yet.
@@ -46,7 +88,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     /// The system's.
     pub fn listen(&mut self, mut socket: TcpListener, accept: Accept<S>) -> io::Result<()> {
         self.poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
-        self.listener = Some(Listener { socket, paused: None });
+        self.listener = Some(Listener { socket, paused: None, refused: VecDeque::new() });
         self.accept = Some(accept);
         Ok(())
     }
@@ -92,7 +134,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     }
 
     /// Asks the gate.
-    fn admit(&mut self, mut socket: TcpStream, address: SocketAddr, now: Instant) -> Option<Newcomer> {
+    fn admit(&mut self, socket: TcpStream, address: SocketAddr, now: Instant) -> Option<Newcomer> {
         let Some(gate) = &self.gate else { return Some(Newcomer { socket, address, place: None }) };
         let mut gate = locked(gate);
         let why = match gate.admit(address.ip(), now) {
@@ -101,7 +143,9 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         };
         let told = gate.tell(now);
         drop(gate); // the program may look at it
-        let _it_may_not_hear = socket.write(why.line().as_bytes());
+        if let Some(listener) = &mut self.listener {
+            listener.refuse(socket, why.line(), now);
+        }
         if let Some(passed_over) = told {
             self.app.refused(&mut context!(self, now), address, why, passed_over);
         }

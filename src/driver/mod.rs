@@ -255,9 +255,9 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         if !self.queue.is_empty() {
             return Some(Duration::ZERO);
         }
-        let paused = self.listener.as_ref().and_then(|listener| listener.paused);
+        let listener = self.listener.as_ref().and_then(Listener::due);
         let next =
-            [self.deadlines.first().map(|(at, _)| *at), self.timer, paused].into_iter().flatten().min()?;
+            [self.deadlines.first().map(|(at, _)| *at), self.timer, listener].into_iter().flatten().min()?;
         // A millisecond is what the system waits in; one more, and the deadline has surely passed.
         Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
     }
@@ -275,6 +275,9 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         if self.timer.is_some_and(|at| at <= now) {
             self.timer = None;
             self.source(Source::Timer, now)?;
+        }
+        if let Some(listener) = &mut self.listener {
+            listener.close_refused(now);
         }
         if self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|at| at < now)) {
             self.accept(now);

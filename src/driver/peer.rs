@@ -26,6 +26,9 @@ pub const INPUT_MARK: usize = 2 * DATA_MARK;
 /// 64 KiB that a stranger may hold.
 const READ_MAX_UNAUTHENTICATED: usize = 8 * 1024;
 
+/// Reads of what comes after the end in one turn.
+const DRAINS_PER_TURN: usize = 4;
+
 /// How long a connection that was ended waits for its output to go and for the peer to close.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -94,6 +97,8 @@ pub(super) struct Peer<S: UserauthSide> {
     pub(super) deadline: Option<Instant>,
     /// Ended here; until then it may send what is left.
     linger: Option<(Instant, Result<(), Error>)>,
+    /// Writing failed, and what the peer said before is still to be read.
+    broken: Option<io::Error>,
 }
 
 /// What follows a turn.
@@ -118,6 +123,7 @@ impl<S: UserauthSide> Peer<S> {
             queued: false,
             deadline: None,
             linger: None,
+            broken: None,
         }
     }
 
@@ -168,22 +174,27 @@ impl<S: UserauthSide> Peer<S> {
         pool: &mut Pool,
     ) -> Result<Option<Result<(), Error>>, Error> {
         self.conn.handle_timeout(cx.now)?;
-        self.flush()?;
+        self.send()?;
         if self.hungry && self.readable && self.conn.pending_output() < INPUT_MARK {
             let max = if self.conn.is_authenticated() { usize::MAX } else { READ_MAX_UNAUTHENTICATED };
             let space = pool.input.space();
             let n = space.len().min(max);
             let space = space.get_mut(..n).unwrap_or_default();
             match self.stream.read(space) {
-                Ok(0) => return Ok(Some(self.conn.handle_eof().map_or(Ok(()), |error| Err(error.into())))),
+                Ok(0) => {
+                    let refusal = self.conn.handle_eof().map(Error::from);
+                    return Ok(Some(refusal.or(self.broken.take().map(Error::from)).map_or(Ok(()), Err)));
+                }
                 Ok(n) => {
                     self.readable = n == space.len() || self.read_closed;
                     self.hungry = false;
                     pool.input.filled(n);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Ok(Some(Err(error.into()))),
+                Err(error) => match self.broken.take() {
+                    None if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                    broken => return Ok(Some(Err(broken.unwrap_or(error).into()))),
+                },
             }
         }
         let (mut packets, mut verdict_open) = (0, false);
@@ -205,7 +216,7 @@ impl<S: UserauthSide> Peer<S> {
         while let Some(channel) = self.conn.poll_writable() {
             app.writable(cx, id, &mut self.conn, channel)?;
         }
-        self.flush()?;
+        self.send()?;
         self.queued = packets == PACKETS_PER_TURN || self.conn.has_writable();
         // A server that is gone waits for no answer; whoever is asked here should not be, either.
         if verdict_open && self.read_closed && S::ROLE == Sender::Client {
@@ -220,6 +231,17 @@ impl<S: UserauthSide> Peer<S> {
         let room = self.conn.pending_output() < INPUT_MARK;
         let more = core::mem::take(&mut self.queued) || (self.readable && self.hungry);
         if more && room { Turn::Again } else { Turn::Wait }
+    }
+
+    /// Sends. A server that takes nothing may have said why, in the place of its identification line.
+    fn send(&mut self) -> io::Result<()> {
+        match self.flush() {
+            Err(error) if S::ROLE == Sender::Client && self.conn.remote_identification().is_empty() => {
+                (self.broken, self.readable, self.writable) = (Some(error), true, false);
+                Ok(())
+            }
+            sent => sent,
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -244,21 +266,26 @@ impl<S: UserauthSide> Peer<S> {
     /// Sends what is left; then a server waits for the client to close, because closing on unread bytes would destroy
     /// what is still on its way to it.
     fn linger(&mut self, now: Instant, pool: &mut Pool) -> Turn {
-        let mut gone = self.flush().is_err();
+        let (mut gone, mut more) = (self.flush().is_err(), false);
         if !gone && self.conn.pending_output() == 0 {
             pool.reclaim(&mut self.conn);
             self.stream.shutdown();
             gone = S::ROLE == Sender::Client || self.drain(pool);
+            more = self.readable;
         }
         match &self.linger {
+            Some((until, _)) if !gone && now < *until && more => Turn::Again,
             Some((until, _)) if !gone && now < *until => Turn::Wait,
             _ => Turn::Closed(self.linger.take().map_or(Ok(()), |(_, why)| why)),
         }
     }
 
-    /// Reads and forgets; whether the peer has closed.
+    /// Reads and forgets its share; whether the peer has closed.
     fn drain(&mut self, pool: &mut Pool) -> bool {
-        while self.readable {
+        for _ in 0..DRAINS_PER_TURN {
+            if !self.readable {
+                break;
+            }
             pool.input.clear();
             match self.stream.read(pool.input.space()) {
                 Ok(0) => return true,

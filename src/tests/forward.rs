@@ -120,6 +120,27 @@ fn direct_channels_carry_data_both_ways_and_say_where_to() {
 }
 
 #[test]
+fn what_is_asked_of_a_session_is_refused_on_every_other_channel_and_nobody_hears_of_it() {
+    let mut pair = forwarding();
+    let here = pair.client.conn.open_direct_tcpip("db.example", 5432, "127.0.0.1", 1).unwrap();
+    pair.drive();
+    let there = pair.server.channel.unwrap();
+    pair.server.conn.accept_channel(there).unwrap();
+    pair.drive();
+    let (asked, heard) = (pair.server.seen.len(), pair.client.seen.len());
+    // More than may wait for their replies.
+    for _ in 0..REPLIES_OWED_MAX {
+        let mut channel = pair.client.conn.channel(here).unwrap();
+        channel.request_auth_agent().unwrap();
+        channel.request_exec(b"id").unwrap();
+        assert!(channel.send_eow().unwrap());
+    }
+    pair.drive();
+    assert_eq!((errors(&pair), pair.server.seen.len()), ((None, None), asked));
+    assert_eq!(pair.client.seen[heard..], vec![Seen::Reply(false); 2 * REPLIES_OWED_MAX]);
+}
+
+#[test]
 fn channels_open_are_refused_and_close_in_every_order() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let mut pair = forwarding();

@@ -8,6 +8,7 @@ use core::fmt;
 
 use super::source::{Origin, SourceList};
 use crate::crypto::sign::sk::SkFlags;
+use crate::wire::pattern_matches;
 
 /// The circumstances of a login that rights may hang on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,13 +106,13 @@ impl Permissions {
     /// Whether a connection may be opened to this host, as it was asked for, and port.
     #[must_use]
     pub fn permits_open(&self, host: &str, port: u16) -> bool {
-        self.port_forwarding && on_every_list(&self.permit_open, host, port)
+        self.port_forwarding && on_every_list(&self.permit_open, |endpoint| endpoint.is(host, port))
     }
 
     /// Whether may be listened at this address, as it was asked for, and port.
     #[must_use]
     pub fn permits_listen(&self, host: &str, port: u16) -> bool {
-        self.port_forwarding && on_every_list(&self.permit_listen, host, port)
+        self.port_forwarding && on_every_list(&self.permit_listen, |endpoint| endpoint.is_like(host, port))
     }
 
     /// What both leave. Two forced commands that differ leave nothing.
@@ -145,11 +146,12 @@ impl Permissions {
     }
 }
 
-fn on_every_list(lists: &[Vec<Endpoint>], host: &str, port: u16) -> bool {
-    lists.iter().all(|list| list.iter().any(|endpoint| endpoint.is(host, port)))
+fn on_every_list(lists: &[Vec<Endpoint>], is: impl Fn(&Endpoint) -> bool) -> bool {
+    lists.iter().all(|list| list.iter().any(&is))
 }
 
-/// A host and a port that may be forwarded to or from. No name is looked up, and only the whole host may be `*`.
+/// A host and a port that may be forwarded to or from. No name is looked up. Where may be listened, the host is a pattern with
+/// `*` and `?`; to where may be connected, it is that host, as in sshd_config(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The host; `None` for any.
@@ -160,7 +162,16 @@ pub struct Endpoint {
 
 impl Endpoint {
     fn is(&self, host: &str, port: u16) -> bool {
-        self.host.as_ref().is_none_or(|own| own == host) && self.port.is_none_or(|own| own == port)
+        self.host.as_ref().is_none_or(|own| own == host) && self.has_port(port)
+    }
+
+    fn is_like(&self, host: &str, port: u16) -> bool {
+        let matches = |own: &String| pattern_matches(own.as_bytes(), host.as_bytes(), u8::eq);
+        self.host.as_ref().is_none_or(matches) && self.has_port(port)
+    }
+
+    fn has_port(&self, port: u16) -> bool {
+        self.port.is_none_or(|own| own == port)
     }
 }
 
@@ -304,6 +315,21 @@ mod tests {
         };
         let both = environment(&[("A", "1")]).intersect(&environment(&[("A", "2"), ("B", "3")])).unwrap();
         assert_eq!(both, environment(&[("A", "1"), ("B", "3")]));
+    }
+
+    #[test]
+    fn a_host_to_listen_at_is_a_pattern_and_one_to_connect_to_is_not() {
+        let own = vec![endpoint("192.0.2.*", 80), endpoint("h?st", 80)];
+        let limited =
+            Permissions { permit_open: vec![own.clone()], permit_listen: vec![own], ..Permissions::FULL };
+        for host in ["192.0.2.7", "192.0.2.*", "host", "hast"] {
+            assert!(limited.permits_listen(host, 80) && !limited.permits_listen(host, 81), "{host}");
+        }
+        for host in ["192.0.3.7", "hosts", "ghost", "HOST", "localhost", ""] {
+            assert!(!limited.permits_listen(host, 80), "{host}");
+        }
+        assert!(limited.permits_open("h?st", 80) && !limited.permits_open("host", 80));
+        assert!(!limited.permits_open("192.0.2.7", 80));
     }
 
     #[test]

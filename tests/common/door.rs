@@ -221,7 +221,11 @@ impl Application<Client> for Login {
 
 /// Logs in from `127.0.0.n` with the last of these passwords first: what came of it, and what keeps the connection.
 pub fn log_in(n: u8, address: SocketAddr, passwords: &[&'static [u8]]) -> (Result<(), String>, impl Sized) {
-    let stream = come(n, address);
+    log_in_on(come(n, address), passwords)
+}
+
+/// The same on a stream that is there.
+pub fn log_in_on(stream: TcpStream, passwords: &[&'static [u8]]) -> (Result<(), String>, impl Sized) {
     stream.set_nonblocking(true).unwrap();
     let mut driver = Driver::new(Login { passwords: passwords.to_vec(), outcome: None }).unwrap();
     let user = ClientUserauthConfig { user_name: "ann".to_owned() };

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
-use strombus::connection::{Bind, ChannelEvent, ChannelId, ChannelType, Connection, Event, GlobalEvent};
+use strombus::connection::{
+    Bind, ChannelEvent, ChannelId, ChannelLimits, ChannelType, Connection, Event, GlobalEvent,
+};
 use strombus::crypto::SystemRng;
 use strombus::crypto::sign::PrivateKey;
 use strombus::driver::forward::{Ask, Forwards, Requests, Target};
@@ -32,7 +34,7 @@ pub enum Told {
 struct Here {
     forwards: Forwards<Client>,
     start: Option<Start>,
-    /// Where the server's connections lead.
+    /// Where the server's connections lead; 0 if they say it by SOCKS.
     target: u16,
     tell: Sender<Told>,
     gone: bool,
@@ -43,6 +45,7 @@ struct There {
     requests: Requests,
     ask: fn(Bind) -> Ask,
     gone: bool,
+    tell: Sender<&'static str>,
 }
 
 /// What both sides do alike.
@@ -62,12 +65,23 @@ macro_rules! like_both {
         fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId, _: Result<(), Error>) {
             self.forwards.disconnect(cx, peer);
             self.gone = true;
+            self.tell_gone();
         }
 
         fn is_done(&self) -> bool {
             self.gone && self.forwards.is_idle()
         }
     };
+}
+
+impl Here {
+    const fn tell_gone(&self) {}
+}
+
+impl There {
+    fn tell_gone(&self) {
+        let _nobody_asks = self.tell.send("gone");
+    }
 }
 
 impl Application<Client> for Here {
@@ -89,6 +103,9 @@ impl Application<Client> for Here {
                 self.tell.send(Told::Started).unwrap();
             }
             Event::Global(event) => drop(self.tell.send(Told::Global(event))),
+            Event::Channel(id, ChannelEvent::OpenRequest { .. }) if self.target == 0 => {
+                self.forwards.accept_socks((peer, id), conn)?;
+            }
             Event::Channel(id, ChannelEvent::OpenRequest { .. }) => {
                 let target = Target::Tcp("127.0.0.1".to_owned(), self.target);
                 self.forwards.connect(cx, (peer, id), conn, target)?;
@@ -138,11 +155,20 @@ impl Application<Server> for There {
                 self.requests.serve(cx, &mut self.forwards, peer, conn, ask)?;
             }
             Event::Channel(id, ChannelEvent::OpenRequest { channel_type }) => {
-                let ChannelType::DirectTcpip { host, port, .. } = channel_type else { panic!() };
-                let target = Target::Tcp(String::from_utf8(host.to_vec()).unwrap(), port);
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let target = match channel_type {
+                    ChannelType::DirectTcpip { host, port, .. } => Target::Tcp(text(host), port),
+                    ChannelType::DirectStreamlocal { socket_path } => Target::Unix(text(socket_path)),
+                    _ => panic!(),
+                };
                 self.forwards.connect(cx, (peer, id), conn, target)?;
             }
-            Event::Channel(id, event) => assert!(self.forwards.event(cx, (peer, id), conn, &event)?),
+            Event::Channel(id, event) => {
+                assert!(self.forwards.event(cx, (peer, id), conn, &event)?);
+                if event == ChannelEvent::Eof {
+                    let _nobody_asks = self.tell.send("eof");
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -167,6 +193,8 @@ impl Application<Server> for There {
 /// The two, running.
 pub struct Programs {
     pub told: Receiver<Told>,
+    /// What is heard of the server: the end of a channel's data, and of the connection.
+    pub told_there: Receiver<&'static str>,
     client: JoinHandle<u64>,
     server: JoinHandle<u64>,
     under: Socket,
@@ -175,9 +203,15 @@ pub struct Programs {
 impl Programs {
     /// The client does `start`; what the server opens leads to `target` here; the server listens as `ask` says.
     pub fn new(start: Start, target: u16, ask: fn(Bind) -> Ask) -> Self {
+        Self::with(ChannelLimits::default(), start, target, ask)
+    }
+
+    /// The same with these limits of the server's.
+    pub fn with(limits: ChannelLimits, start: Start, target: u16, ask: fn(Bind) -> Ask) -> Self {
         let (near, far) = Socket::pair().unwrap();
         let under = near.try_clone().unwrap();
         let (tell, told) = channel();
+        let (tell_there, told_there) = channel();
         let client = thread::spawn(move || {
             let mut driver = Driver::<Client, _>::with_waker(|waker| {
                 let (forwards, start) = (Forwards::new(&waker), Some(start));
@@ -195,7 +229,7 @@ impl Programs {
         let server = thread::spawn(move || {
             let mut driver = Driver::<Server, _>::with_waker(|waker| {
                 let (forwards, requests) = (Forwards::new(&waker), Requests::new(&waker));
-                Ok(There { forwards, requests, ask, gone: false })
+                Ok(There { forwards, requests, ask, gone: false, tell: tell_there })
             })
             .unwrap();
             let host_keys = vec![Arc::new(PrivateKey::generate_ed25519(&mut SystemRng))];
@@ -204,21 +238,26 @@ impl Programs {
                 ServerUserauthConfig::default(),
             );
             let rng = Box::new(SystemRng);
-            let mut conn =
-                Connection::<Server>::new(config, userauth, Default::default(), rng, Instant::now());
+            let mut conn = Connection::<Server>::new(config, userauth, limits, rng, Instant::now());
             conn.expect_forwarding();
             driver.add(stream(far), conn, None).unwrap();
             driver.run().unwrap();
             driver.rounds()
         });
-        let programs = Self { told, client, server, under };
+        let programs = Self { told, told_there, client, server, under };
         assert_eq!(programs.told.recv(), Ok(Told::Started));
         programs
     }
 
-    /// Cuts the connection; how often each loop went round.
-    pub fn finish(self) -> [u64; 2] {
+    /// Cuts the connection.
+    pub fn cut(&self) {
         self.under.shutdown(Shutdown::Both).unwrap();
+    }
+
+    /// Cuts it, and waits for the end of both; how often each loop went round.
+    pub fn finish(self) -> [u64; 2] {
+        self.cut();
+        self.told_there.into_iter().for_each(drop); // it is told until the server's program has ended
         [self.client, self.server].map(|thread| thread.join().unwrap())
     }
 }

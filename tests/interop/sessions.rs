@@ -8,8 +8,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 use std::time::Duration;
+use strombus::connection::{ChannelEvent, Connection, Event, Request};
+use strombus::crypto::SystemRng;
+use strombus::driver::files::read_private_key;
+use strombus::driver::{Application, Context, Driver, Error, PeerId};
+use strombus::transport::{Server as Serving, ServerConfig};
+use strombus::userauth::{CredentialEvent, Permissions};
 
 /// A client and a server.
 struct Case {
@@ -202,6 +210,77 @@ fn the_terminal_here_is_as_it_was_before_however_the_session_ends() {
             assert_eq!(before, after, "{end:?} {}", case.name);
         }
     }
+}
+
+/// Grants a terminal, and answers nothing that is asked for then.
+struct Silent {
+    asked: Sender<()>,
+    gone: bool,
+}
+
+impl Application<Serving> for Silent {
+    fn event(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        conn: &mut Connection<Serving>,
+        event: Event<'_, Serving>,
+    ) -> Result<(), Error> {
+        match event {
+            Event::Userauth(CredentialEvent { ticket, .. }) => {
+                conn.accept_user(ticket, &Permissions::FULL)?;
+            }
+            Event::Channel(id, ChannelEvent::OpenRequest { .. }) => conn.accept_channel(id)?,
+            Event::Channel(id, ChannelEvent::Request { request: Request::PtyReq { .. }, .. }) => {
+                conn.channel(id)?.reply(true)?;
+            }
+            Event::Channel(_, ChannelEvent::Request { request: Request::Shell, .. }) => {
+                self.asked.send(()).unwrap();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, _: Result<(), Error>) {
+        self.gone = true;
+    }
+
+    fn is_done(&self) -> bool {
+        self.gone
+    }
+}
+
+#[test]
+fn an_escape_ends_ssh_even_if_the_host_gives_a_terminal_and_says_nothing_more() {
+    let files = Files::new();
+    let key = Arc::new(read_private_key(&files.path("host_key")).unwrap());
+    let listener = mio::net::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (tell, asked) = channel();
+    let host = thread::spawn(move || {
+        let mut driver = Driver::new(Silent { asked: tell, gone: false }).unwrap();
+        let config = Arc::new(ServerConfig::new(vec![key]));
+        let accept = move |_, now| {
+            Connection::new(
+                Arc::clone(&config),
+                Default::default(),
+                Default::default(),
+                Box::new(SystemRng),
+                now,
+            )
+        };
+        driver.listen(listener, Box::new(accept)).unwrap();
+        driver.run().unwrap();
+    });
+    let mut client = our_ssh(&files, port);
+    client.arg(format!("{}@127.0.0.1", user()));
+    let terminal = Terminal::run(&format!("{}; echo {ENDED} $?", words(&client)));
+    asked.recv().unwrap();
+    terminal.send("~.");
+    let screen = terminal.wait_for(ENDED);
+    assert!(screen.contains(&format!("{ENDED} 255")), "{screen}");
+    host.join().unwrap();
 }
 
 #[test]

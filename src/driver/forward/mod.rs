@@ -13,10 +13,12 @@
 mod dial;
 mod listen;
 mod requests;
+mod side;
 
 pub use dial::{DIAL_TIMEOUT, DIALS_MAX, DIALS_WAITING_MAX};
 pub use listen::{Address, GatewayPorts, Listener};
 pub use requests::{Ask, Requests};
+pub use side::{Direct, ForwardSide, Forwarded};
 
 use super::Error;
 use super::application::{Context, PeerId, Peers, Source, SourceId};
@@ -24,14 +26,13 @@ use super::connect::connect_by;
 use super::join::Join;
 use super::peer::Stream;
 use super::socks::{Handshake, Outcome, Refused, SAID_MAX, Said};
-use crate::connection::{ADMINISTRATIVELY_PROHIBITED, CONNECT_FAILED, ChannelEvent, ChannelId, Connection};
-use crate::transport::{Client, Server};
-use crate::userauth::UserauthSide;
-use core::fmt::Debug;
+use crate::connection::{
+    ADMINISTRATIVELY_PROHIBITED, CONNECT_FAILED, Channel, ChannelEvent, ChannelId, Connection,
+};
 use dial::Dialer;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Waker};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -41,107 +42,15 @@ pub const LISTENERS_MAX: usize = 128;
 /// The connections that have not said yet by SOCKS where they go.
 pub const GREETINGS_MAX: usize = 128;
 
+/// The sockets whose channel or peer is gone, and that did not take yet what came for them. Of more the first ones are closed:
+/// a peer that opens and closes without end keeps no more memory and no more descriptors here.
+pub const LEFT_MAX: usize = 32;
+
+/// What waits for them, all together (bytes).
+pub const LEFT_BYTES_MAX: usize = 64 << 20;
+
 /// Connections accepted before others have their turn.
 const ACCEPTS_PER_ROUND: usize = 64;
-
-/// What a side makes of the connections that it accepts.
-pub trait ForwardSide: UserauthSide {
-    /// Where they lead.
-    type Lead: Clone + Debug + PartialEq;
-
-    /// Asks the peer for the channel; nothing for a lead that says it only by SOCKS.
-    ///
-    /// # Errors
-    /// Those of the connection.
-    fn open(
-        conn: &mut Connection<Self>,
-        lead: &Self::Lead,
-        originator: (&str, u16),
-    ) -> Result<Option<ChannelId>, Error>;
-
-    /// Where SOCKS leads, if it may.
-    fn by_socks(host: String, port: u16) -> Option<Self::Lead>;
-}
-
-/// What becomes of a connection to a client's socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Direct {
-    /// The server connects to a host.
-    Tcpip {
-        /// A name or an address.
-        host: String,
-        /// The port there.
-        port: u16,
-    },
-    /// The server connects to a Unix socket.
-    Streamlocal {
-        /// The path there.
-        socket_path: String,
-    },
-    /// Each says itself where it goes.
-    Socks,
-}
-
-/// What becomes of a connection to a server's socket: the client gets it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Forwarded {
-    /// It came to a port.
-    Tcpip {
-        /// The address that the client asked for, in its words.
-        connected_address: String,
-        /// The port that it is.
-        connected_port: u16,
-    },
-    /// It came to a Unix socket.
-    Streamlocal {
-        /// The path that the client asked for.
-        socket_path: String,
-    },
-    /// It is for the agent.
-    Agent,
-}
-
-impl ForwardSide for Client {
-    type Lead = Direct;
-
-    fn open(
-        conn: &mut Connection<Self>,
-        lead: &Direct,
-        (address, port): (&str, u16),
-    ) -> Result<Option<ChannelId>, Error> {
-        Ok(Some(match lead {
-            Direct::Tcpip { host, port: to } => conn.open_direct_tcpip(host, *to, address, port)?,
-            Direct::Streamlocal { socket_path } => conn.open_direct_streamlocal(socket_path)?,
-            Direct::Socks => return Ok(None),
-        }))
-    }
-
-    fn by_socks(host: String, port: u16) -> Option<Direct> {
-        Some(Direct::Tcpip { host, port })
-    }
-}
-
-impl ForwardSide for Server {
-    type Lead = Forwarded;
-
-    fn open(
-        conn: &mut Connection<Self>,
-        lead: &Forwarded,
-        (address, port): (&str, u16),
-    ) -> Result<Option<ChannelId>, Error> {
-        Ok(Some(match lead {
-            Forwarded::Tcpip { connected_address, connected_port } => {
-                conn.open_forwarded_tcpip(connected_address, *connected_port, address, port)?
-            }
-            Forwarded::Streamlocal { socket_path } => conn.open_forwarded_streamlocal(socket_path)?,
-            Forwarded::Agent => conn.open_auth_agent()?,
-        }))
-    }
-
-    fn by_socks(_: String, _: u16) -> Option<Forwarded> {
-        None
-    }
-}
 
 /// What a channel of the peer's is to be joined to.
 pub enum Target {
@@ -160,8 +69,10 @@ type Key = (PeerId, ChannelId);
 enum Link {
     /// Asked for here, for this socket.
     Opening(Stream, Option<Handshake>),
-    /// Its peer says by SOCKS where it goes.
-    Greeting(Handshake),
+    /// Its peer says by SOCKS where it goes, and was not told this yet.
+    Greeting(Handshake, Vec<u8>),
+    /// Its peer is told why not, and then it ends.
+    Refusing(Vec<u8>),
     /// A connection is being made for it.
     Connecting(Held),
     /// It is there; and whether the channel is gone.
@@ -174,6 +85,8 @@ enum Link {
 #[derive(Default)]
 struct Held {
     socks: Option<Handshake>,
+    /// What the channel does not take yet: an answer of SOCKS.
+    unsaid: Vec<u8>,
     /// At most the channel's window: there is no credit for it.
     bytes: Vec<u8>,
     ended: bool,
@@ -195,6 +108,8 @@ pub struct Forwards<S: ForwardSide> {
     callers: HashMap<SourceId, Caller>,
     links: HashMap<Key, Link>,
     joined: HashMap<SourceId, Key>,
+    /// Of [`Link::Joined`] those whose channel is gone; the first comes first.
+    left: VecDeque<Key>,
     /// Listeners that have more to accept than they were let, or than there were descriptors for.
     waiting: Vec<SourceId>,
 }
@@ -210,6 +125,7 @@ impl<S: ForwardSide> Forwards<S> {
             callers: HashMap::new(),
             links: HashMap::new(),
             joined: HashMap::new(),
+            left: VecDeque::new(),
             waiting: Vec::new(),
         }
     }
@@ -282,7 +198,7 @@ impl<S: ForwardSide> Forwards<S> {
     /// # Errors
     /// Those of the connection.
     pub fn accept_socks(&mut self, key: (PeerId, ChannelId), conn: &mut Connection<S>) -> Result<(), Error> {
-        self.links.insert(key, Link::Greeting(Handshake::default()));
+        self.links.insert(key, Link::Greeting(Handshake::default(), Vec::new()));
         Ok(conn.accept_channel(key.1)?)
     }
 
@@ -323,14 +239,18 @@ impl<S: ForwardSide> Forwards<S> {
         if !matches!(self.links.get(&key), Some(Link::Connecting(_))) {
             return Ok(());
         }
-        let Some(Link::Connecting(held)) = self.links.remove(&key) else { return Ok(()) };
+        let Some(Link::Connecting(mut held)) = self.links.remove(&key) else { return Ok(()) };
         let joined = outcome.and_then(|stream| Join::new(cx, key.1, stream));
         match (joined, &held.socks) {
             (Ok(mut join), socks) => {
                 match socks {
-                    Some(socks) => drop(conn.channel(key.1)?.write(socks.answer(Outcome::Connected))),
+                    Some(socks) => {
+                        held.unsaid.extend_from_slice(socks.answer(Outcome::Connected));
+                        join.say_first(held.unsaid);
+                    }
                     None => conn.accept_channel(key.1)?,
                 }
+                join.pump(cx, Some(conn))?;
                 if !held.bytes.is_empty() {
                     join.event(cx, conn, &ChannelEvent::Data { data: &held.bytes })?;
                 }
@@ -338,16 +258,27 @@ impl<S: ForwardSide> Forwards<S> {
                     join.event(cx, conn, &ChannelEvent::Eof)?;
                 }
                 self.keep(key, join);
-                self.settle(key);
+                self.settle(cx, key);
             }
             (Err(_), Some(socks)) => {
-                let mut channel = conn.channel(key.1)?;
-                channel.write(socks.answer(Outcome::Failed));
-                channel.close()?;
-                self.links.insert(key, Link::Over);
+                held.unsaid.extend_from_slice(socks.answer(Outcome::Failed));
+                self.refuse(key, conn, held.unsaid)?;
             }
             (Err(error), None) => conn.refuse_channel(key.1, CONNECT_FAILED, &short(&error))?,
         }
+        Ok(())
+    }
+
+    /// Ends an accepted channel, once it has taken this.
+    fn refuse(&mut self, key: Key, conn: &mut Connection<S>, mut unsaid: Vec<u8>) -> Result<(), Error> {
+        let mut channel = conn.channel(key.1)?;
+        let link = if say(&mut channel, &mut unsaid) {
+            channel.close()?;
+            Link::Over
+        } else {
+            Link::Refusing(unsaid)
+        };
+        self.links.insert(key, link);
         Ok(())
     }
 
@@ -372,7 +303,7 @@ impl<S: ForwardSide> Forwards<S> {
             (Link::Joined(join, closed), event) => {
                 *closed |= *event == ChannelEvent::Closed;
                 join.event(cx, conn, event)?;
-                self.settle(key);
+                self.settle(cx, key);
             }
             (_, ChannelEvent::Closed) => drop(self.links.remove(&key)),
             (Link::Opening(..), ChannelEvent::Opened) => self.opened(cx, key, conn)?,
@@ -386,8 +317,8 @@ impl<S: ForwardSide> Forwards<S> {
                 }
                 self.accept_waiting();
             }
-            (Link::Greeting(_), ChannelEvent::Data { data }) => self.greeted(cx, key, conn, data)?,
-            (Link::Greeting(_), ChannelEvent::Eof) => {
+            (Link::Greeting(..), ChannelEvent::Data { data }) => self.greeted(cx, key, conn, data)?,
+            (Link::Greeting(..), ChannelEvent::Eof) => {
                 conn.channel(key.1)?.close()?;
                 self.links.insert(key, Link::Over);
             }
@@ -408,7 +339,7 @@ impl<S: ForwardSide> Forwards<S> {
             Ok(mut join) => {
                 join.event(cx, conn, &ChannelEvent::Opened)?;
                 self.keep(key, join);
-                self.settle(key);
+                self.settle(cx, key);
             }
             Err(_) => {
                 conn.channel(key.1)?.close()?;
@@ -426,7 +357,7 @@ impl<S: ForwardSide> Forwards<S> {
         conn: &mut Connection<S>,
         data: &[u8],
     ) -> Result<(), Error> {
-        let Some(Link::Greeting(handshake)) = self.links.get_mut(&key) else { return Ok(()) };
+        let Some(Link::Greeting(handshake, unsaid)) = self.links.get_mut(&key) else { return Ok(()) };
         let mut channel = conn.channel(key.1)?;
         let mut rest = data;
         while !rest.is_empty() {
@@ -436,20 +367,23 @@ impl<S: ForwardSide> Forwards<S> {
                     rest = rest.get(n..).unwrap_or_default();
                     match said {
                         Said::Incomplete => {}
-                        Said::Answer(answer) => drop(channel.write(answer)),
+                        Said::Answer(answer) => {
+                            unsaid.extend_from_slice(answer);
+                            say(&mut channel, unsaid);
+                        }
                         Said::Connect { host, port } => {
                             let socks = Some(core::mem::take(handshake));
-                            let held = Held { socks, bytes: rest.to_vec(), ended: false };
+                            let unsaid = core::mem::take(unsaid);
+                            let held = Held { socks, unsaid, bytes: rest.to_vec(), ended: false };
                             self.links.insert(key, Link::Connecting(held));
                             return self.dial(cx, key, conn, Target::Tcp(host, port));
                         }
                     }
                 }
                 Err(Refused(answer)) => {
-                    channel.write(answer);
-                    channel.close()?;
-                    self.links.insert(key, Link::Over);
-                    return Ok(());
+                    unsaid.extend_from_slice(answer);
+                    let unsaid = core::mem::take(unsaid);
+                    return self.refuse(key, conn, unsaid);
                 }
             }
         }
@@ -467,9 +401,19 @@ impl<S: ForwardSide> Forwards<S> {
         conn: &mut Connection<S>,
     ) -> Result<bool, Error> {
         let Some(link) = self.links.get_mut(&key) else { return Ok(false) };
-        if let Link::Joined(join, _) = link {
-            join.pump(cx, Some(conn))?;
-            self.settle(key);
+        match link {
+            Link::Joined(join, _) => {
+                join.pump(cx, Some(conn))?;
+                self.settle(cx, key);
+            }
+            Link::Greeting(_, unsaid) | Link::Connecting(Held { unsaid, .. }) => {
+                say(&mut conn.channel(key.1)?, unsaid);
+            }
+            Link::Refusing(unsaid) => {
+                let unsaid = core::mem::take(unsaid);
+                self.refuse(key, conn, unsaid)?;
+            }
+            Link::Opening(..) | Link::Over => {}
         }
         Ok(true)
     }
@@ -493,7 +437,7 @@ impl<S: ForwardSide> Forwards<S> {
                 if join.pump(cx, peers.get(key.0)).is_err() {
                     join.abandon(cx); // its channel is not what it was taken for
                 }
-                self.settle(key);
+                self.settle(cx, key);
             }
             Source::Woken => {
                 while let Some((key, outcome)) = self.dialer.outcome() {
@@ -584,18 +528,43 @@ impl<S: ForwardSide> Forwards<S> {
     }
 
     /// Lets go of what has ended.
-    fn settle(&mut self, key: Key) {
+    fn settle(&mut self, cx: &mut Context<'_>, key: Key) {
         let Some(Link::Joined(join, closed)) = self.links.get(&key) else { return };
         if !join.is_over() {
+            if *closed && !self.left.contains(&key) {
+                self.left.push_back(key);
+                self.bound_left(cx);
+            }
             return;
         }
         if *closed {
             self.links.remove(&key);
+            self.left.retain(|of| *of != key);
         } else {
             self.links.insert(key, Link::Over);
         }
         self.joined.retain(|_, of| *of != key);
         self.accept_waiting();
+    }
+
+    /// Closes the first of those that are left, until as many are left as may be.
+    fn bound_left(&mut self, cx: &mut Context<'_>) {
+        let held = |links: &HashMap<Key, Link>, key: &Key| match links.get(key) {
+            Some(Link::Joined(join, _)) => join.held(),
+            _ => 0,
+        };
+        let mut bytes: usize = self.left.iter().map(|key| held(&self.links, key)).sum();
+        while (self.left.len() > LEFT_MAX || bytes > LEFT_BYTES_MAX)
+            && let Some(first) = self.left.front().copied()
+        {
+            bytes -= held(&self.links, &first);
+            if let Some(Link::Joined(join, _)) = self.links.get_mut(&first) {
+                join.abandon(cx);
+            }
+            self.links.remove(&first);
+            self.joined.retain(|_, of| *of != first);
+            self.left.pop_front();
+        }
     }
 
     /// There may be descriptors again.
@@ -622,7 +591,7 @@ impl<S: ForwardSide> Forwards<S> {
             if let Some(Link::Joined(join, closed)) = self.links.get_mut(&key) {
                 *closed = true;
                 let _nobody_left = join.pump::<S>(cx, None);
-                self.settle(key);
+                self.settle(cx, key);
             } else {
                 self.links.remove(&key);
             }
@@ -667,6 +636,12 @@ impl Caller {
             }
         }
     }
+}
+
+/// Says as much as the channel takes; whether that is all.
+fn say<S: ForwardSide>(channel: &mut Channel<'_, S>, unsaid: &mut Vec<u8>) -> bool {
+    unsaid.drain(..channel.write(unsaid));
+    unsaid.is_empty()
 }
 
 /// The system's words without its number.

@@ -76,7 +76,7 @@ impl Requests {
     ) -> Result<(), Error> {
         let open = self.open.entry(peer).or_default();
         // Who wants no reply is not held to be answered first.
-        if open.len() < GLOBAL_REPLIES_OWED_MAX {
+        if want_reply || open.len() < GLOBAL_REPLIES_OWED_MAX {
             open.push_back(Open { ask, want_reply, under_way: false });
         }
         self.advance(cx, forwards, peer, conn)

@@ -219,7 +219,7 @@ pub fn endpoint(text: &[u8]) -> Option<Endpoint> {
     Some(Endpoint { host: (host != "*").then(|| host.to_owned()), port })
 }
 
-/// Reads the same, or a port alone for any host.
+/// Reads the same, or a port alone for any host; here the host may be a pattern.
 #[must_use]
 pub fn listener(text: &[u8]) -> Option<Endpoint> {
     if text.contains(&b':') { endpoint(text) } else { endpoint(&[b"*:", text].concat()) }
