@@ -4,7 +4,8 @@
 //! something is written. It does not know where names come from.
 
 use super::operand::os;
-use super::resume::{NOTE_LEN_MAX, Source, note, partial};
+use super::resume::{NAME_LEN_MAX, NOTE_LEN_MAX, Source, note, partial};
+use crate::sftp::is_component;
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, fchmod, fstat, futimens, mkdirat,
     openat, renameat, statat, unlinkat,
@@ -57,6 +58,11 @@ pub(super) fn kind_name(kind: FileType) -> &'static str {
     }
 }
 
+/// Whether a name of the server's can be one here: a component that is not too long, so that names are bounded too.
+pub(super) fn is_name(name: &[u8]) -> bool {
+    is_component(name) && name.len() <= NAME_LEN_MAX
+}
+
 /// A directory that is open.
 #[derive(Debug)]
 pub(super) struct Folder(OwnedFd);
@@ -74,9 +80,11 @@ impl Folder {
         Ok(Self(openat(&self.0, os(name), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?))
     }
 
-    /// The same, made if it is missing; and whether it was.
-    pub(super) fn make_child(&self, name: &[u8]) -> io::Result<(Self, bool)> {
-        let fresh = match mkdirat(&self.0, os(name), Mode::RWXU) {
+    /// The same, made if it is missing; and whether it was. It has its mode and the user's own rights at once: whoever goes
+    /// on with a copy that was cut off finds it made.
+    pub(super) fn make_child(&self, name: &[u8], mode: u32) -> io::Result<(Self, bool)> {
+        let mode = Mode::from_raw_mode(mode & MODE_MASK) | Mode::RWXU;
+        let fresh = match mkdirat(&self.0, os(name), mode) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
             Err(error) => return Err(error.into()),

@@ -5,6 +5,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use slab::Slab;
 use std::collections::VecDeque;
@@ -32,11 +33,15 @@ impl Ready {
 struct Woken {
     task: usize,
     ready: Arc<Ready>,
+    /// It has not run since it was woken.
+    is_ready: AtomicBool,
 }
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.ready.push(self.task);
+        if !self.is_ready.swap(true, Ordering::Relaxed) {
+            self.ready.push(self.task);
+        }
     }
 }
 
@@ -54,7 +59,7 @@ impl Starter {
 /// All tasks.
 #[derive(Default)]
 pub(super) struct Tasks {
-    tasks: Slab<(Task, Waker)>,
+    tasks: Slab<(Task, Arc<Woken>, Waker)>,
     ready: Arc<Ready>,
     started: Starter,
 }
@@ -69,12 +74,15 @@ impl Tasks {
         loop {
             for task in self.started.0.take() {
                 let slot = self.tasks.vacant_entry();
-                let woken = Woken { task: slot.key(), ready: Arc::clone(&self.ready) };
-                self.ready.push(slot.key());
-                slot.insert((task, Waker::from(Arc::new(woken))));
+                let (task_number, ready) = (slot.key(), Arc::clone(&self.ready));
+                let woken = Arc::new(Woken { task: task_number, ready, is_ready: AtomicBool::new(false) });
+                let waker = Waker::from(Arc::clone(&woken));
+                waker.wake_by_ref();
+                slot.insert((task, woken, waker));
             }
             let Some(number) = self.ready.pop() else { return };
-            let Some((task, waker)) = self.tasks.get_mut(number) else { continue };
+            let Some((task, woken, waker)) = self.tasks.get_mut(number) else { continue };
+            woken.is_ready.store(false, Ordering::Relaxed);
             if task.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
                 drop(self.tasks.remove(number));
             }
@@ -149,6 +157,25 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_runs_once_however_often_it_was_woken_meanwhile() {
+        let (mut tasks, often) = (Tasks::default(), Rc::new(Waiting::default()));
+        let polled = Rc::new(Cell::new(0));
+        let (theirs, count) = (Rc::clone(&often), Rc::clone(&polled));
+        tasks.starter().start(core::future::poll_fn(move |cx| {
+            count.set(count.get() + 1);
+            theirs.wait(cx);
+            theirs.wait(cx);
+            Poll::Pending
+        }));
+        tasks.run();
+        for round in 1..20 {
+            assert_eq!(polled.get(), round);
+            assert!(often.wake());
+            tasks.run();
+        }
+    }
 
     #[test]
     fn tasks_run_until_they_wait_and_no_more_than_are_permitted() {
