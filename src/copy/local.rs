@@ -216,3 +216,21 @@ impl Part {
         let _it_stays = self.folder.folder.unlink(&self.partial);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A copy that goes on finds it made, and gives it no mode any more.
+    #[test]
+    fn a_directory_has_its_mode_and_the_user_s_own_rights_from_the_beginning() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::open(directory.path()).unwrap();
+        // Bits that no umask in use takes away.
+        for (name, mode, expected) in [(b"a", 0o6500, 0o700), (b"b", 0o050, 0o750), (b"c", 0, 0o700)] {
+            let (child, fresh) = folder.make_child(name, mode).unwrap();
+            assert!(fresh && !folder.make_child(name, 0o777).unwrap().1);
+            assert_eq!(fstat(&child.0).unwrap().st_mode & 0o7777, expected, "{mode:o}");
+        }
+    }
+}

@@ -450,3 +450,6 @@ impl Remote {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,7 +66,12 @@ pub(super) async fn finish_directory(
 
 /// Copies a file.
 pub(super) async fn copy(work: Rc<Work>, file: File, permit: Permit) {
-    if let Err(failure) = try_copy(&work, &file).await {
+    if let Err(mut failure) = try_copy(&work, &file).await {
+        if failure.is_missing() {
+            // The file is here: what is missing is the directory that it should go to.
+            let target = joined(&file.parent.remote, &file.name);
+            failure.text = format!("{} there: {}", escaped(&target), failure.text);
+        }
         work.failed(&file.shown, &failure);
     }
     drop(permit);
