@@ -784,6 +784,21 @@ fn a_signal_ends_a_copy_whose_output_nobody_reads() {
 }
 
 #[test]
+fn a_full_disk_behind_standard_output_is_named() {
+    let place = Place::new();
+    for unserved in [None, Some(Unserved::Printing)] {
+        let lies = Lies { unserved, ..tree(&[]) };
+        let (mut command, thread) = place.command(&lies);
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = command.args(["127.0.0.1:f", "-"]).stdin(Stdio::null()).stdout(full).output().unwrap();
+        thread.join().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("standard output: No space left on device"), "{told}");
+    }
+}
+
+#[test]
 fn what_several_files_by_cat_print_is_written_one_after_the_other() {
     let place = Place::new();
     let lies = Lies { unserved: Some(Unserved::Printing), ..Lies::default() };

@@ -107,12 +107,21 @@ pub(super) fn run(options: &Options, errand: Errand, how: How) -> Result<u8, Str
     let is_ended_at_once = matches!(app.status, Some(BROKEN_PIPE | INTERRUPTED | TERMINATED));
     if let Some(out) = app.out.as_ref().filter(|_| !is_ended_at_once) {
         out.finish();
-        if out.take_written().1.is_some() {
-            return Ok(BROKEN_PIPE);
+        if let Some(error) = out.take_written().1 {
+            return Ok(unwritten(&app.how.progress, &error));
         }
     }
     ended.map_err(|error| error.to_string())?;
     Ok(app.status.unwrap_or(NO_CONNECTION))
+}
+
+/// The exit status once standard output cannot be written: no word if nobody reads it, and the system's otherwise.
+fn unwritten(progress: &Progress, error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return BROKEN_PIPE;
+    }
+    progress.tell(&format!("ssh-weblog-cp: standard output: {error}"));
+    FAILED
 }
 
 impl Session {
@@ -233,8 +242,9 @@ impl Session {
             if !out.is_written() {
                 return Ok(());
             }
-            if out.take_written().1.is_some() {
-                self.end(conn, BROKEN_PIPE);
+            if let Some(error) = out.take_written().1 {
+                let status = unwritten(&self.how.progress, &error);
+                self.end(conn, status);
                 return Ok(());
             }
         }
@@ -380,10 +390,12 @@ impl Session {
             }
         }
         cx.set_timer(remote.due.get());
-        // As long as output waits for its reader, a signal is heard.
-        if self.tasks.is_empty() && self.out.as_ref().is_none_or(|out| out.is_written()) {
-            let status = work.status.get();
-            self.end(conn, status);
+        if self.tasks.is_empty() {
+            let status = *self.status.get_or_insert(work.status.get());
+            // As long as output waits for its reader, a signal is heard.
+            if self.out.as_ref().is_none_or(|out| out.is_written()) {
+                self.end(conn, status);
+            }
         }
         Ok(())
     }
@@ -482,6 +494,7 @@ impl Application<Client> for Session {
             return Ok(());
         };
         if let Some(status) = status {
+            self.status = Some(status);
             self.end(conn, status);
         }
         match source {
@@ -493,8 +506,10 @@ impl Application<Client> for Session {
                 }
                 if let Some(out) = &self.out {
                     let (written, error) = out.take_written();
-                    if error.is_some() {
-                        self.end(conn, BROKEN_PIPE);
+                    if let Some(error) = error {
+                        let status = unwritten(&self.how.progress, &error);
+                        self.status = Some(status);
+                        self.end(conn, status);
                     } else if !conn.is_ended() {
                         match &self.phase {
                             Phase::Sftp(work) => work.remote.free(written),
