@@ -1,6 +1,7 @@
 //! `ssh-weblog-cp` against servers that lie: over real sockets, with real logins, and a file system that is made up.
 
 use rustix::fs::{Mode, OFlags, symlinkat};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -43,10 +44,29 @@ struct Lies {
     ends: Option<u64>,
     /// What may be written, and was; then nothing else is there. Names are not renamed over.
     written: Option<Written>,
+    /// The first WRITE at this offset is refused.
+    refused: Option<u64>,
+    /// Nothing can be renamed.
+    fixed: bool,
+    /// What `~ann` means, if the server can tell.
+    home: Option<&'static [u8]>,
+    /// How a session goes that is not served.
+    unserved: Option<Unserved>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unserved {
+    /// Requests are answered by CLOSE.
+    Closed,
+    /// There is no sftp, and commands print [`PRINTED_LEN`] bytes.
+    Printing,
+    /// After the first data comes EOF, and nothing else.
+    Silent,
 }
 
 type Written = Arc<Mutex<BTreeMap<Vec<u8>, (u32, Vec<u8>)>>>;
 
+const PRINTED_LEN: usize = 200_000;
 const EVIL: &[u8] = b"evil\n";
 
 struct Liar {
@@ -128,6 +148,18 @@ impl Liar {
                 }
                 None => StatusCode::NO_SUCH_FILE,
             },
+            Request::Open { filename, pflags, .. }
+                if written.contains_key(filename) && pflags.contains(Pflags::READ) =>
+            {
+                let handle = ticket.handle().unwrap();
+                self.opened.insert(handle, (filename.to_vec(), 0));
+                return server.answer(ticket, &Answer::Handle(handle)).unwrap();
+            }
+            Request::Read { handle, offset, len } => {
+                let data = written[&self.opened[&handle].0].1.get(offset as usize..).unwrap_or_default();
+                let data = &data[..data.len().min(len as usize)];
+                return server.answer(ticket, &Answer::Data(data)).unwrap();
+            }
             Request::Open { filename, .. } if written.contains_key(filename) => StatusCode::FAILURE,
             Request::Open { filename, pflags, attrs } => {
                 assert!(pflags.contains(Pflags::WRITE | Pflags::CREAT | Pflags::EXCL));
@@ -135,6 +167,10 @@ impl Liar {
                 let handle = ticket.handle().unwrap();
                 self.opened.insert(handle, (filename.to_vec(), 0));
                 return server.answer(ticket, &Answer::Handle(handle)).unwrap();
+            }
+            Request::Write { offset, .. } if self.lies.refused == Some(offset) => {
+                self.lies.refused = None;
+                StatusCode::FAILURE
             }
             Request::Write { handle, offset, data } => {
                 let file = &mut written.get_mut(&self.opened[&handle].0).unwrap().1;
@@ -151,6 +187,7 @@ impl Liar {
                 Some(_) => StatusCode::OK,
                 None => StatusCode::NO_SUCH_FILE,
             },
+            Request::Rename { .. } if self.lies.fixed => StatusCode::PERMISSION_DENIED,
             Request::Rename { newpath, .. } if written.contains_key(newpath) => StatusCode::FAILURE,
             Request::Rename { oldpath, newpath } => {
                 let file = written.remove(oldpath).unwrap();
@@ -169,6 +206,14 @@ impl Backend for Liar {
             return self.write(&written, ticket, &request, server);
         }
         match request {
+            Request::ExpandPath { path } => {
+                let rest = path.strip_prefix(b"~ann").unwrap();
+                let expanded = if rest.is_empty() { self.lies.home.unwrap() } else { b"/etc/canary" };
+                let mut names = NamesBuf::new();
+                let attrs = Attributes::default();
+                assert!(names.push(&Name { filename: expanded, longname: b"", attrs }));
+                server.answer(ticket, &Answer::Names(names.names())).unwrap();
+            }
             Request::Stat { path } if path.contains(&b'*') && !self.lies.files.contains_key(path) => {
                 server.answer_status(ticket, StatusCode::NO_SUCH_FILE).unwrap();
             }
@@ -231,8 +276,31 @@ impl Application<Server> for Serving {
                 conn.accept_user(ticket, &Permissions::FULL)?;
             }
             Event::Channel(id, ChannelEvent::OpenRequest { .. }) => conn.accept_channel(id)?,
+            Event::Channel(id, ChannelEvent::Request { request, .. })
+                if self.liar.lies.unserved == Some(Unserved::Printing) =>
+            {
+                let mut channel = conn.channel(id)?;
+                let prints = matches!(request, ChannelRequest::Exec { .. });
+                channel.reply(prints)?;
+                if prints {
+                    assert_eq!(channel.write(&[b'x'; PRINTED_LEN]), PRINTED_LEN);
+                    channel.send_exit_status(0)?;
+                    channel.close()?;
+                }
+            }
+            Event::Channel(id, ChannelEvent::Request { .. })
+                if self.liar.lies.unserved == Some(Unserved::Closed) || self.channel.is_some() =>
+            {
+                conn.channel(id)?.close()?;
+            }
+            Event::Channel(id, ChannelEvent::Data { .. })
+                if self.liar.lies.unserved == Some(Unserved::Silent) =>
+            {
+                conn.channel(id)?.send_eof()?;
+            }
             Event::Channel(id, ChannelEvent::Request { request: ChannelRequest::Subsystem { .. }, .. }) => {
-                let limits = ServerLimits { in_flight: 512, ..ServerLimits::default() };
+                let extensions = self.liar.lies.home.map(|_| Extension::ExpandPath).into_iter().collect();
+                let limits = ServerLimits { in_flight: 512, extensions, ..ServerLimits::default() };
                 self.channel = Some(ServerChannel::new(id, SftpServer::new(limits)));
                 conn.channel(id)?.reply(true)?;
             }
@@ -615,4 +683,129 @@ fn directories_that_wait_are_bounded() {
     child.kill().unwrap();
     child.wait().unwrap();
     thread.join().unwrap();
+}
+
+#[test]
+fn t94_a_user_s_directory_that_the_server_names_gives_no_name_here() {
+    let place = Place::new();
+    let mut lies = Lies { home: Some(b"/x/canary"), ..tree(&[]) };
+    lies.directories.insert(b"/x/canary/.".to_vec(), vec![(b"f".to_vec(), FILE)]);
+    let (status, told) = place.run(&lies, &["127.0.0.1:~ann/notes", "."]);
+    assert_eq!((status, names(&place.target(""))), (Some(0), vec!["notes".to_owned()]), "{told}");
+    let (status, told) = place.run(&lies, &["-r", "127.0.0.1:~ann", "."]);
+    assert_eq!(names(&place.target("")), ["f", "notes"], "{told}");
+    assert_eq!(status, Some(0), "{told}");
+    place.assert_untouched();
+}
+
+#[test]
+fn what_a_pattern_finds_is_bounded() {
+    let place = Place::new();
+    let lies = Lies { wide: 66_000, ..Lies::default() };
+    let (status, told) = place.run(&lies, &["127.0.0.1:wide/*", "."]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("wide/*: more than 65536 files fit"), "{told}");
+    assert!(names(&place.target("")).is_empty());
+}
+
+#[test]
+fn a_name_longer_than_any_here_is_none() {
+    let place = Place::new();
+    let long = vec![b'x'; 256];
+    let lies = tree(&[(&long, DIRECTORY), (&long[1..], FILE)]);
+    let (status, told) = place.run(&lies, &["-r", "127.0.0.1:tree", "."]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("xx: the server sent what is no name of a file"), "{told}");
+    assert_eq!(names(&place.target("tree")), ["x".repeat(255)]);
+    let (status, told) = place.run(&tree(&[(&long, FILE)]), &["127.0.0.1:tree/x*", "."]);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(told.contains("tree/x*: "), "{told}");
+}
+
+#[test]
+fn a_write_that_failed_leaves_no_hole_that_a_copy_goes_on_behind() {
+    let place = Place::new();
+    let data: Vec<u8> = (0..1_000_000_u32).flat_map(|n| (n ^ 0x5bd1_e995).to_be_bytes()).collect();
+    fs::write(place.target("f"), &data).unwrap();
+    let written = Written::default();
+    let lies = Lies { written: Some(Arc::clone(&written)), refused: Some(261_120), ..Lies::default() };
+    let (status, told) = place.run(&lies, &["f", "127.0.0.1:up"]);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(written.lock().unwrap().is_empty(), "{:?}", written.lock().unwrap().keys());
+    let (status, told) = place.run(&Lies { refused: None, ..lies }, &["--resume", "f", "127.0.0.1:up"]);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(written.lock().unwrap()[&b"./up"[..]].1 == data);
+}
+
+#[test]
+fn a_server_that_renames_nothing_keeps_what_it_has() {
+    let place = Place::new();
+    fs::write(place.target("f"), "new").unwrap();
+    let written = Written::default();
+    written.lock().unwrap().insert(b"./up".to_vec(), (0o644, b"old".to_vec()));
+    let lies = Lies { written: Some(Arc::clone(&written)), fixed: true, ..Lies::default() };
+    let (status, told) = place.run(&lies, &["f", "127.0.0.1:up"]);
+    assert_eq!(status, Some(1), "{told}");
+    let written = written.lock().unwrap();
+    // A part that is too small to be noted is not left.
+    assert_eq!(*written, [(b"./up".to_vec(), (0o644, b"old".to_vec()))].into());
+}
+
+#[test]
+fn a_session_that_ends_before_it_begins_ends_the_copy() {
+    let place = Place::new();
+    for unserved in [Unserved::Closed, Unserved::Silent] {
+        let lies = Lies { unserved: Some(unserved), ..Lies::default() };
+        let (status, told) = place.run(&lies, &["127.0.0.1:f", "."]);
+        assert_eq!(status, Some(1), "{unserved:?}: {told}");
+        assert!(told.contains("no sftp there"), "{unserved:?}: {told}");
+        assert!(names(&place.target("")).is_empty());
+    }
+}
+
+#[test]
+fn a_signal_ends_a_copy_whose_output_nobody_reads() {
+    let place = Place::new();
+    for (len, signal, expected) in
+        [(8 << 20, Signal::INT, 130), (8 << 20, Signal::TERM, 143), (200_000, Signal::INT, 130)]
+    {
+        let mut lies = tree(&[]);
+        lies.files.insert(b"f".to_vec(), (FILE, vec![b'x'; len]));
+        let (mut command, thread) = place.command(&lies);
+        command.args(["127.0.0.1:f", "-"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(expected), "{len}");
+        drop(stdout);
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_named() {
+    let place = Place::new();
+    for unserved in [None, Some(Unserved::Printing)] {
+        let lies = Lies { unserved, ..tree(&[]) };
+        let (mut command, thread) = place.command(&lies);
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = command.args(["127.0.0.1:f", "-"]).stdin(Stdio::null()).stdout(full).output().unwrap();
+        thread.join().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("standard output: No space left on device"), "{told}");
+    }
+}
+
+#[test]
+fn what_several_files_by_cat_print_is_written_one_after_the_other() {
+    let place = Place::new();
+    let lies = Lies { unserved: Some(Unserved::Printing), ..Lies::default() };
+    let (mut command, thread) = place.command(&lies);
+    let operands = ["127.0.0.1:a", "127.0.0.1:b", "127.0.0.1:c", "-"];
+    let output = command.args(operands).stdin(Stdio::null()).output().unwrap();
+    thread.join().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stdout.len(), 3 * PRINTED_LEN);
 }

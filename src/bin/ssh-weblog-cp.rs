@@ -45,7 +45,8 @@ connection or login.";
 
 /// Copies files to or from a host over SSH.
 #[derive(Parser)]
-#[command(name = "ssh-weblog-cp", version, after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
+#[command(name = "ssh-weblog-cp", version, override_usage = "ssh-weblog-cp [OPTIONS] SRC... DST")]
+#[command(after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
 struct Arguments {
     /// Directories with all that is in them
     #[arg(short = 'r', conflicts_with = "cat")]
@@ -108,8 +109,10 @@ struct Wrong(String, u8);
 
 impl From<LoadError> for Wrong {
     fn from(error: LoadError) -> Self {
-        let status = if matches!(error, LoadError::CommandLine(_)) { USAGE } else { NO_CONNECTION };
-        Self(error.text().to_owned(), status)
+        match error {
+            LoadError::CommandLine(_) => Self(format!("{}; see --help", error.text()), USAGE),
+            _ => Self(error.text().to_owned(), NO_CONNECTION),
+        }
     }
 }
 

@@ -79,6 +79,12 @@ pub struct ChannelId {
     generation: u32,
 }
 
+#[cfg(test)]
+impl ChannelId {
+    /// For tests of what has one and no connection.
+    pub(crate) const NONE: Self = Self { number: 0, generation: 0 };
+}
+
 #[derive(Debug)]
 struct Slot {
     generation: u32,

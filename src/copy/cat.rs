@@ -12,6 +12,7 @@ use crate::driver::stdio::Output;
 use crate::driver::text::escaped;
 use crate::sftp::is_component;
 use crate::transport::{Client, Error};
+use rustix::fs::{Mode, OFlags};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -46,6 +47,8 @@ struct Running {
     command: Vec<u8>,
     stream: Stream,
     bar: Bar,
+    /// All of it, and our EOF.
+    is_sent: bool,
     status: Option<u32>,
     failed: Option<Failure>,
 }
@@ -114,7 +117,9 @@ impl Cat {
                 ([b"cat < ", quoted(&path).as_slice()].concat(), stream, 0)
             }
             Job::Up { source, path } => {
-                let file = File::open(&source)?;
+                // Never waits for the other end of a FIFO.
+                let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                let file = File::from(rustix::fs::open(&source, flags, Mode::empty())?);
                 let attrs = file.metadata()?;
                 if !attrs.is_file() {
                     return Err(Failure::new("is no file"));
@@ -127,7 +132,7 @@ impl Cat {
             }
         };
         let bar = self.progress.file(&escaped(&name), size);
-        Ok(Running { name, command, stream, bar, status: None, failed: None })
+        Ok(Running { name, command, stream, bar, is_sent: false, status: None, failed: None })
     }
 
     /// Its channel is open.
@@ -161,7 +166,10 @@ impl Cat {
         loop {
             match channel.fill(|buffer| file.read(buffer)) {
                 Ok(None) => return Ok(()),
-                Ok(Some(0)) => return channel.send_eof(),
+                Ok(Some(0)) => {
+                    running.is_sent = true;
+                    return channel.send_eof();
+                }
                 Ok(Some(n)) => running.bar.advance(n as u64),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -192,6 +200,9 @@ impl Cat {
         let Some(running) = self.running.take() else { return };
         let ended = match (running.failed, running.status) {
             (Some(failure), _) => Err(failure),
+            (None, Some(0)) if matches!(running.stream, Stream::From(_)) && !running.is_sent => {
+                Err(Failure::new("cat ended before it had all of it there"))
+            }
             (None, Some(0)) => Ok(()),
             (None, Some(status)) => Err(Failure::new(format!("cat ended with status {status} there"))),
             (None, None) => Err(Failure::new("cat did not end by itself there")),
@@ -228,9 +239,39 @@ pub(super) fn quoted(name: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::{Cat, Job, quoted};
     use crate::copy::operand::os;
+    use crate::copy::progress::Progress;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use std::path::PathBuf;
     use std::process::Command;
+    use std::rc::Rc;
+
+    fn up(source: PathBuf) -> Cat {
+        let job = Job::Up { source, path: b"there".to_vec() };
+        Cat::new([job].into(), None, 0, Rc::new(Progress::new(true)))
+    }
+
+    #[test]
+    fn a_command_that_ends_well_before_all_was_sent_has_not_copied_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("f");
+        std::fs::write(&source, "all of it").unwrap();
+        let mut cat = up(source);
+        assert!(cat.next());
+        cat.exit_status(0);
+        cat.closed();
+        assert!(cat.failed);
+    }
+
+    #[test]
+    fn nobody_is_waited_for_at_a_fifo() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("fifo");
+        mknodat(CWD, &source, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let mut cat = up(source);
+        assert!(!cat.next() && cat.failed);
+    }
 
     #[test]
     fn t100_a_shell_takes_a_quoted_name_as_it_is() {

@@ -4,7 +4,8 @@
 //! something is written. It does not know where names come from.
 
 use super::operand::os;
-use super::resume::{NOTE_LEN_MAX, Source, note, partial};
+use super::resume::{NAME_LEN_MAX, NOTE_LEN_MAX, Source, note, partial};
+use crate::sftp::is_component;
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, fchmod, fstat, futimens, mkdirat,
     openat, renameat, statat, unlinkat,
@@ -57,6 +58,11 @@ pub(super) fn kind_name(kind: FileType) -> &'static str {
     }
 }
 
+/// Whether a name of the server's can be one here: a component that is not too long, so that names are bounded too.
+pub(super) fn is_name(name: &[u8]) -> bool {
+    is_component(name) && name.len() <= NAME_LEN_MAX
+}
+
 /// A directory that is open.
 #[derive(Debug)]
 pub(super) struct Folder(OwnedFd);
@@ -74,9 +80,11 @@ impl Folder {
         Ok(Self(openat(&self.0, os(name), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?))
     }
 
-    /// The same, made if it is missing; and whether it was.
-    pub(super) fn make_child(&self, name: &[u8]) -> io::Result<(Self, bool)> {
-        let fresh = match mkdirat(&self.0, os(name), Mode::RWXU) {
+    /// The same, made if it is missing; and whether it was. It has its mode and the user's own rights at once: whoever goes
+    /// on with a copy that was cut off finds it made.
+    pub(super) fn make_child(&self, name: &[u8], mode: u32) -> io::Result<(Self, bool)> {
+        let mode = Mode::from_raw_mode(mode & MODE_MASK) | Mode::RWXU;
+        let fresh = match mkdirat(&self.0, os(name), mode) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
             Err(error) => return Err(error.into()),
@@ -206,5 +214,23 @@ impl Part {
     /// It is of no use: of a file that is begun again anyway.
     pub(super) fn discard(self) {
         let _it_stays = self.folder.folder.unlink(&self.partial);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A copy that goes on finds it made, and gives it no mode any more.
+    #[test]
+    fn a_directory_has_its_mode_and_the_user_s_own_rights_from_the_beginning() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::open(directory.path()).unwrap();
+        // Bits that no umask in use takes away.
+        for (name, mode, expected) in [(b"a", 0o6500, 0o700), (b"b", 0o050, 0o750), (b"c", 0, 0o700)] {
+            let (child, fresh) = folder.make_child(name, mode).unwrap();
+            assert!(fresh && !folder.make_child(name, 0o777).unwrap().1);
+            assert_eq!(fstat(&child.0).unwrap().st_mode & 0o7777, expected, "{mode:o}");
+        }
     }
 }

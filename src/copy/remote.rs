@@ -171,7 +171,8 @@ impl Asked {
     /// `None` at the end.
     pub(super) async fn names(&self) -> Result<Option<Vec<Entry>>, Failure> {
         match self.reply().await {
-            Reply::Names(entries) => Ok(Some(entries)),
+            // A listing without names is its end too (OpenSSH: the same), or it might never come.
+            Reply::Names(entries) => Ok(Some(entries).filter(|entries| !entries.is_empty())),
             Reply::Failed(failure) if failure.code == Some(StatusCode::EOF) => Ok(None),
             Reply::Failed(failure) => Err(failure),
             _ => Err(Failure::new("the answer is of no use")),
@@ -440,7 +441,8 @@ impl Remote {
             return self.done(&Request::PosixRename { oldpath, newpath }).await;
         }
         match self.done(&Request::Rename { oldpath, newpath }).await {
-            Err(failure) if !failure.is_missing() => {
+            // Version 3 has no code of its own for what exists.
+            Err(failure) if failure.code == Some(StatusCode::FAILURE) => {
                 self.done(&Request::Remove { filename: newpath }).await.map_err(|_| failure)?;
                 self.done(&Request::Rename { oldpath, newpath }).await
             }
@@ -448,3 +450,6 @@ impl Remote {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ pub(super) const NOTED_FROM: u64 = HEAD_LEN;
 /// Of a note (bytes).
 pub(super) const NOTE_LEN_MAX: usize = 128;
 /// The longest name of a file (bytes; NAME_MAX of Linux).
-const NAME_LEN_MAX: usize = 255;
+pub(super) const NAME_LEN_MAX: usize = 255;
 
 /// What is known of a source, to see that it is still the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! What was asked for on the command line, done over SFTP: sources found, patterns expanded, the target looked at.
 
-use super::local::{Folder, kind};
+use super::local::{Folder, is_name, kind};
 use super::operand::{base_name, joined};
 use super::remote::Failure;
 use super::walk::{Directory, Subdirectory, Way, copy, not_copied, release};
 use super::work::Work;
 use super::{FAILED, USAGE, download, upload};
 use crate::driver::glob::Pattern;
-use crate::sftp::{Attributes, Extension, Request, is_component};
+use crate::sftp::{Attributes, Extension, Request};
 use rustix::fs::{FileType, stat};
 use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
@@ -110,14 +110,15 @@ async fn begin_download(
         return Ok(());
     }
     let name =
-        name.filter(|name| is_component(name)).ok_or_else(|| Failure::new("has no name to be copied to"))?;
+        name.filter(|name| is_name(name)).ok_or_else(|| Failure::new("has no name to be copied to"))?;
     let permit = work.files.take().await;
     let file = download::File { remote: path.to_vec(), parent: Rc::clone(parent), name };
     work.starter.start(download::copy(Rc::clone(work), file, attrs, permit));
     Ok(())
 }
 
-/// A path as the server knows it: `~USER` is asked for, if it can be.
+/// A path as the server knows it: `~USER` is asked for, if it can be. What stands behind it stays as it was typed, so that no
+/// name here is the server's.
 async fn there(work: &Work, path: Vec<u8>) -> Result<Vec<u8>, Failure> {
     if path.is_empty() {
         return Ok(b".".to_vec());
@@ -125,9 +126,12 @@ async fn there(work: &Work, path: Vec<u8>) -> Result<Vec<u8>, Failure> {
     if !path.starts_with(b"~") || !work.remote.supports(Extension::ExpandPath) {
         return Ok(path);
     }
-    let names = work.remote.ask(&Request::ExpandPath { path: &path }).await?.names().await?;
+    let (user, rest) = path.split_at(path.iter().position(|byte| *byte == b'/').unwrap_or(path.len()));
+    let names = work.remote.ask(&Request::ExpandPath { path: user }).await?.names().await?;
     let expanded = names.and_then(|mut names| names.pop()).map(|entry| entry.name);
-    expanded.ok_or_else(|| Failure::new("the server does not know this user"))
+    let expanded = expanded.ok_or_else(|| Failure::new("the server does not know this user"))?;
+    let rest = if matches!(rest, b"" | b"/") { b"/." } else { rest };
+    Ok([&expanded, rest].concat())
 }
 
 type Found = Vec<(Vec<u8>, Attributes<'static>)>;
@@ -149,8 +153,11 @@ async fn find(work: &Work, path: Vec<u8>) -> Result<Found, Failure> {
                 next.push(below(&base, component));
                 continue;
             }
-            // What is no directory, or cannot be read, has nothing that fits.
-            let names = fitting(work, &base, &Pattern::new(component)).await.unwrap_or_default();
+            let names = match fitting(work, &base, &Pattern::new(component)).await {
+                // What is no directory, or cannot be read, has nothing that fits.
+                Err(failure) if failure.code.is_some() => Vec::new(),
+                names => names?,
+            };
             next.extend(names.iter().map(|name| below(&base, name)));
             if next.len() > FOUND_MAX {
                 return Err(Failure::new(format!("more than {FOUND_MAX} files fit")));
@@ -183,7 +190,7 @@ async fn fitting(work: &Work, base: &[u8], pattern: &Pattern) -> Result<Vec<Vec<
         work.remote.ask(&Request::Readdir { handle: handle.bytes() }).await?.names().await?
     {
         let names = entries.into_iter().map(|entry| entry.name);
-        fitting.extend(names.filter(|name| is_component(name) && pattern.fits(name)));
+        fitting.extend(names.filter(|name| is_name(name) && pattern.fits(name)));
         if fitting.len() > FOUND_MAX {
             return Err(Failure::new(format!("more than {FOUND_MAX} files fit")));
         }

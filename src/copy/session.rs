@@ -103,14 +103,25 @@ pub(super) fn run(options: &Options, errand: Errand, how: How) -> Result<u8, Str
     let ended = driver.run();
     let app = driver.app;
     app.login.abort();
-    if let Some(out) = app.out.as_ref().filter(|_| app.status != Some(BROKEN_PIPE)) {
+    // Whom a signal ends does not wait for a reader.
+    let is_ended_at_once = matches!(app.status, Some(BROKEN_PIPE | INTERRUPTED | TERMINATED));
+    if let Some(out) = app.out.as_ref().filter(|_| !is_ended_at_once) {
         out.finish();
-        if out.take_written().1.is_some() {
-            return Ok(BROKEN_PIPE);
+        if let Some(error) = out.take_written().1 {
+            return Ok(unwritten(&app.how.progress, &error));
         }
     }
     ended.map_err(|error| error.to_string())?;
     Ok(app.status.unwrap_or(NO_CONNECTION))
+}
+
+/// The exit status once standard output cannot be written: no word if nobody reads it, and the system's otherwise.
+fn unwritten(progress: &Progress, error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return BROKEN_PIPE;
+    }
+    progress.tell(&format!("ssh-weblog-cp: standard output: {error}"));
+    FAILED
 }
 
 impl Session {
@@ -224,7 +235,19 @@ impl Session {
         self.next_cat(conn)
     }
 
+    /// Begins the next copy by `cat`, once the output of the last one is written: what is told of that is no credit of the
+    /// next one's channel.
     fn next_cat(&mut self, conn: &mut Connection<Client>) -> Result<(), Error> {
+        if let Some(out) = &self.out {
+            if !out.is_written() {
+                return Ok(());
+            }
+            if let Some(error) = out.take_written().1 {
+                let status = unwritten(&self.how.progress, &error);
+                self.end(conn, status);
+                return Ok(());
+            }
+        }
         let Phase::Cat(cat) = &mut self.phase else { return Ok(()) };
         if cat.next() {
             cat.id = Some(conn.open_session()?);
@@ -332,9 +355,13 @@ impl Session {
                     self.pump(cx, conn)?;
                 }
             }
-            // It was granted, and could not be started.
-            (ChannelEvent::Closed, Phase::Starting(_)) => self.fall_back(conn)?,
-            (ChannelEvent::Closed, Phase::Sftp(_)) if self.status.is_none() => {
+            // It was closed instead of granted, or it was granted and could not be started.
+            (ChannelEvent::Closed, Phase::Login | Phase::Starting(_)) => self.fall_back(conn)?,
+            (ChannelEvent::Eof, Phase::Starting(_)) => {
+                conn.channel(id)?.close()?;
+                self.fall_back(conn)?;
+            }
+            (ChannelEvent::Closed | ChannelEvent::Eof, Phase::Sftp(_)) if self.status.is_none() => {
                 self.say("the sftp server there has ended");
                 self.end(conn, NO_CONNECTION);
             }
@@ -364,8 +391,11 @@ impl Session {
         }
         cx.set_timer(remote.due.get());
         if self.tasks.is_empty() {
-            let status = work.status.get();
-            self.end(conn, status);
+            let status = *self.status.get_or_insert(work.status.get());
+            // As long as output waits for its reader, a signal is heard.
+            if self.out.as_ref().is_none_or(|out| out.is_written()) {
+                self.end(conn, status);
+            }
         }
         Ok(())
     }
@@ -464,6 +494,7 @@ impl Application<Client> for Session {
             return Ok(());
         };
         if let Some(status) = status {
+            self.status = Some(status);
             self.end(conn, status);
         }
         match source {
@@ -475,16 +506,17 @@ impl Application<Client> for Session {
                 }
                 if let Some(out) = &self.out {
                     let (written, error) = out.take_written();
-                    if error.is_some() {
-                        self.end(conn, BROKEN_PIPE);
+                    if let Some(error) = error {
+                        let status = unwritten(&self.how.progress, &error);
+                        self.status = Some(status);
+                        self.end(conn, status);
                     } else if !conn.is_ended() {
                         match &self.phase {
                             Phase::Sftp(work) => work.remote.free(written),
-                            Phase::Cat(cat) => {
-                                if let Some(id) = cat.id {
-                                    conn.channel(id)?.adjust_window(written)?;
-                                }
-                            }
+                            Phase::Cat(cat) => match cat.id {
+                                Some(id) => conn.channel(id)?.adjust_window(written)?,
+                                None => self.next_cat(conn)?,
+                            },
                             Phase::Login | Phase::Starting(_) => {}
                         }
                         self.pump(cx, conn)?;

@@ -133,13 +133,17 @@ impl Incoming {
             loop {
                 let mut reading = self.0.borrow_mut();
                 if let Some(failure) = reading.failed.clone() {
-                    let early: usize = core::mem::take(&mut reading.early).values().map(Vec::len).sum();
-                    remote.free(early);
+                    remote.free(reading.drop_early());
                     return Poll::Ready(Err(failure));
                 }
                 reading.waker = Some(cx.waker().clone());
                 let Some((offset, len)) = reading.wanted() else {
-                    return if reading.in_flight == 0 { Poll::Ready(reading.end()) } else { Poll::Pending };
+                    if reading.in_flight > 0 {
+                        return Poll::Pending;
+                    }
+                    let end = reading.end();
+                    remote.free(reading.drop_early());
+                    return Poll::Ready(end);
                 };
                 if !remote.may_transfer(len as usize, cx) {
                     return Poll::Pending;
@@ -244,6 +248,11 @@ impl Reading {
         }
     }
 
+    /// What came too early is of no use; returns how many bytes it was.
+    fn drop_early(&mut self) -> usize {
+        core::mem::take(&mut self.early).values().map(Vec::len).sum()
+    }
+
     /// Nothing is under way, and nothing is wanted any more.
     fn end(&self) -> Result<u64, Failure> {
         if !self.early.is_empty() {
@@ -341,6 +350,11 @@ impl Outgoing {
             None => Poll::Pending,
         })
         .await
+    }
+
+    /// Whether the server refused a WRITE.
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.borrow().failed.is_some()
     }
 
     fn failure(&self, cx: &Context<'_>) -> Option<Failure> {

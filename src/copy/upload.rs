@@ -66,7 +66,12 @@ pub(super) async fn finish_directory(
 
 /// Copies a file.
 pub(super) async fn copy(work: Rc<Work>, file: File, permit: Permit) {
-    if let Err(failure) = try_copy(&work, &file).await {
+    if let Err(mut failure) = try_copy(&work, &file).await {
+        if failure.is_missing() {
+            // The file is here: what is missing is the directory that it should go to.
+            let target = joined(&file.parent.remote, &file.name);
+            failure.text = format!("{} there: {}", escaped(&target), failure.text);
+        }
         work.failed(&file.shown, &failure);
     }
     drop(permit);
@@ -120,14 +125,39 @@ async fn try_copy(work: &Work, file: &File) -> Result<(), Failure> {
             (handle, 0)
         }
     };
-    let bar = work.progress.file(&escaped(&file.name), now.size.saturating_sub(from));
-    let outgoing = Outgoing::new(bar);
+    let outgoing = Outgoing::new(work.progress.file(&escaped(&file.name), now.size.saturating_sub(from)));
+    let sent = send(work, file, &stat, handle, from, &outgoing).await;
+    let done = match sent {
+        Ok(set) => work.remote.rename_over(&partial, &target).await.map(|()| set),
+        Err(failure) => Err(failure),
+    };
+    let is_noted = now.size > NOTED_FROM;
+    // Behind a WRITE that failed others may have succeeded: nothing goes on there.
+    if is_noted && (done.is_ok() || outgoing.has_failed()) {
+        let _it_stays = work.remote.done(&Request::Remove { filename: &note(&partial) }).await;
+    }
+    if done.is_err() && (!is_noted || outgoing.has_failed()) {
+        let _it_stays = work.remote.done(&Request::Remove { filename: &partial }).await;
+    }
+    done?
+}
+
+/// Sends the file from `from` on; what came of its mode and times is told apart, since the file is whole without them.
+async fn send(
+    work: &Work,
+    file: &File,
+    stat: &Stat,
+    handle: Handle,
+    from: u64,
+    outgoing: &Rc<Outgoing>,
+) -> Result<Result<(), Failure>, Failure> {
     let end = outgoing.send(&work.remote, &handle, &file.file, from).await?;
     // Behind the last WRITE: a server deals with requests for one file in their order (draft §4).
     let set = match work.manner.preserve {
         true => {
-            let times = attributes(&stat).ac_mod_time;
-            let attrs = Attributes { permissions: Some(mode), ac_mod_time: times, ..Attributes::default() };
+            let times = attributes(stat).ac_mod_time;
+            let permissions = Some(work.mode(stat.st_mode));
+            let attrs = Attributes { permissions, ac_mod_time: times, ..Attributes::default() };
             Some(work.remote.ask(&Request::Fsetstat { handle: handle.bytes(), attrs }).await?)
         }
         false => None,
@@ -139,14 +169,10 @@ async fn try_copy(work: &Work, file: &File) -> Result<(), Failure> {
         None => Ok(()),
     };
     closed.done().await?;
-    if end < now.size {
-        return Err(Failure::new(format!("ended after {end} of {} bytes", now.size)));
+    if i128::from(end) < i128::from(stat.st_size) {
+        return Err(Failure::new(format!("ended after {end} of {} bytes", stat.st_size)));
     }
-    work.remote.rename_over(&partial, &target).await?;
-    if now.size > NOTED_FROM {
-        let _it_stays = work.remote.done(&Request::Remove { filename: &note(&partial) }).await;
-    }
-    set
+    Ok(set)
 }
 
 /// Whether a name is free, or a file's that may be replaced.

@@ -3,13 +3,13 @@
 //! A listing waits while enough files are on their way, so that nothing is remembered of a directory but its directories. Links
 //! to directories are not followed: no tree is endless but one that is really there, and that ends at [`DEPTH_MAX`].
 
-use super::local::{Finish, Folder, kind, kind_name};
+use super::local::{Finish, Folder, is_name, kind, kind_name};
 use super::operand::joined;
 use super::remote::{Entry, Failure};
 use super::task::Permit;
 use super::work::Work;
 use super::{download, upload};
-use crate::sftp::{Attributes, Request, is_component};
+use crate::sftp::{Attributes, Request};
 use rustix::fs::FileType;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -118,7 +118,7 @@ async fn begin(work: &Work, what: &Subdirectory) -> Result<Rc<Directory>, Failur
     let (folder, remote, fresh) = match what.way {
         Way::Down => {
             let (folder, fresh) = match &what.target {
-                Some(name) => parent.folder.make_child(name)?,
+                Some(name) => parent.folder.make_child(name, finish.mode.unwrap_or(0o700))?,
                 None => (parent.folder.try_clone()?, false),
             };
             (folder, below(&what.source), fresh)
@@ -196,7 +196,7 @@ async fn take_remote(
     found: &mut Found,
 ) -> Result<(), Failure> {
     let path = joined(&directory.remote, &entry.name);
-    if !is_component(&entry.name) {
+    if !is_name(&entry.name) {
         work.failed(&path, &Failure::new("the server sent what is no name of a file"));
         return Ok(());
     }

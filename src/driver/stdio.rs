@@ -147,6 +147,13 @@ impl Output {
         (core::mem::take(&mut state.written), state.error.take())
     }
 
+    /// Whether all is written that was pushed. The waker tells of each change.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        let state = self.0.lock();
+        !state.busy && state.bytes.is_empty()
+    }
+
     /// Waits until all is written. The loop has ended by then.
     pub fn finish(&self) {
         let mut state = self.0.lock();

@@ -494,6 +494,9 @@ fn statuses_tell_what_went_wrong_and_each_file_is_named() {
     assert_eq!(status, Some(1), "{told}");
     assert!(told.contains("missing: No such file or directory"), "{told}");
     assert_eq!(names(&place.there("d")), ["good"]);
+    let (status, told) = place.run(&["good", &remote("missing/good")]);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(told.contains("missing/good there: no such file or directory"), "{told}");
     // What is no file is not replaced.
     let (status, told) = place.run(&["good", &remote("fifo")]);
     assert_eq!((status, told.contains("there it is a FIFO")), (Some(1), true), "{told}");
@@ -517,6 +520,8 @@ fn statuses_tell_what_went_wrong_and_each_file_is_named() {
     ] {
         assert_eq!(ended(ours("ssh-weblog-cp").args(wrong)).0, Some(2), "{wrong:?}");
     }
+    let unknown = ended(ours("ssh-weblog-cp").args(["-o", "Nonsense=1", "h:a", "."])).1;
+    assert!(unknown.contains("Nonsense") && unknown.contains("--help"), "{unknown}");
     assert_eq!(place.run(&["good", "good", &remote("missing")]).0, Some(2));
     assert_eq!(place.run(&["good", &remote("missing/")]).0, Some(2));
     for good in [&["--help"][..], &["--version"], &["-V"]] {
