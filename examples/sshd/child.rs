@@ -143,11 +143,12 @@ impl Running {
     }
 
     /// A source is ready; if it is the one of the end, the command is waited for.
-    pub fn ready(&mut self, id: SourceId) -> io::Result<()> {
+    pub fn ready(&mut self, id: SourceId) {
         if self.end.1 == id {
-            self.status = self.child.try_wait()?;
+            // Where SIGCHLD is ignored the system keeps no status.
+            let lost = |_| Some(ExitStatus::from_raw(0xff00));
+            self.status = self.child.try_wait().unwrap_or_else(lost);
         }
-        Ok(())
     }
 
     /// Sends a signal to the process group of the command, unless that has ended.

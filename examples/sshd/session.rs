@@ -314,7 +314,7 @@ impl Sessions {
         }
         let Some(session) = self.sources.get(&id).copied() else { return Ok(()) };
         if let Some(running) = self.running(session) {
-            running.ready(id)?;
+            running.ready(id);
         }
         if let Some(conn) = peers.get(session.0)
             && let Err(error) = self.pump(cx, session, conn)

@@ -430,7 +430,7 @@ impl<S: KexSide> Channel<'_, S> {
     /// Says that no more data is read here, while the channel stays open (OpenSSH's `eow@openssh.com`): whoever makes the data
     /// there can end. Only peers that are known to know it are told; whether this one was.
     pub fn send_eow(&mut self) -> Result<bool, Error> {
-        let told = knows_eow(self.transport.remote_identification());
+        let told = knows_extensions(self.transport.remote_identification());
         if told {
             self.send_request(&Request::Eow, false)?;
         }
@@ -528,22 +528,25 @@ impl Channel<'_, Server> {
     }
 }
 
-/// Whether a peer of this identification knows `eow@openssh.com`: OpenSSH, and what this library makes.
-fn knows_eow(identification: &[u8]) -> bool {
-    [&b"SSH-2.0-OpenSSH"[..], b"SSH-2.0-strombus"].iter().any(|software| identification.starts_with(software))
+/// Whether a peer of this identification knows what OpenSSH's has and announces nowhere (`eow@openssh.com`,
+/// `no-more-sessions@openssh.com`): OpenSSH, and what this library makes.
+pub(super) fn knows_extensions(identification: &[u8]) -> bool {
+    [&b"SSH-2.0-OpenSSH"[..], b"SSH-2.0-strombus_"]
+        .iter()
+        .any(|software| identification.starts_with(software))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::knows_eow;
+    use super::knows_extensions;
 
     #[test]
-    fn only_who_knows_it_is_told_that_nobody_reads() {
+    fn only_who_knows_openssh_s_extensions_is_sent_them() {
         for known in ["SSH-2.0-OpenSSH_9.2p1 Debian-2", "SSH-2.0-OpenSSH", "SSH-2.0-strombus_0.1.0"] {
-            assert!(knows_eow(known.as_bytes()), "{known}");
+            assert!(knows_extensions(known.as_bytes()), "{known}");
         }
         for other in ["SSH-2.0-dropbear_2026.94", "SSH-2.0-Go", "SSH-2.0-openssh", "SSH-1.99-OpenSSH_3", ""] {
-            assert!(!knows_eow(other.as_bytes()), "{other}");
+            assert!(!knows_extensions(other.as_bytes()), "{other}");
         }
     }
 }

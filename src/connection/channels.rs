@@ -363,14 +363,13 @@ impl Channels {
         let initial_window_size = self.window_size();
         let channel = self.get(id).filter(|c| c.stage == Stage::Offered).ok_or(NO_SUCH_CHANNEL)?;
         channel.stage = Stage::Open;
-        transport.send(&ChannelOpenConfirmation {
+        transport.reply(&ChannelOpenConfirmation {
             recipient_channel: channel.remote_channel,
             sender_channel: id.number,
             initial_window_size,
             maximum_packet_size: MAXIMUM_PACKET_SIZE,
             type_fields: b"",
-        });
-        Ok(())
+        })
     }
 
     /// A door for tests: how each channel stands, outbound half first.
@@ -397,13 +396,13 @@ impl Channels {
         transport: &mut Transport<S>,
     ) -> Result<(), Error> {
         let channel = self.get(id).filter(|c| c.stage == Stage::Offered).ok_or(NO_SUCH_CHANNEL)?;
-        transport.send(&ChannelOpenFailure {
-            recipient_channel: channel.remote_channel,
+        let recipient_channel = channel.remote_channel;
+        self.remove(id);
+        transport.reply(&ChannelOpenFailure {
+            recipient_channel,
             reason_code,
             description: description.as_bytes(),
             language_tag: b"",
-        });
-        self.remove(id);
-        Ok(())
+        })
     }
 }

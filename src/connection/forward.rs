@@ -138,12 +138,14 @@ impl<S: UserauthSide> Connection<S> {
     /// Opens a channel that the peer asked for.
     ///
     /// # Errors
-    /// [`NO_SUCH_CHANNEL`](super::NO_SUCH_CHANNEL): nobody waits for that.
+    /// [`NO_SUCH_CHANNEL`](super::NO_SUCH_CHANNEL): nobody waits for that; or the connection has ended, because the peer asks
+    /// without end during an exchange.
     pub fn accept_channel(&mut self, id: ChannelId) -> Result<(), Error> {
-        match &mut self.service {
+        let accepted = match &mut self.service {
             Service::Connection(channels) => channels.accept(id, &mut self.transport),
             Service::Userauth(_) => Err(NOT_AUTHENTICATED.into()),
-        }
+        };
+        self.ended(accepted)
     }
 
     /// Refuses one, with a reason of RFC 4254 §5.1.
@@ -156,12 +158,13 @@ impl<S: UserauthSide> Connection<S> {
         reason_code: u32,
         description: &str,
     ) -> Result<(), Error> {
-        match &mut self.service {
+        let refused = match &mut self.service {
             Service::Connection(channels) => {
                 channels.refuse(id, reason_code, description, &mut self.transport)
             }
             Service::Userauth(_) => Err(NOT_AUTHENTICATED.into()),
-        }
+        };
+        self.ended(refused)
     }
 
     pub(super) fn open(&mut self, channel_type: &ChannelType<'_>) -> Result<ChannelId, Error> {

@@ -5,7 +5,7 @@
 //! of ours waits for those before it. What a client makes of a server's keys it does not know, nor files; what the requests
 //! of forwarding mean stands in `forward`.
 
-use super::channel::NO_REPLY_OWED;
+use super::channel::{NO_REPLY_OWED, knows_extensions};
 use super::forward::{Bind, Expected, FORWARDS_MAX, NO_SUCH_FORWARD, TOO_MANY_FORWARDS, Wish};
 use crate::crypto::sign::rsa::Scheme;
 use crate::crypto::sign::{PrivateKey, PublicKey, SignatureAlgorithm};
@@ -39,9 +39,6 @@ const KEEPALIVE: &[u8] = b"keepalive@openssh.com";
 const HOSTKEYS: &[u8] = b"hostkeys-00@openssh.com";
 const HOSTKEYS_PROVE: &[u8] = b"hostkeys-prove-00@openssh.com";
 const NO_MORE_SESSIONS: &[u8] = b"no-more-sessions@openssh.com";
-
-/// How servers begin that understand it, though OpenSSH's says so nowhere.
-const KNOW_NO_MORE_SESSIONS: [&[u8]; 2] = [b"SSH-2.0-OpenSSH", b"SSH-2.0-strombus_"];
 
 /// Something happened that belongs to no channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,8 +247,7 @@ impl Global {
     }
 
     pub(super) fn send_no_more_sessions<S: KexSide>(&self, transport: &mut Transport<S>) {
-        let line = transport.remote_identification();
-        if KNOW_NO_MORE_SESSIONS.iter().any(|start| line.starts_with(start)) {
+        if knows_extensions(transport.remote_identification()) {
             let (request_name, want_reply) = (NO_MORE_SESSIONS, false);
             transport.send(&GlobalRequest { request_name, want_reply, request_fields: b"" });
         }

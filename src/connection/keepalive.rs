@@ -10,7 +10,7 @@ use std::time::Instant;
 /// How a silent peer is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
-    /// It is asked after each such time without a packet of its.
+    /// It is asked after each such time without a packet of its; never if it is zero.
     pub interval: Duration,
     /// So often in vain; after another interval the connection ends, [`TimedOut`](crate::transport::Error::TimedOut). As
     /// OpenSSH has it.

@@ -200,7 +200,8 @@ impl<S: UserauthSide> Connection<S> {
 
     /// Asks a silent peer from now on whether it is there, or no longer; before the login it has no effect.
     pub fn set_keepalive(&mut self, keepalive: Option<Keepalive>, now: Instant) {
-        self.watch = keepalive.map(|keepalive| Watch::new(keepalive, now));
+        let asks = keepalive.filter(|keepalive| !keepalive.interval.is_zero());
+        self.watch = asks.map(|keepalive| Watch::new(keepalive, now));
     }
 
     /// Does what is due at `now`; calling it early or twice does no harm.

@@ -313,6 +313,44 @@ fn t34_t74_replies_owed_during_an_exchange_have_a_bound() {
     assert_eq!(pair.server.error, Some(TOO_MANY_REPLIES.into()));
 }
 
+/// Answers of the application's count as well: it accepts, the peer closes, and again.
+#[test]
+fn t34_t74_channels_opened_and_closed_during_an_exchange_have_a_bound() {
+    for accepts in [true, false] {
+        let mut pair = running();
+        pair.server.conn.start_kex();
+        let open = ChannelOpen {
+            channel_type: b"session",
+            sender_channel: 7,
+            initial_window_size: 0,
+            maximum_packet_size: 1,
+            type_fields: b"",
+        };
+        let mut last = Ok(());
+        for round in 0..10_000 {
+            assert!(round < 9_999, "the peer goes on for ever");
+            pair.client.conn.send_payload(&payload(&open));
+            let bytes = all_output(&mut pair.client.conn);
+            feed(&mut pair.server, &bytes);
+            let id = pair.server.channel.unwrap();
+            last = match accepts {
+                true => pair.server.conn.accept_channel(id),
+                false => pair.server.conn.refuse_channel(id, 1, "no"),
+            };
+            if last.is_err() {
+                break;
+            }
+            if accepts {
+                pair.client.conn.send_payload(&payload(&ChannelClose { recipient_channel: 1 }));
+                let bytes = all_output(&mut pair.client.conn);
+                feed(&mut pair.server, &bytes);
+            }
+        }
+        assert_eq!(last, Err(TOO_MANY_REPLIES.into()));
+        assert!(pair.server.conn.is_ended());
+    }
+}
+
 #[test]
 fn t37_extension_information_is_bounded_and_has_its_place() {
     let refused = |pairs: &[u8], nr_extensions, fault| {
