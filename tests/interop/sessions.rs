@@ -145,8 +145,10 @@ fn a_shell_with_an_editor_and_jobs_follows_the_window_and_the_keys() {
         terminal.wait_for("job-2");
         terminal.key("C-z");
         terminal.wait_for("Stopped");
-        terminal.send("kill %1; wait %1; sh -c 'echo go-$((1+1)); exec sleep 1000'; echo never");
-        terminal.wait_for("go-2");
+        terminal.send("kill -9 %1; wait %1; echo gone-$((1+1))");
+        terminal.wait_for("gone-2");
+        terminal.send("sh -c 'echo go-$((1+1)); exec sleep 1000'; echo never");
+        terminal.wait_for("\ngo-2");
         terminal.key("C-c");
         terminal.send("echo int-$?");
         terminal.wait_for("int-130");

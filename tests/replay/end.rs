@@ -6,7 +6,7 @@ use super::rng::SeededRng;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use strombus::connection::{Channel, ChannelEvent, ChannelId, Connection, Event, Request, Step};
+use strombus::connection::{Channel, ChannelEvent, ChannelId, ChannelType, Connection, Event, Request, Step};
 use strombus::crypto::sign::PrivateKey;
 use strombus::keys::private_key;
 use strombus::transport::algorithms::{
@@ -107,6 +107,7 @@ fn words(event: &ChannelEvent<'_>) -> String {
         ChannelEvent::Data { data } => format!("Data {}", hex(data)),
         ChannelEvent::Stderr { data } => format!("Stderr {}", hex(data)),
         ChannelEvent::Request { request: Request::Exec { command }, .. } => format!("Exec {}", hex(command)),
+        ChannelEvent::OpenRequest { channel_type: ChannelType::Session } => "OpenRequest".to_owned(),
         other => format!("{other:?}"),
     }
 }
