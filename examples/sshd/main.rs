@@ -19,6 +19,7 @@ use mio::net::TcpListener;
 use options::Options;
 use session::Sessions;
 use sftp::Sftp;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 use std::alloc::System;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -194,7 +195,22 @@ impl Application<Server> for Sshd {
     }
 }
 
+/// Whoever starts this may have it ignore signals, as nohup(1) and a shell's background do. Commands would inherit that; a signal
+/// that is taken, and nothing done about it, they do not.
+fn keep_ignored_signals_from_commands() -> std::io::Result<()> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default().trim();
+    let ignored = u64::from_str_radix(mask, 16).unwrap_or_default();
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU] {
+        if ignored & (1 << (signal - 1)) != 0 {
+            signal_hook::flag::register(signal, Arc::default())?;
+        }
+    }
+    Ok(())
+}
+
 fn run(arguments: &Arguments) -> Result<(), String> {
+    keep_ignored_signals_from_commands().map_err(|error| error.to_string())?;
     let options = Options::new(&arguments.option, arguments.file.as_deref())?;
     let mut host_keys = Vec::new();
     let paths = arguments.host_key.iter().chain(&options.host_keys);

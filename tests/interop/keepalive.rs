@@ -48,15 +48,15 @@ fn t108_our_server_leaves_a_client_that_falls_silent() {
 fn peers_that_answer_live_on() {
     for generation in Generation::ALL {
         let files = Files::new();
-        let own = ["ClientAliveInterval=1", "ClientAliveCountMax=1"];
+        let own = ["ClientAliveInterval=1", "ClientAliveCountMax=3"];
         let server = our_sshd(&files, &own);
         let mut command = ssh(generation, &files, server.port);
-        let output = run(command.args(["127.0.0.1", "sleep 4; echo alive"]), b"");
+        let output = run(command.args(["127.0.0.1", "sleep 6; echo alive"]), b"");
         assert_eq!(output.stdout, b"alive\n", "{generation:?} {}", server.running.log());
         let server = sshd(generation, &files, &[]);
         let mut command = our_ssh(&files, server.port);
-        command.args(["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"]);
-        let output = run(command.args(["127.0.0.1", "sleep 4; echo alive"]), b"");
+        command.args(["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3"]);
+        let output = run(command.args(["127.0.0.1", "sleep 6; echo alive"]), b"");
         assert_eq!(output.stdout, b"alive\n", "{generation:?} {}", server.running.log());
     }
 }

@@ -1,8 +1,8 @@
 //! Sessions besides commands: terminals, job control, escapes, variables, subsystems, and their ends.
 
 use super::openssh::{
-    ENDED, Files, Generation, Running, Server, Terminal, deadline, is_long, our_ssh, our_sshd, run, ssh,
-    sshd, user, words,
+    ENDED, Files, Generation, Running, Server, Terminal, deadline, is_long, our_ssh, our_sshd, ours, run,
+    ssh, sshd, user, words,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -553,4 +553,31 @@ fn a_connection_has_no_more_sessions_than_its_bound() {
     assert!(told.contains("refused") || told.contains("open failed"), "{told}");
     drop((master.stdin.take(), second.stdin.take()));
     assert!(second.wait().unwrap().success() && master.wait().unwrap().success());
+}
+
+/// As a server in the background has it, or one under nohup.
+#[test]
+fn what_the_server_ignores_its_sessions_do_not() {
+    let files = Files::new();
+    let sshd = ours("sshd");
+    let options = ["-D", "-e", "-p", "0", "-h", &files.text("host_key")];
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP INT QUIT TERM TSTP; exec \"$@\"", "sh"]).arg(sshd.get_program());
+    command.args(options).arg("-o").arg(format!("AuthorizedKeysFile={}", files.text("authorized_keys")));
+    let running = Running::start(&mut command);
+    let line = running.wait_for("Server listening").unwrap_or_else(|| panic!("{}", running.log()));
+    let port = line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap();
+    let output = run(
+        ssh(Generation::Bookworm, &files, port).args(["127.0.0.1", "grep SigIgn /proc/self/status"]),
+        b"",
+    );
+    let ignored = String::from_utf8(output.stdout).unwrap();
+    let ignored = u64::from_str_radix(ignored.trim().rsplit('\t').next().unwrap(), 16).unwrap();
+    for signal in [1, 2, 3, 15, 20] {
+        assert_eq!(ignored & (1 << (signal - 1)), 0, "signal {signal}");
+    }
+    // It still does as it was told.
+    running.signal(Signal::INT);
+    let output = run(ssh(Generation::Bookworm, &files, port).args(["127.0.0.1", "echo alive"]), b"");
+    assert_eq!(output.stdout, b"alive\n");
 }
