@@ -8,7 +8,7 @@
 //! All of them copy from and to the newer OpenSSH's sshd with its sftp-server; ours once more from and to ours. Seconds are
 //! whole runs, logins included; medians, with the range that single rounds had. Files lie in memory where there is /dev/shm.
 
-#[allow(dead_code, reason = "the interop tests use the rest")]
+#[expect(dead_code, reason = "the interop tests use the rest")]
 #[path = "../tests/interop/openssh.rs"]
 mod openssh;
 

@@ -7,7 +7,7 @@
 //! Rates are from the first byte asked for to the last; processor seconds are those of all processes of either side, user and
 //! system. Medians, and the ratio of ours to theirs with the range that single rounds had.
 
-#[allow(dead_code, reason = "the interop tests use the rest")]
+#[expect(dead_code, reason = "the interop tests use the rest")]
 #[path = "../tests/interop/openssh.rs"]
 mod openssh;
 
