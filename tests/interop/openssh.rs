@@ -1,5 +1,6 @@
 //! Real OpenSSH of two generations, as processes on the loopback interface.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -225,9 +226,17 @@ pub fn run(command: &mut Command, input: &[u8]) -> Output {
     })
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and was not given to another test.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap();
+    for _ in 0..1000 {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if given.insert(port) {
+            return port;
+        }
+    }
+    panic!("no port is left");
 }
 
 /// A server that can be logged in to.
