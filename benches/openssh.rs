@@ -1,4 +1,5 @@
-//! Bulk by exec, by SFTP, by `-L` and by `-R`: our two programs beside the newer OpenSSH's two, in turns, over loopback.
+//! Bulk by exec, by SFTP, by `-L` and by `-R`: our two programs beside the newer OpenSSH's two, in turns, over loopback, each pair
+//! with the same cipher.
 //!
 //! ```text
 //! cargo build --release --bins --examples && cargo bench --bench openssh [-- MIB ROUNDS]
@@ -23,6 +24,8 @@ use tempfile::TempDir;
 
 const GENERATION: Generation = Generation::Trixie;
 
+const CIPHERS: [&str; 2] = ["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"];
+
 /// Of the clock that processor time is counted by.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -45,15 +48,18 @@ struct Bench {
     /// Where a copy goes: in memory, where there is /dev/shm.
     place: TempDir,
     bytes: u64,
+    cipher: &'static str,
 }
 
 impl Bench {
     fn client(&self, side: Side) -> Command {
         let port = self.server(side).port;
-        match side {
+        let mut command = match side {
             Side::Ours => our_ssh(&self.files, port),
             Side::Theirs => ssh(GENERATION, &self.files, port),
-        }
+        };
+        command.args(["-c", self.cipher]);
+        command
     }
 
     const fn server(&self, side: Side) -> &Server {
@@ -95,7 +101,7 @@ impl Bench {
             }
         };
         let known_hosts = self.files.known_hosts(self.server(side).port);
-        command.args(["-o", &format!("UserKnownHostsFile={known_hosts}"), "-o", "BatchMode=yes"]);
+        command.args(["-o", &format!("UserKnownHostsFile={known_hosts}"), "-o", "BatchMode=yes", "-c", self.cipher]);
         let round = self.measure(side, || {
             let output = run(command.arg(format!("127.0.0.1:{from}")).arg(&to), b"");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -184,8 +190,16 @@ fn main() {
     let ours = our_sshd(&files, &["Subsystem=sftp internal-sftp"]);
     let memory = Path::new("/dev/shm");
     let place = tempfile::tempdir_in(if memory.exists() { memory } else { Path::new("/tmp") }).unwrap();
-    let bench = Bench { files, servers: [ours, theirs], place, bytes };
-    println!("{mib} MiB, {rounds} rounds, ours beside OpenSSH 10.0; cipher as each pair agrees by default");
+    let mut bench = Bench { files, servers: [ours, theirs], place, bytes, cipher: "" };
+    println!("{mib} MiB, {rounds} rounds, ours beside OpenSSH 10.0");
+    for cipher in CIPHERS {
+        bench.cipher = cipher;
+        compare(&bench, rounds);
+    }
+}
+
+fn compare(bench: &Bench, rounds: u64) {
+    println!("{}", bench.cipher);
     println!("work  MiB/s ours  theirs  ratio (range)       CPU s ours (client+server)  theirs  ratio");
     let works: [(&str, Work<'_>); 4] = [
         ("exec", Box::new(|side| bench.exec(side))),
@@ -193,6 +207,7 @@ fn main() {
         ("-L", Box::new(|side| bench.forward(side, "-L"))),
         ("-R", Box::new(|side| bench.forward(side, "-R"))),
     ];
+    let mib = (bench.bytes >> 20) as f64;
     for (name, work) in &works {
         let all: Vec<_> = (0..rounds).map(|_| (work(Side::Ours), work(Side::Theirs))).collect();
         let of = |value: &dyn Fn(&(Round, Round)) -> f64| median(all.iter().map(value).collect());
@@ -204,8 +219,8 @@ fn main() {
         let (their_client, their_server) = (of(&|pair| pair.1.client), of(&|pair| pair.1.server));
         println!(
             "{name:5} {:10.0} {:7.0}  {:.2} ({low:.2}–{high:.2})  {client:8.2}+{server:.2}  {their_client:8.2}+{their_server:.2}  {:.2}",
-            mib as f64 / ours,
-            mib as f64 / theirs,
+            mib / ours,
+            mib / theirs,
             theirs / ours,
             (client + server) / (their_client + their_server),
         );
