@@ -101,7 +101,14 @@ impl Bench {
             }
         };
         let known_hosts = self.files.known_hosts(self.server(side).port);
-        command.args(["-o", &format!("UserKnownHostsFile={known_hosts}"), "-o", "BatchMode=yes", "-c", self.cipher]);
+        command.args([
+            "-o",
+            &format!("UserKnownHostsFile={known_hosts}"),
+            "-o",
+            "BatchMode=yes",
+            "-c",
+            self.cipher,
+        ]);
         let round = self.measure(side, || {
             let output = run(command.arg(format!("127.0.0.1:{from}")).arg(&to), b"");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

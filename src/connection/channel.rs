@@ -10,6 +10,7 @@
 //! that an exchange bars is held before any later data. When the peer's CLOSE comes, everything it sent was delivered.
 //! A channel does not know what its bytes mean, nor who its peer is.
 
+use super::growth::{Growth, Pace};
 use super::pty::{TerminalModes, WindowSize};
 use super::request::{ENV_MAX, Request};
 use crate::transport::{
@@ -19,7 +20,6 @@ use crate::wire::message::{
     ChannelClose, ChannelEof, ChannelFailure, ChannelRequest, ChannelSuccess, ChannelWindowAdjust,
 };
 use crate::wire::{Fault, number};
-use core::time::Duration;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -34,9 +34,6 @@ const _: () =
 
 /// The replies on one channel that may be owed to the peer at a time.
 pub const REPLIES_OWED_MAX: usize = 64;
-
-/// A window that is dealt with in less time may be what limits the peer: on a link of that round trip it is.
-pub const GROWTH_PERIOD: Duration = Duration::from_secs(1);
 
 /// SSH_EXTENDED_DATA_STDERR (RFC 4254 §5.2).
 pub(super) const STDERR: u32 = 1;
@@ -77,15 +74,6 @@ pub(super) enum Half {
     Closed,
 }
 
-/// What windows may grow to.
-#[derive(Debug)]
-pub(super) struct Growth {
-    /// One of them (bytes).
-    pub(super) window_max: u32,
-    /// All of them, by how much still (bytes).
-    pub(super) room: u32,
-}
-
 #[derive(Debug)]
 pub(super) struct ChannelState {
     pub(super) stage: Stage,
@@ -105,9 +93,7 @@ pub(super) struct ChannelState {
     delivered: u32,
     /// Bytes of credit that the peer was not told yet.
     credit: u32,
-    /// Bytes that were dealt with since a time, as far as the window.
-    dealt: u32,
-    since: Option<Instant>,
+    pace: Pace,
     /// Was refused bytes.
     pub(super) starved: bool,
     /// Has sent data since it was its turn.
@@ -125,7 +111,7 @@ pub(super) struct ChannelState {
 }
 
 impl ChannelState {
-    pub(super) const fn new(stage: Stage, local_window: u32) -> Self {
+    pub(super) fn new(stage: Stage, local_window: u32) -> Self {
         Self {
             stage,
             session: false,
@@ -138,8 +124,7 @@ impl ChannelState {
             local_window_max: local_window,
             delivered: 0,
             credit: 0,
-            dealt: 0,
-            since: None,
+            pace: Pace::default(),
             starved: false,
             had_turn: false,
             started: false,
@@ -197,21 +182,11 @@ impl ChannelState {
         transport.send(&ChannelWindowAdjust { recipient_channel: self.remote_channel, bytes_to_add });
     }
 
-    /// Another `n` bytes were dealt with: after a whole window, it grows if that did not take long.
+    /// Another `n` bytes were dealt with.
     fn grow(&mut self, n: u32, growth: &mut Growth, now: Instant) {
-        let since = *self.since.get_or_insert(now);
-        self.dealt = self.dealt.saturating_add(n);
-        if self.dealt < self.local_window_max {
-            return;
-        }
-        (self.dealt, self.since) = (0, Some(now));
-        if now.saturating_duration_since(since) < GROWTH_PERIOD {
-            let more = growth.window_max.saturating_sub(self.local_window_max);
-            let more = more.min(self.local_window_max).min(growth.room);
-            growth.room -= more;
-            self.local_window_max += more;
-            self.credit += more;
-        }
+        let more = self.pace.deal(n, self.local_window_max, growth, now);
+        self.local_window_max += more;
+        self.credit += more;
     }
 
     /// What the window has grown by since it was this (bytes).

@@ -1,9 +1,10 @@
 //! The channels of a connection: their numbers, and what each message means to which (RFC 4254 §5).
 
-use super::channel::{ChannelState, Growth, Half, MAXIMUM_PACKET_SIZE, STDERR, Stage};
+use super::channel::{ChannelState, Half, MAXIMUM_PACKET_SIZE, STDERR, Stage};
 use super::channel_type::ChannelType;
 use super::event::ChannelEvent;
 use super::forward::Expected;
+use super::growth::{Growth, RoundTrip};
 use super::request::Request;
 use crate::transport::{Error, KexSide, Misuse, Transport, UNEXPECTED_MESSAGE};
 use crate::userauth::{Authenticated, Permissions};
@@ -57,8 +58,8 @@ pub struct ChannelLimits {
     pub channels_max: usize,
     /// `initial_window_size` of each (bytes).
     pub window_size: u32,
-    /// What the window of one grows to (bytes), twice as much each time that a whole window was dealt with within
-    /// [`GROWTH_PERIOD`](super::GROWTH_PERIOD).
+    /// What the window of one grows to (bytes), twice as much each time, as long as that lets more come in the same time, and a
+    /// window takes less than [`GROWTH_PERIOD`](super::GROWTH_PERIOD) and two round trips.
     pub window_max: u32,
     /// What the windows of all have grown by, together, at the most (bytes).
     pub growth_max: u32,
@@ -103,9 +104,14 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    pub(super) const fn new(authenticated: Authenticated, limits: ChannelLimits) -> Self {
-        let growth = Growth { window_max: limits.window_max, room: limits.growth_max };
+    pub(super) fn new(authenticated: Authenticated, limits: ChannelLimits, round_trip: RoundTrip) -> Self {
+        let growth = Growth::new(limits.window_max, limits.growth_max, round_trip);
         Self { slots: Vec::new(), limits, growth, next: 0, authenticated }
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_round_trip(&mut self, round_trip: RoundTrip) {
+        self.growth = Growth::new(self.limits.window_max, self.limits.growth_max, round_trip);
     }
 
     pub(super) fn permissions(&self) -> Option<&Permissions> {
@@ -153,7 +159,7 @@ impl Channels {
     pub(super) fn remove(&mut self, id: ChannelId) {
         if let Some(slot) = self.slots.get_mut(id.number as usize) {
             if let Some(channel) = slot.channel.take() {
-                self.growth.room += channel.grown(self.limits.window_size);
+                self.growth.give_back(channel.grown(self.limits.window_size));
             }
             slot.generation = slot.generation.wrapping_add(1);
         }

@@ -21,15 +21,15 @@ mod client;
 mod event;
 mod forward;
 mod global;
+mod growth;
 mod keepalive;
 mod pty;
 mod request;
 mod server;
 
 pub use channel::{
-    CHANNEL_NOT_OPEN, CREDIT_EXCEEDED, Channel, DATA_AFTER_EOF, GROWTH_PERIOD, MAXIMUM_PACKET_SIZE,
-    NO_REPLY_OWED, PACKET_EXCEEDED, REPLIES_OWED_MAX, TOO_MANY_REQUESTS_OWED, WINDOW_EXCEEDED,
-    WINDOW_OVERFLOW,
+    CHANNEL_NOT_OPEN, CREDIT_EXCEEDED, Channel, DATA_AFTER_EOF, MAXIMUM_PACKET_SIZE, NO_REPLY_OWED,
+    PACKET_EXCEEDED, REPLIES_OWED_MAX, TOO_MANY_REQUESTS_OWED, WINDOW_EXCEEDED, WINDOW_OVERFLOW,
 };
 pub use channel_type::{ChannelType, HOST_TO_CONNECT_MAX, SOCKET_PATH_MAX};
 pub use channels::{
@@ -45,6 +45,7 @@ pub use global::{
     GLOBAL_ASKED_MAX, GLOBAL_REPLIES_OWED_MAX, GlobalEvent, HOST_KEYS_MAX, TOO_MANY_GLOBAL_REQUESTS,
     TOO_MANY_GLOBAL_REQUESTS_OWED, TOO_MANY_HOST_KEYS,
 };
+pub use growth::GROWTH_PERIOD;
 pub use keepalive::Keepalive;
 pub use pty::{CELLS_MAX, MODES_MAX, TERM_MAX, TTY_OP_END, TerminalModes, WindowSize, terminal_type};
 pub use request::{ENV_MAX, ENV_NAME_MAX, ENV_VALUE_MAX, Request};
@@ -59,6 +60,7 @@ use crate::userauth::{Outcome, UserauthSide};
 use crate::wire::{DisconnectReason, number};
 use channels::Channels;
 use global::Global;
+use growth::RoundTrip;
 use keepalive::{Due, Watch};
 use std::sync::Arc;
 use std::time::Instant;
@@ -79,6 +81,7 @@ pub struct Connection<S: UserauthSide> {
     limits: ChannelLimits,
     global: Global,
     watch: Option<Watch>,
+    round_trip: RoundTrip,
 }
 
 impl<S: UserauthSide> Connection<S> {
@@ -99,6 +102,7 @@ impl<S: UserauthSide> Connection<S> {
             limits,
             global: Global::default(),
             watch: None,
+            round_trip: RoundTrip::default(),
         }
     }
 
@@ -138,14 +142,17 @@ impl<S: UserauthSide> Connection<S> {
             Inbound::Service(payload) => payload,
         };
         match &mut self.service {
-            Service::Userauth(state) => match S::handle_userauth(state, payload, &mut self.transport)? {
-                Outcome::Internal => Ok(Step::Progress),
-                Outcome::Event(event) => Ok(Step::Event(Event::Userauth(event))),
-                Outcome::Success(authenticated) => {
-                    self.authenticated(authenticated);
-                    Ok(Step::Event(Event::Authenticated))
+            Service::Userauth(state) => {
+                self.round_trip.handle_message(now);
+                match S::handle_userauth(state, payload, &mut self.transport)? {
+                    Outcome::Internal => Ok(Step::Progress),
+                    Outcome::Event(event) => Ok(Step::Event(Event::Userauth(event))),
+                    Outcome::Success(authenticated) => {
+                        self.authenticated(authenticated);
+                        Ok(Step::Event(Event::Authenticated))
+                    }
                 }
-            },
+            }
             Service::Connection(channels) => match payload.first().copied().unwrap_or_default() {
                 number::USERAUTH_REQUEST => Ok(Step::Progress), // after success, ignored (RFC 4252 §5.1)
                 number::GLOBAL_REQUEST..=number::REQUEST_FAILURE => {
@@ -394,6 +401,14 @@ impl<S: UserauthSide> Connection<S> {
     /// Exchanges that have ended.
     pub fn exchanges(&self) -> u32 {
         self.transport.exchanges_done()
+    }
+
+    /// As if the login had shown such a round trip; windows have not grown yet.
+    #[cfg(test)]
+    pub(crate) fn set_round_trip(&mut self, round_trip: core::time::Duration) {
+        if let Service::Connection(channels) = &mut self.service {
+            channels.set_round_trip(RoundTrip::Took(round_trip));
+        }
     }
 
     /// Where the connection stands, in words: the exchange, and the login or the channels.

@@ -81,7 +81,7 @@ impl<S: crate::userauth::UserauthSide> Connection<S> {
     pub(super) fn authenticated(&mut self, authenticated: Authenticated) {
         let limits: ChannelLimits = self.limits;
         self.transport.set_authenticated();
-        self.service = Service::Connection(Channels::new(authenticated, limits));
+        self.service = Service::Connection(Channels::new(authenticated, limits, self.round_trip));
         Global::announce(&mut self.transport);
     }
 }

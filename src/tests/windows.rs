@@ -9,12 +9,18 @@ const WINDOW: u32 = 100_000;
 const LIMITS: ChannelLimits =
     ChannelLimits { channels_max: 8, window_size: WINDOW, window_max: 4 * WINDOW, growth_max: 5 * WINDOW };
 
-/// The server sends a window's worth and more, `pause` before each; the client deals with all of it.
+/// The server sends what the window allows, but for what is not worth a message, `pause` before each; the client deals with all
+/// of it.
 fn stream(pair: &mut Pair, there: ChannelId, pause: Duration, windows: usize) {
+    stream_at_most(pair, there, pause, windows, WINDOW as usize * 8);
+}
+
+/// The same, over a link that carries no more than `most` in that time.
+fn stream_at_most(pair: &mut Pair, there: ChannelId, pause: Duration, windows: usize, most: usize) {
     for _ in 0..windows {
         pair.wait(pause);
         nobody_waits(pair);
-        let n = pair.server.conn.channel(there).unwrap().write(&vec![7; WINDOW as usize * 8]);
+        let n = pair.server.conn.channel(there).unwrap().write(&vec![7; most]);
         assert!(n > WINDOW as usize * 7 / 8 - 1);
         pair.drive();
     }
@@ -41,7 +47,9 @@ fn window(pair: &mut Pair, there: ChannelId) -> usize {
 }
 
 fn pair(limits: ChannelLimits) -> Pair {
-    Pair::authenticated(Settings { limits, ..Default::default() })
+    let mut pair = Pair::authenticated(Settings { limits, ..Default::default() });
+    pair.client.conn.set_round_trip(GROWTH_PERIOD);
+    pair
 }
 
 #[test]
@@ -64,6 +72,34 @@ fn a_window_that_takes_its_time_stays_as_it_is() {
     stream(&mut pair, there, GROWTH_PERIOD, 20);
     let same = window(&mut pair, there);
     assert!(same <= WINDOW as usize, "{same}");
+}
+
+#[test]
+fn a_window_grows_to_its_bound_over_a_link_with_a_long_round_trip() {
+    let mut pair = pair(LIMITS);
+    let (_, there) = pair.open();
+    stream(&mut pair, there, GROWTH_PERIOD / 10, 20);
+    assert!(window(&mut pair, there) > LIMITS.window_max as usize * 7 / 8 - 1);
+}
+
+#[test]
+fn a_window_that_lets_no_more_come_in_the_same_time_grows_no_further() {
+    let mut pair = pair(LIMITS);
+    let (_, there) = pair.open();
+    stream_at_most(&mut pair, there, GROWTH_PERIOD / 100, 100, WINDOW as usize);
+    let grown = window(&mut pair, there).div_ceil(WINDOW as usize);
+    assert_eq!(grown, 2, "once, to find out");
+}
+
+#[test]
+fn a_window_that_takes_longer_than_two_round_trips_stays_as_it_is() {
+    for (pause, expected) in [(Duration::from_millis(19), 4), (Duration::from_millis(20), 1)] {
+        let mut pair = pair(LIMITS);
+        pair.client.conn.set_round_trip(Duration::from_millis(10));
+        let (_, there) = pair.open();
+        stream(&mut pair, there, pause, 20);
+        assert_eq!(window(&mut pair, there).div_ceil(WINDOW as usize), expected, "{pause:?}");
+    }
 }
 
 #[test]
