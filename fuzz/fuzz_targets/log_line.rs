@@ -1,9 +1,9 @@
 //! Lines, records and views of a log; and what is shown of them.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
+use strombus::weblog::format::RecordParser;
 use strombus::weblog::lines::{LINE_MAX, LineSplitter};
 use strombus::weblog::options::{quoted, words};
-use strombus::weblog::record::Record;
 use strombus::weblog::show::{Show, View};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut splitter = LineSplitter::default();
     let mut each = |line: strombus::weblog::lines::Line<'_>| {
         assert!(line.bytes.len() <= LINE_MAX && !line.bytes.contains(&b'\n'));
-        let record = Record::parse(line.bytes).ok();
+        let record = RecordParser::default().parse(line.bytes).ok().flatten();
         for view in views {
             let mut out = Vec::new();
             view.render("source", &line, record.as_ref(), &mut out);

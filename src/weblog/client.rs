@@ -1,8 +1,9 @@
 //! `ssh-weblog`: logs in to a host, follows a log there, and shows its hits.
 
 use super::lines::{Line, LineSplitter};
-use super::record::{Quoted, Record};
-use super::show::{View, path_and_query};
+use super::format::RecordParser;
+use super::record::{Record, path_and_query};
+use super::show::View;
 use crate::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
 use crate::driver::login::{Login, Refused};
 use crate::driver::options::Options;
@@ -260,7 +261,7 @@ impl Watch {
 
 /// Shows a line; true if it ends the watch.
 fn show(options: &WatchOptions, line: &Line<'_>, shown: &mut Vec<u8>, malformed: &mut u64) -> bool {
-    let record = Record::parse(line.bytes).ok();
+    let record = RecordParser::default().parse(line.bytes).ok().flatten();
     if record.is_none() {
         *malformed += 1;
         if options.verbose {
@@ -269,10 +270,9 @@ fn show(options: &WatchOptions, line: &Line<'_>, shown: &mut Vec<u8>, malformed:
         }
     }
     options.view.render(&options.source, line, record.as_ref(), shown);
-    let asked = |stop: &String| {
-        let resource = record.as_ref().and_then(Record::resource).map(Quoted::decode);
-        path_and_query(resource.as_deref()).0 == Some(stop.as_bytes())
-    };
+    let resource = record.as_ref().and_then(Record::resource);
+    let path = resource.as_deref().map(|resource| path_and_query(resource).0);
+    let asked = |stop: &String| path == Some(stop.as_bytes());
     let stop = options.stop_on.as_ref().is_some_and(asked);
     if stop {
         let bye: &[u8] = b"Bye bye...\n";

@@ -1,325 +1,287 @@
-//! A line of an access log in the common or the combined format, as a record that borrows from it.
+//! One request as a log has it: fields that borrow from the line.
 //!
-//! ```text
-//! 203.0.113.7 - ann [01/Mar/2026:00:00:00 +0000] "GET /a?q=1 HTTP/1.1" 200 512 "https://x.org/" "Mozilla/5.0"
-//! client   ident user time                        request           status size  referrer       agent
-//! ```
-//!
-//! Nothing is copied or decoded before it is asked for. What an Apache or an nginx writes inside quotes is read by one
-//! decoder. It does not know files, filters or how a record is shown.
+//! Nothing is copied or decoded before it is asked for. It does not know how a line of any format is taken apart, nor files,
+//! filters or how a record is shown.
 
-use memchr::{memchr, memchr2};
+use super::time::Stamp;
+use core::time::Duration;
+use memchr::memchr;
 use std::borrow::Cow;
 
-/// A line that is no record of the format.
+/// A line that is no record of its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
 /// One request as it was logged. Absent, empty and `-` are the same: `None`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The client's address.
-    pub client: &'a [u8],
     /// When.
-    pub time: Time<'a>,
+    pub time: Option<Stamp>,
+    /// The client's address.
+    pub client: Option<Text<'a>>,
     /// The authenticated user; may hold spaces, never a `"`.
-    pub user: Option<&'a [u8]>,
-    /// The request line.
-    pub request: Quoted<'a>,
+    pub user: Option<Text<'a>>,
+    /// The virtual host, without port.
+    pub host: Option<Text<'a>>,
+    /// The method, if the request has the form of one.
+    pub method: Option<Text<'a>>,
+    /// What was requested, with its query if that was logged with it: all between method and protocol, or all of a request of
+    /// another form.
+    pub target: Option<Text<'a>>,
+    /// The query, where it was logged apart from the target; without its `?`.
+    pub query: Option<Text<'a>>,
+    /// The protocol, if the request names one.
+    pub protocol: Option<Text<'a>>,
     /// The status of the response.
-    pub status: u16,
-    /// Bytes of the response; 0 for `-`.
+    pub status: Option<u16>,
+    /// Bytes of the response; 0 where none were logged.
     pub size: u64,
     /// Where the client came from.
-    pub referrer: Option<Quoted<'a>>,
+    pub referrer: Option<Text<'a>>,
     /// What the client calls itself.
-    pub agent: Option<Quoted<'a>>,
+    pub agent: Option<Text<'a>>,
+    /// How long the response took.
+    pub duration: Option<Duration>,
+    /// The clients before the proxies, as those said.
+    pub forwarded_for: Option<Text<'a>>,
 }
 
-/// `01/Mar/2026:00:00:00 +0000`, its shape checked.
+/// How a log writes what could end a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Escapes {
+    /// As it is.
+    #[default]
+    None,
+    /// `\"`, `\\`, `\xHH` in either case, `\b \n \r \t \v`: Apache's and nginx's.
+    Backslash,
+    /// Those of a JSON string.
+    Json,
+    /// `%HH`: CloudFront's.
+    Percent,
+    /// `+` for a space: IIS's.
+    Plus,
+}
+
+/// A field as it stands in its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Time<'a>(&'a [u8; 26]);
+pub struct Text<'a> {
+    bytes: &'a [u8],
+    escapes: Escapes,
+}
 
-/// The inside of a quoted field, still escaped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quoted<'a>(&'a [u8]);
-
-impl<'a> Record<'a> {
-    /// Reads a line. Tokens after the agent are passed over.
-    pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
-        let quote = memchr(b'"', line).ok_or(Malformed)?;
-        let (head, rest) = line.split_at(quote);
-        let (client, user, time) = head_fields(head)?;
-        let (request, rest) = quoted(rest)?;
-        let (status, rest) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
-        let status = match status {
-            [b' ', digits @ ..] => number(digits)?.try_into().map_err(|_| Malformed)?,
-            _ => return Err(Malformed),
-        };
-        let rest = rest.strip_prefix(b" ").ok_or(Malformed)?;
-        let (size, rest) = rest.split_at(memchr(b' ', rest).unwrap_or(rest.len()));
-        let size = if size == b"-" { 0 } else { number(size)? };
-        let mut record = Self { client, time, user, request, status, size, referrer: None, agent: None };
-        if !rest.is_empty() {
-            let (referrer, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?)?;
-            let (agent, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?)?;
-            if !matches!(rest, [] | [b' ', ..]) {
-                return Err(Malformed);
-            }
-            (record.referrer, record.agent) = (referrer.present(), agent.present());
-        }
-        Ok(record)
-    }
-
-    /// The method, if the request has the form of one.
+impl<'a> Text<'a> {
+    /// A field of so many bytes; `None` for an empty one and for `-`.
     #[must_use]
-    pub fn method(&self) -> Option<&'a [u8]> {
-        let (method, _) = self.request.0.split_at_checked(memchr(b' ', self.request.0)?)?;
-        (!method.is_empty()).then_some(method)
+    pub fn new(bytes: &'a [u8], escapes: Escapes) -> Option<Self> {
+        (!matches!(bytes, b"" | b"-")).then_some(Self { bytes, escapes })
     }
 
-    /// The protocol, if the request names one.
-    #[must_use]
-    pub fn protocol(&self) -> Option<&'a [u8]> {
-        let last = self.request.0.rsplit(|b| *b == b' ').next()?;
-        last.starts_with(b"HTTP/").then_some(last)
-    }
-
-    /// The target as it was logged: what stands between method and protocol, or all of a request of another form.
-    #[must_use]
-    pub fn resource(&self) -> Option<Quoted<'a>> {
-        let target = self.request.0;
-        let target = match self.method() {
-            Some(method) => target.get(method.len() + 1..)?,
-            None => target,
-        };
-        let end = target.len() - self.protocol().map_or(0, <[u8]>::len);
-        Quoted(target.get(..end)?.trim_ascii_end()).present()
-    }
-
-    /// Whether it is a hit of the article's: found, and the client came from somewhere.
-    #[must_use]
-    pub const fn is_referred(&self) -> bool {
-        self.status == 200 && self.referrer.is_some()
-    }
-}
-
-/// Client, user and time.
-type Head<'a> = (&'a [u8], Option<&'a [u8]>, Time<'a>);
-
-/// ` ident user [time] ` stands between the client and the first quote; the time has its place from the right, so a user
-/// may hold spaces.
-fn head_fields(head: &[u8]) -> Result<Head<'_>, Malformed> {
-    let space = memchr(b' ', head).filter(|at| *at > 0).ok_or(Malformed)?;
-    let (client, rest) = head.split_at(space);
-    let rest = rest.strip_suffix(b"] ").ok_or(Malformed)?;
-    let (rest, time) = rest.split_last_chunk::<26>().ok_or(Malformed)?;
-    let names = rest.strip_suffix(b" [").and_then(|rest| rest.strip_prefix(b" ")).ok_or(Malformed)?;
-    let user = names.get(memchr(b' ', names).ok_or(Malformed)? + 1..).ok_or(Malformed)?;
-    Ok((client, present(user), Time::parse(time)?))
-}
-
-/// A quoted field at the beginning of `rest`, and what follows it.
-fn quoted(rest: &[u8]) -> Result<(Quoted<'_>, &[u8]), Malformed> {
-    let inside = rest.strip_prefix(b"\"").ok_or(Malformed)?;
-    let mut end = 0;
-    loop {
-        let tail = inside.get(end..).ok_or(Malformed)?;
-        end += memchr2(b'"', b'\\', tail).ok_or(Malformed)?;
-        if inside.get(end) == Some(&b'"') {
-            let (inside, rest) = inside.split_at(end);
-            return Ok((Quoted(inside), rest.get(1..).unwrap_or_default()));
-        }
-        end += 2;
-    }
-}
-
-fn number(digits: &[u8]) -> Result<u64, Malformed> {
-    let digits = core::str::from_utf8(digits).map_err(|_| Malformed)?;
-    if digits.starts_with('+') { Err(Malformed) } else { digits.parse().map_err(|_| Malformed) }
-}
-
-fn present(field: &[u8]) -> Option<&[u8]> {
-    (!matches!(field, b"" | b"-")).then_some(field)
-}
-
-impl<'a> Quoted<'a> {
     /// A field without escapes.
     #[must_use]
-    pub const fn plain(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+    pub fn plain(bytes: &'a [u8]) -> Option<Self> {
+        Self::new(bytes, Escapes::None)
     }
 
-    fn present(self) -> Option<Self> {
-        present(self.0).map(Self)
+    /// The field as it stands.
+    #[must_use]
+    pub const fn bytes(self) -> &'a [u8] {
+        self.bytes
     }
 
-    /// The field with its escapes undone: `\"`, `\\`, `\xHH` in either case, `\b \n \r \t \v`; any other stays as it is.
+    /// A part of the field, with the same escapes.
+    #[must_use]
+    pub fn part(self, bytes: &'a [u8]) -> Option<Self> {
+        Self::new(bytes, self.escapes)
+    }
+
+    /// The field with its escapes undone, once; what is no escape stays as it is. Nothing is copied if there are none.
     #[must_use]
     pub fn decode(self) -> Cow<'a, [u8]> {
-        let Some(first) = memchr(b'\\', self.0) else { return Cow::Borrowed(self.0) };
-        let mut out = Vec::with_capacity(self.0.len());
-        let (plain, mut rest) = self.0.split_at(first);
+        let (mark, escape): (u8, fn(&[u8], &mut Vec<u8>) -> usize) = match self.escapes {
+            Escapes::None => return Cow::Borrowed(self.bytes),
+            Escapes::Backslash => (b'\\', backslash),
+            Escapes::Json => (b'\\', json),
+            Escapes::Percent => (b'%', percent),
+            Escapes::Plus => (b'+', plus),
+        };
+        let Some(first) = memchr(mark, self.bytes) else { return Cow::Borrowed(self.bytes) };
+        let (plain, mut rest) = self.bytes.split_at(first);
+        let mut out = Vec::with_capacity(self.bytes.len());
         out.extend_from_slice(plain);
-        while let [byte, tail @ ..] = rest {
-            let (decoded, length) = if *byte == b'\\' { escape(tail) } else { (*byte, 0) };
-            out.push(decoded);
-            rest = tail.get(length..).unwrap_or_default();
+        while let [_, tail @ ..] = rest {
+            let length = escape(tail, &mut out);
+            if length == 0 {
+                out.push(mark);
+            }
+            let tail = tail.get(length.saturating_sub(1)..).unwrap_or_default();
+            let (plain, next) = tail.split_at(memchr(mark, tail).unwrap_or(tail.len()));
+            out.extend_from_slice(plain);
+            rest = next;
         }
         Cow::Owned(out)
     }
 }
 
-/// What follows a backslash stands for, and how long it is; nothing that is known stands for the backslash itself.
-fn escape(tail: &[u8]) -> (u8, usize) {
-    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    match *tail {
-        [b @ (b'"' | b'\\'), ..] => (b, 1),
-        [b'b', ..] => (8, 1),
-        [b't', ..] => (9, 1),
-        [b'n', ..] => (10, 1),
-        [b'v', ..] => (11, 1),
-        [b'r', ..] => (13, 1),
-        [b'x', high, low, ..] => match (digit(high), digit(low)) {
-            (Some(high), Some(low)) => (high << 4 | low, 3),
-            _ => (b'\\', 0),
+/// What a backslash and `tail` stand for, appended; how long they are, 0 if they are no escape.
+fn backslash(tail: &[u8], out: &mut Vec<u8>) -> usize {
+    let (byte, length) = match *tail {
+        [byte @ (b'"' | b'\\'), ..] => (byte, 2),
+        [b'b', ..] => (8, 2),
+        [b't', ..] => (9, 2),
+        [b'n', ..] => (10, 2),
+        [b'v', ..] => (11, 2),
+        [b'r', ..] => (13, 2),
+        [b'x', high, low, ..] => match hexadecimal(&[high, low]) {
+            Some(byte) => (u8::try_from(byte).unwrap_or_default(), 4),
+            None => return 0,
         },
-        _ => (b'\\', 0),
+        _ => return 0,
+    };
+    out.push(byte);
+    length
+}
+
+/// The same of a JSON string.
+fn json(tail: &[u8], out: &mut Vec<u8>) -> usize {
+    let byte = match *tail {
+        [byte @ (b'"' | b'\\' | b'/'), ..] => byte,
+        [b'b', ..] => 8,
+        [b't', ..] => 9,
+        [b'n', ..] => 10,
+        [b'f', ..] => 12,
+        [b'r', ..] => 13,
+        [b'u', ..] => return unicode(tail, out),
+        _ => return 0,
+    };
+    out.push(byte);
+    2
+}
+
+/// `uHHHH`, of which two may be the halves of one character.
+fn unicode(tail: &[u8], out: &mut Vec<u8>) -> usize {
+    let unit = |at: usize| tail.get(at..at + 4).and_then(hexadecimal);
+    let Some(first) = unit(1) else { return 0 };
+    let second = if tail.get(5..7) == Some(b"\\u") { unit(7) } else { None };
+    let (character, length) = match (first, second) {
+        (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) => {
+            (char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)), 12)
+        }
+        _ => (char::from_u32(first), 6),
+    };
+    let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    length
+}
+
+/// The same of `%HH`.
+fn percent(tail: &[u8], out: &mut Vec<u8>) -> usize {
+    let Some(byte) = tail.get(..2).and_then(hexadecimal) else { return 0 };
+    out.push(u8::try_from(byte).unwrap_or_default());
+    3
+}
+
+/// The same of `+`.
+fn plus(_: &[u8], out: &mut Vec<u8>) -> usize {
+    out.push(b' ');
+    1
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| Some(number << 4 | char::from(*digit).to_digit(16)?))
+}
+
+impl<'a> Record<'a> {
+    /// Takes a request line apart: method, target and protocol. One of another form is all target.
+    pub fn set_request(&mut self, request: Text<'a>) {
+        let line = request.bytes;
+        let method = memchr(b' ', line).and_then(|at| line.get(..at)).filter(|method| !method.is_empty());
+        let rest = method.and_then(|method| line.get(method.len() + 1..)).unwrap_or(line);
+        let last = rest.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+        let protocol = last.starts_with(b"HTTP/").then_some(last);
+        let target = rest.get(..rest.len() - protocol.map_or(0, <[u8]>::len)).unwrap_or(rest);
+        self.method = method.and_then(|method| request.part(method));
+        self.target = request.part(target.trim_ascii_end());
+        self.protocol = protocol.and_then(|protocol| request.part(protocol));
+    }
+
+    /// The target with its query, decoded.
+    #[must_use]
+    pub fn resource(&self) -> Option<Cow<'a, [u8]>> {
+        let target = self.target.map(Text::decode);
+        let Some(query) = self.query else { return target };
+        let mut resource = target.unwrap_or_default().into_owned();
+        resource.push(b'?');
+        resource.extend_from_slice(&query.decode());
+        Some(Cow::Owned(resource))
+    }
+
+    /// Whether it is a hit of the article's: found, and the client came from somewhere.
+    #[must_use]
+    pub const fn is_referred(&self) -> bool {
+        matches!(self.status, Some(200)) && self.referrer.is_some()
     }
 }
 
-const MONTHS: [&[u8]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-
-impl<'a> Time<'a> {
-    fn parse(bytes: &'a [u8; 26]) -> Result<Self, Malformed> {
-        let shape = b"00/aaa/0000:00:00:00 +0000";
-        let fits = bytes.iter().zip(shape).all(|(byte, place)| match place {
-            b'0' => byte.is_ascii_digit(),
-            b'a' => byte.is_ascii_alphabetic(),
-            b'+' => matches!(byte, b'+' | b'-'),
-            _ => byte == place,
-        });
-        let own = Self(bytes);
-        if fits && own.month().is_some() { Ok(own) } else { Err(Malformed) }
-    }
-
-    fn month(self) -> Option<usize> {
-        MONTHS.iter().position(|month| self.0.get(3..6) == Some(*month)).map(|at| at + 1)
-    }
-
-    /// Appends it in the form of RFC 3339, with the log's own offset.
-    pub fn write_rfc3339(self, out: &mut Vec<u8>) {
-        let Self([d1, d2, _, _, _, _, _, y1, y2, y3, y4, _, clock @ .., _, sign, z1, z2, z3, z4]) = self;
-        let month = self.month().unwrap_or(1);
-        let (tens, ones) = (b'0' + u8::from(month >= 10), b'0' + u8::try_from(month % 10).unwrap_or(0));
-        out.extend_from_slice(&[*y1, *y2, *y3, *y4, b'-', tens, ones, b'-', *d1, *d2, b'T']);
-        out.extend_from_slice(clock);
-        out.extend_from_slice(&[*sign, *z1, *z2, b':', *z3, *z4]);
+/// A resource up to its `?`, and what follows it.
+#[must_use]
+pub fn path_and_query(resource: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr(b'?', resource) {
+        Some(at) => (
+            resource.get(..at).unwrap_or(resource),
+            resource.get(at + 1..).filter(|query| !query.is_empty()),
+        ),
+        None => (resource, None),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Malformed, Quoted, Record};
-    use proptest::prelude::{any, prop, proptest};
+    use super::{Escapes, Record, Text, path_and_query};
 
-    fn text(field: Option<Quoted<'_>>) -> Option<String> {
-        field.map(|f| String::from_utf8_lossy(&f.decode()).into_owned())
-    }
-
-    const COMBINED: &[u8] = br#"203.0.113.7 - ann lee [01/Mar/2026:12:34:56 +0130] "GET /a?q=1 HTTP/2.0" 200 512 "https://x.org/t?title=\"quoted\"" "Mozilla/5.0""#;
-
-    #[test]
-    fn a_combined_line_of_apache_gives_every_field() {
-        let record = Record::parse(COMBINED).unwrap();
-        assert_eq!(record.client, b"203.0.113.7");
-        assert_eq!(record.user, Some(&b"ann lee"[..]));
-        assert_eq!(record.method(), Some(&b"GET"[..]));
-        assert_eq!(text(record.resource()).as_deref(), Some("/a?q=1"));
-        assert_eq!(record.protocol(), Some(&b"HTTP/2.0"[..]));
-        assert_eq!((record.status, record.size), (200, 512));
-        assert_eq!(text(record.referrer).as_deref(), Some("https://x.org/t?title=\"quoted\""));
-        assert_eq!(text(record.agent).as_deref(), Some("Mozilla/5.0"));
-        let mut time = Vec::new();
-        record.time.write_rfc3339(&mut time);
-        assert_eq!(time, b"2026-03-01T12:34:56+01:30");
-        assert!(record.is_referred());
+    fn decoded(field: &str, escapes: Escapes) -> String {
+        Text::new(field.as_bytes(), escapes).map(|text| String::from_utf8_lossy(&text.decode()).into_owned()).unwrap()
     }
 
     #[test]
-    fn the_dialect_of_nginx_and_the_common_format_are_read() {
-        let line = br#"2001:db8::7 - - [31/Dec/2026:00:00:00 -0800] "GET /a HTTP/1.1" 200 5 "https://x.org/caf\xC3\xA9\x22\x5c" "-""#;
-        let record = Record::parse(line).unwrap();
-        assert_eq!(text(record.referrer).as_deref(), Some("https://x.org/café\"\\"));
-        assert_eq!((record.agent, record.user), (None, None));
-        let record = Record::parse(br#"h - - [31/Oct/2026:00:00:00 +0000] "GET /a HTTP/1.0" 304 -"#).unwrap();
-        assert_eq!((record.status, record.size, record.referrer), (304, 0, None));
-        assert!(!record.is_referred());
+    fn each_dialect_of_escapes_is_undone_once_and_what_is_none_stays() {
+        let cases = [
+            (Escapes::None, r#"a\x41%41+"#, r#"a\x41%41+"#),
+            (Escapes::Backslash, r#"\"q\" \\x41 \x41\x7a\t\q\x4\"#, "\"q\" \\x41 Az\t\\q\\x4\\"),
+            (Escapes::Backslash, r"caf\xC3\xA9 caf\xc3\xa9", "café café"),
+            (Escapes::Json, r#"\"\\\/\n\u00e9\ud83d\ude00\ud83dx\u12"#, "\"\\/\né😀\u{fffd}x\\u12"),
+            (Escapes::Percent, "a%20b%2520%zz%", "a b%20%zz%"),
+            (Escapes::Plus, "Mozilla/5.0+(X11)+", "Mozilla/5.0 (X11) "),
+        ];
+        for (escapes, field, expected) in cases {
+            assert_eq!(decoded(field, escapes), expected, "{escapes:?}");
+        }
     }
 
     #[test]
-    fn further_tokens_after_the_agent_are_passed_over() {
-        let line = [COMBINED, br#" "10.0.0.9" 0.004 abc"#].concat();
-        assert_eq!(Record::parse(&line).unwrap().status, 200);
-        assert_eq!(Record::parse(&[COMBINED, b"x"].concat()), Err(Malformed));
-    }
-
-    #[test]
-    fn a_garbage_request_is_still_a_record() {
-        for (request, resource) in [
-            (r"\x16\x03\x01", Some("\x16\x03\x01")),
-            ("-", None),
-            ("", None),
-            ("GET /a b c", Some("/a b c")),
-            ("GET  HTTP/1.1", None),
-            (r"GET /\q\x4 HTTP/1.1", Some(r"/\q\x4")),
+    fn a_request_is_taken_apart_and_garbage_is_all_target() {
+        let text = |text: Option<Text<'_>>| text.map(|text| String::from_utf8_lossy(&text.decode()).into_owned());
+        for (request, method, target, protocol) in [
+            ("GET /a?q=1 HTTP/2.0", Some("GET"), Some("/a?q=1"), Some("HTTP/2.0")),
+            (r"\x16\x03\x01", None, Some("\x16\x03\x01"), None),
+            ("GET /a b c", Some("GET"), Some("/a b c"), None),
+            ("GET  HTTP/1.1", Some("GET"), None, Some("HTTP/1.1")),
+            (r"GET /\q\x4 HTTP/1.1", Some("GET"), Some(r"/\q\x4"), Some("HTTP/1.1")),
+            ("GET", None, Some("GET"), None),
         ] {
-            let line = format!(r#"h - - [01/Mar/2026:00:00:00 +0000] "{request}" 400 0 "-" "-""#);
-            assert_eq!(
-                text(Record::parse(line.as_bytes()).unwrap().resource()).as_deref(),
-                resource,
-                "{request}"
-            );
+            let mut record = Record::default();
+            record.set_request(Text::new(request.as_bytes(), Escapes::Backslash).unwrap());
+            let parts = (text(record.method), text(record.target), text(record.protocol));
+            assert_eq!(parts, (method.map(Into::into), target.map(Into::into), protocol.map(Into::into)), "{request}");
         }
     }
 
     #[test]
-    fn what_is_no_record_is_refused() {
-        let good = String::from_utf8(COMBINED.to_vec()).unwrap();
-        for (from, to) in [
-            (good.as_str(), ""),
-            ("203.0.113.7", ""),
-            ("ann lee", "ann\"lee"),
-            ("01/Mar", "1/Mar"),
-            ("Mar", "Mrz"),
-            ("+0130", "*0130"),
-            ("] \"GET", "]\"GET"),
-            (" 200 ", " 20 "),
-            (" 200 ", " +20 "),
-            (" 512 ", " 5x2 "),
-            (" 512 ", "  "),
-            ("512 \"", "512  \""),
-            ("Mozilla/5.0\"", "Mozilla/5.0"),
-            ("Mozilla/5.0\"", "Mozilla/5.0\\\""),
-        ] {
-            let bad = good.replacen(from, to, 1);
-            assert_eq!(Record::parse(bad.as_bytes()), Err(Malformed), "{bad}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(
-            at in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 0..6), keep in any::<bool>(),
-        ) {
-            let at = at.index(COMBINED.len());
-            let tail = if keep { &COMBINED[at..] } else { &COMBINED[COMBINED.len().min(at + bytes.len())..] };
-            let line = [&COMBINED[..at], &bytes, tail].concat();
-            if let Ok(record) = Record::parse(&line) {
-                let _ = (text(record.resource()), record.method(), record.protocol(), text(record.agent));
-                record.time.write_rfc3339(&mut Vec::new());
-            }
-        }
+    fn a_query_that_was_logged_apart_comes_behind_the_target() {
+        let target = Text::new(b"/caf%C3%A9", Escapes::Percent);
+        let record = Record { target, query: Text::plain(b"q=1"), ..Record::default() };
+        let resource = record.resource().unwrap();
+        assert_eq!(resource, "/café?q=1".as_bytes());
+        assert_eq!(path_and_query(&resource), ("/café".as_bytes(), Some(&b"q=1"[..])));
+        assert_eq!(path_and_query(b"/a?"), (&b"/a"[..], None));
     }
 }

@@ -6,7 +6,7 @@
 use super::feed::{Feed, Place};
 use super::follow::{Follower, POLL, Progress, Start};
 use super::options::{ShowOptions, words};
-use super::record::Record;
+use super::format::RecordParser;
 use super::show::View;
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use crate::crypto::{Rng, SystemRng};
@@ -283,7 +283,7 @@ impl App {
         for log in &mut self.logs {
             let name = &log.name;
             let progress = log.follower.read(cx.now, |line| {
-                let record = Record::parse(line.bytes).ok();
+                let record = RecordParser::default().parse(line.bytes).ok().flatten();
                 for feed in feeds.iter_mut() {
                     news |= feed.push(name, &line, record.as_ref());
                 }

@@ -3,7 +3,8 @@
 //! What a client of the web server wrote can hold anything; whatever could act on a terminal is escaped here.
 
 use super::lines::Line;
-use super::record::{Quoted, Record};
+use super::record::{Record, Text, path_and_query};
+use super::time::Stamp;
 use crate::driver::text::escape;
 use base64ct::{Base64, Encoding};
 use serde::Serialize;
@@ -50,7 +51,7 @@ impl View {
                 out.push(b'\n');
             }
             (Self::Text { show: Show::Referrers, .. }, Some(record)) if record.is_referred() => {
-                field(record.referrer, out);
+                field(record.referrer.map(Text::decode), out);
                 out.extend_from_slice(b"  --> ");
                 field(record.resource(), out);
                 out.push(b'\n');
@@ -84,40 +85,47 @@ fn grouped(number: u64) -> String {
     out
 }
 
-fn field(quoted: Option<Quoted<'_>>, out: &mut Vec<u8>) {
-    match quoted {
-        Some(quoted) => escape(&quoted.decode(), out),
+fn field(field: Option<Cow<'_, [u8]>>, out: &mut Vec<u8>) {
+    match field {
+        Some(field) => escape(&field, out),
         None => out.push(b'-'),
     }
 }
 
 /// `TIME STATUS METHOD RESOURCE SIZE REFERRER`.
 fn hit(record: &Record<'_>, coloured: bool, out: &mut Vec<u8>) {
-    record.time.write_rfc3339(out);
+    match record.time {
+        Some(time) => time.write_rfc3339(out),
+        None => out.push(b'-'),
+    }
     let colour = match record.status {
         _ if !coloured => "",
-        ..300 => "\x1b[32m",
-        300..400 => "\x1b[36m",
-        400..500 => "\x1b[33m",
-        500.. => "\x1b[31m",
+        None => "",
+        Some(..300) => "\x1b[32m",
+        Some(300..400) => "\x1b[36m",
+        Some(400..500) => "\x1b[33m",
+        Some(500..) => "\x1b[31m",
     };
-    let plain = if coloured { "\x1b[0m" } else { "" };
-    out.extend_from_slice(format!(" {colour}{:03}{plain} ", record.status).as_bytes());
-    field(record.method().map(Quoted::plain), out);
+    let plain = if colour.is_empty() { "" } else { "\x1b[0m" };
+    let status = record.status.map_or("-".to_owned(), |status| format!("{status:03}"));
+    out.extend_from_slice(format!(" {colour}{status}{plain} ").as_bytes());
+    field(record.method.map(Text::decode), out);
     out.push(b' ');
     field(record.resource(), out);
     out.extend_from_slice(format!(" {} ", record.size).as_bytes());
-    field(record.referrer, out);
+    field(record.referrer.map(Text::decode), out);
     out.push(b'\n');
 }
 
 /// The fields of the contract, in its order; what is absent is left out.
 #[derive(Serialize)]
 struct Object<'a> {
-    time: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
     source: &'a str,
     offset: u64,
-    client: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,7 +138,8 @@ struct Object<'a> {
     query: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<Cow<'a, str>>,
-    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
     size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     referrer: Option<Cow<'a, str>>,
@@ -144,29 +153,32 @@ struct Object<'a> {
     raw_b64: Option<String>,
 }
 
-fn json(source: &str, line: &Line<'_>, record: &Record<'_>, out: &mut Vec<u8>) {
-    let mut time = Vec::with_capacity(25);
-    record.time.write_rfc3339(&mut time);
-    let resource = record.resource().map(Quoted::decode);
-    let referrer = record.referrer.map(Quoted::decode);
-    let agent = record.agent.map(Quoted::decode);
-    let (path, query) = path_and_query(resource.as_deref());
+fn json<'a>(source: &str, line: &Line<'_>, record: &Record<'a>, out: &mut Vec<u8>) {
+    let text = |field: Option<Text<'a>>| field.map(|field| lossy(field.decode()));
+    let resource = record.resource();
+    let (path, query) = match &resource {
+        Some(resource) => {
+            let (path, query) = path_and_query(resource);
+            (Some(String::from_utf8_lossy(path)), query.map(String::from_utf8_lossy))
+        }
+        None => (None, None),
+    };
     let utf8 = core::str::from_utf8(line.bytes).is_ok();
     let object = Object {
-        time: String::from_utf8_lossy(&time),
+        time: record.time.map(Stamp::rfc3339),
         source,
         offset: line.offset,
-        client: String::from_utf8_lossy(record.client),
-        user: record.user.map(String::from_utf8_lossy),
-        method: record.method().map(String::from_utf8_lossy),
+        client: text(record.client),
+        user: text(record.user),
+        method: text(record.method),
         resource: resource.as_deref().map(String::from_utf8_lossy),
-        path: path.map(String::from_utf8_lossy),
-        query: query.map(String::from_utf8_lossy),
-        protocol: record.protocol().map(String::from_utf8_lossy),
+        path,
+        query,
+        protocol: text(record.protocol),
         status: record.status,
         size: record.size,
-        referrer: referrer.as_deref().map(String::from_utf8_lossy),
-        agent: agent.as_deref().map(String::from_utf8_lossy),
+        referrer: text(record.referrer),
+        agent: text(record.agent),
         partial: line.partial,
         cut: line.cut,
         raw_b64: (!utf8).then(|| Base64::encode_string(line.bytes)),
@@ -177,13 +189,10 @@ fn json(source: &str, line: &Line<'_>, record: &Record<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// A decoded target up to its `?`, and what follows it.
-#[must_use]
-pub fn path_and_query(resource: Option<&[u8]>) -> (Option<&[u8]>, Option<&[u8]>) {
-    let Some(resource) = resource else { return (None, None) };
-    match memchr::memchr(b'?', resource) {
-        Some(at) => (resource.get(..at), resource.get(at + 1..).filter(|query| !query.is_empty())),
-        None => (Some(resource), None),
+fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
     }
 }
 
@@ -191,11 +200,11 @@ pub fn path_and_query(resource: Option<&[u8]>) -> (Option<&[u8]>, Option<&[u8]>)
 mod tests {
     use super::{Show, View};
     use crate::weblog::lines::Line;
-    use crate::weblog::record::Record;
+    use crate::weblog::format::RecordParser;
 
     fn shown(view: View, line: &[u8]) -> String {
         let mut out = Vec::new();
-        let record = Record::parse(line).ok();
+        let record = RecordParser::default().parse(line).ok().flatten();
         let line = Line { bytes: line, offset: 9, cut: false, partial: false };
         view.render("shop", &line, record.as_ref(), &mut out);
         String::from_utf8(out).unwrap()
