@@ -3,10 +3,10 @@
 use super::local::{Part, kind};
 use super::remote::{Failure, Handle};
 use super::resume::{NOTED_FROM, Source, compared, last, offset};
-use super::task::Permit;
 use super::transfer::{Incoming, Sink};
 use super::walk::{Directory, Way, not_copied, release};
 use super::work::{Work, both};
+use crate::driver::task::Permit;
 use crate::driver::text::escaped;
 use crate::sftp::{Attributes, Pflags, Request};
 use core::ops::Range;

@@ -24,7 +24,6 @@ mod remote;
 mod resume;
 mod run;
 mod session;
-mod task;
 mod transfer;
 mod upload;
 mod walk;

@@ -4,8 +4,8 @@
 //! for and are not written here yet, and by handles. It does not know why something is asked.
 
 use super::limit::Limit;
-use super::task::{Permit, Permits, Waiting};
 use super::transfer::{Incoming, Outgoing};
+use crate::driver::task::{Permit, Permits, Waiting};
 use crate::driver::text::escaped;
 use crate::sftp::{
     Answer, Attributes, ClientChannel, ClientEvent, Extension, IN_FLIGHT_MAX, Names, Pairs, Pflags, Request,

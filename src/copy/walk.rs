@@ -6,9 +6,9 @@
 use super::local::{Finish, Folder, is_name, kind, kind_name};
 use super::operand::joined;
 use super::remote::{Entry, Failure};
-use super::task::Permit;
 use super::work::Work;
 use super::{download, upload};
+use crate::driver::task::Permit;
 use crate::sftp::{Attributes, Request};
 use rustix::fs::FileType;
 use std::collections::VecDeque;

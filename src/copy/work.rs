@@ -3,9 +3,9 @@
 use super::local::{Finish, Folder, MODE_MASK};
 use super::progress::Progress;
 use super::remote::{Failure, Remote};
-use super::task::{Permits, Starter};
 use super::walk::Directory;
 use crate::driver::stdio::Output;
+use crate::driver::task::{Permits, Starter};
 use crate::driver::text::escaped;
 use crate::sftp::Attributes;
 use core::cell::Cell;

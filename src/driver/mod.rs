@@ -53,6 +53,8 @@ pub mod signal;
 pub mod socks;
 pub mod stdio;
 #[cfg(feature = "programs")]
+pub(crate) mod task;
+#[cfg(feature = "programs")]
 pub mod terminal;
 #[cfg(feature = "programs")]
 pub mod text;

@@ -1,7 +1,7 @@
 //! `ssh-weblog`: logs in to a host, follows a log there, and shows its hits.
 
-use super::lines::{Line, LineSplitter};
 use super::format::RecordParser;
+use super::lines::{Line, LineSplitter};
 use super::record::{Record, path_and_query};
 use super::show::View;
 use crate::connection::{ChannelEvent, ChannelId, Connection, Event, Request};

@@ -4,6 +4,8 @@
 //! the loop calls [`read`](Follower::read) when the descriptor is ready or the second is over. It does not know what a line
 //! means.
 
+mod files;
+
 use super::lines::{Line, LineSplitter};
 use core::time::Duration;
 use inotify::{Inotify, WatchMask};

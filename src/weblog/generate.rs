@@ -65,7 +65,10 @@ mod tests {
     fn its_lines_are_records_of_every_kind() {
         let mut generator = Generator::new(2003);
         let lines: Vec<_> = (0..500).map(|i| generator.line(1_700_000_000 + i)).collect();
-        let records: Vec<_> = lines.iter().map(|l| RecordParser::default().parse(l.trim_end().as_bytes()).unwrap().unwrap()).collect();
+        let records: Vec<_> = lines
+            .iter()
+            .map(|l| RecordParser::default().parse(l.trim_end().as_bytes()).unwrap().unwrap())
+            .collect();
         let count = |f: &dyn Fn(&Record<'_>) -> bool| records.iter().filter(|r| f(r)).count();
         assert!(count(&|r| r.is_referred()) > 200);
         assert!(count(&|r| r.referrer.is_none()) > 20);

@@ -97,7 +97,7 @@ impl<'a> Text<'a> {
     /// The field with its escapes undone, once; what is no escape stays as it is. Nothing is copied if there are none.
     #[must_use]
     pub fn decode(self) -> Cow<'a, [u8]> {
-        let (mark, escape): (u8, fn(&[u8], &mut Vec<u8>) -> usize) = match self.escapes {
+        let (mark, escape): (u8, Undo) = match self.escapes {
             Escapes::None => return Cow::Borrowed(self.bytes),
             Escapes::Backslash => (b'\\', backslash),
             Escapes::Json => (b'\\', json),
@@ -121,6 +121,9 @@ impl<'a> Text<'a> {
         Cow::Owned(out)
     }
 }
+
+/// Undoes one escape: appends what it stands for, and says how long it is with its mark; 0 if it is none.
+type Undo = fn(&[u8], &mut Vec<u8>) -> usize;
 
 /// What a backslash and `tail` stand for, appended; how long they are, 0 if they are no escape.
 fn backslash(tail: &[u8], out: &mut Vec<u8>) -> usize {
@@ -226,10 +229,9 @@ impl<'a> Record<'a> {
 #[must_use]
 pub fn path_and_query(resource: &[u8]) -> (&[u8], Option<&[u8]>) {
     match memchr(b'?', resource) {
-        Some(at) => (
-            resource.get(..at).unwrap_or(resource),
-            resource.get(at + 1..).filter(|query| !query.is_empty()),
-        ),
+        Some(at) => {
+            (resource.get(..at).unwrap_or(resource), resource.get(at + 1..).filter(|query| !query.is_empty()))
+        }
         None => (resource, None),
     }
 }
@@ -239,7 +241,9 @@ mod tests {
     use super::{Escapes, Record, Text, path_and_query};
 
     fn decoded(field: &str, escapes: Escapes) -> String {
-        Text::new(field.as_bytes(), escapes).map(|text| String::from_utf8_lossy(&text.decode()).into_owned()).unwrap()
+        Text::new(field.as_bytes(), escapes)
+            .map(|text| String::from_utf8_lossy(&text.decode()).into_owned())
+            .unwrap()
     }
 
     #[test]
@@ -259,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_request_is_taken_apart_and_garbage_is_all_target() {
-        let text = |text: Option<Text<'_>>| text.map(|text| String::from_utf8_lossy(&text.decode()).into_owned());
+        let text =
+            |text: Option<Text<'_>>| text.map(|text| String::from_utf8_lossy(&text.decode()).into_owned());
         for (request, method, target, protocol) in [
             ("GET /a?q=1 HTTP/2.0", Some("GET"), Some("/a?q=1"), Some("HTTP/2.0")),
             (r"\x16\x03\x01", None, Some("\x16\x03\x01"), None),
@@ -271,7 +276,11 @@ mod tests {
             let mut record = Record::default();
             record.set_request(Text::new(request.as_bytes(), Escapes::Backslash).unwrap());
             let parts = (text(record.method), text(record.target), text(record.protocol));
-            assert_eq!(parts, (method.map(Into::into), target.map(Into::into), protocol.map(Into::into)), "{request}");
+            assert_eq!(
+                parts,
+                (method.map(Into::into), target.map(Into::into), protocol.map(Into::into)),
+                "{request}"
+            );
         }
     }
 

@@ -5,8 +5,8 @@
 
 use super::feed::{Feed, Place};
 use super::follow::{Follower, POLL, Progress, Start};
-use super::options::{ShowOptions, words};
 use super::format::RecordParser;
+use super::options::{ShowOptions, words};
 use super::show::View;
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use crate::crypto::{Rng, SystemRng};

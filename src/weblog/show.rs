@@ -199,8 +199,8 @@ fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::{Show, View};
-    use crate::weblog::lines::Line;
     use crate::weblog::format::RecordParser;
+    use crate::weblog::lines::Line;
 
     fn shown(view: View, line: &[u8]) -> String {
         let mut out = Vec::new();

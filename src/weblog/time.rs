@@ -48,8 +48,34 @@ impl Stamp {
     /// # Errors
     /// Of another shape, or no such day.
     pub fn parse_common(bytes: &[u8]) -> Result<Self, NoStamp> {
-        let [d1, d2, b'/', o1, o2, o3, b'/', y1, y2, y3, y4, b':', h1, h2, b':', m1, m2, b':', s1, s2, b' ', sign, z1, z2, z3, z4] =
-            bytes.first_chunk::<26>().filter(|_| bytes.len() == 26).ok_or(NoStamp)?
+        let [
+            d1,
+            d2,
+            b'/',
+            o1,
+            o2,
+            o3,
+            b'/',
+            y1,
+            y2,
+            y3,
+            y4,
+            b':',
+            h1,
+            h2,
+            b':',
+            m1,
+            m2,
+            b':',
+            s1,
+            s2,
+            b' ',
+            sign,
+            z1,
+            z2,
+            z3,
+            z4,
+        ] = bytes.first_chunk::<26>().filter(|_| bytes.len() == 26).ok_or(NoStamp)?
         else {
             return Err(NoStamp);
         };
@@ -65,8 +91,30 @@ impl Stamp {
     /// # Errors
     /// Of another shape, or no such day.
     pub fn parse_rfc3339(bytes: &[u8]) -> Result<Self, NoStamp> {
-        let ([y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T' | b't' | b' ', h1, h2, b':', m1, m2, b':', s1, s2], rest) =
-            bytes.split_first_chunk::<19>().ok_or(NoStamp)?
+        let (
+            [
+                y1,
+                y2,
+                y3,
+                y4,
+                b'-',
+                o1,
+                o2,
+                b'-',
+                d1,
+                d2,
+                b'T' | b't' | b' ',
+                h1,
+                h2,
+                b':',
+                m1,
+                m2,
+                b':',
+                s1,
+                s2,
+            ],
+            rest,
+        ) = bytes.split_first_chunk::<19>().ok_or(NoStamp)?
         else {
             return Err(NoStamp);
         };
@@ -79,7 +127,9 @@ impl Stamp {
         };
         let offset = match *rest {
             [] | [b'Z' | b'z'] => 0,
-            [sign, h1, h2, b':', m1, m2] | [sign, h1, h2, m1, m2] => offset(sign, two(h1, h2)?, two(m1, m2)?)?,
+            [sign, h1, h2, b':', m1, m2] | [sign, h1, h2, m1, m2] => {
+                offset(sign, two(h1, h2)?, two(m1, m2)?)?
+            }
             _ => return Err(NoStamp),
         };
         Ok(Self { seconds: seconds - i64::from(offset) * 60, nanoseconds, digits, offset })
@@ -139,7 +189,8 @@ impl Stamp {
     pub fn common(self) -> String {
         let local = self.seconds + i64::from(self.offset) * 60;
         let ((year, month, day), clock) = (date(local.div_euclid(DAY)), local.rem_euclid(DAY));
-        let month = usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default();
+        let month =
+            usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default();
         let month = String::from_utf8_lossy(month);
         let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
         let (sign, offset) = (if self.offset < 0 { '-' } else { '+' }, self.offset.unsigned_abs());
@@ -204,7 +255,10 @@ fn month_number(name: &[u8]) -> Result<i64, NoStamp> {
 }
 
 /// Seconds from 1970 to a date and a time of day. A leap second is the first second of the next minute.
-fn civil((year, month, day): (i64, i64, i64), (hour, minute, second): (i64, i64, i64)) -> Result<i64, NoStamp> {
+fn civil(
+    (year, month, day): (i64, i64, i64),
+    (hour, minute, second): (i64, i64, i64),
+) -> Result<i64, NoStamp> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
         4 | 6 | 9 | 11 => 30,

@@ -3,8 +3,8 @@
 use super::*;
 use crate::connection::ChannelId;
 use crate::copy::progress::Bar;
-use crate::copy::task::Tasks;
 use crate::copy::transfer::Sink;
+use crate::driver::task::Tasks;
 use crate::sftp::{self, Backend, Reassembly, ServerLimits, SftpServer, Ticket};
 
 /// What was asked, and not answered yet.

@@ -1,7 +1,7 @@
-//! Many copies at a time on one thread: each is a future, woken by the answer that it waits for.
+//! Many tasks on the loop's thread: each is a future, woken by what it waits for, an answer or a time.
 //!
 //! Tasks that wait look for themselves when they are woken, so that waking one too often does no harm. Nothing here knows what
-//! is waited for.
+//! is waited for, nor reads a clock: whoever owns the loop runs the tasks in its turns.
 
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
+use std::time::Instant;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -47,30 +48,30 @@ impl Wake for Woken {
 
 /// What is started, and not taken up by [`Tasks::run`] yet.
 #[derive(Clone, Default)]
-pub(super) struct Starter(Rc<RefCell<Vec<Task>>>);
+pub(crate) struct Starter(Rc<RefCell<Vec<Task>>>);
 
 impl Starter {
     /// Starts a task.
-    pub(super) fn start(&self, task: impl Future<Output = ()> + 'static) {
+    pub(crate) fn start(&self, task: impl Future<Output = ()> + 'static) {
         self.0.borrow_mut().push(Box::pin(task));
     }
 }
 
 /// All tasks.
 #[derive(Default)]
-pub(super) struct Tasks {
+pub(crate) struct Tasks {
     tasks: Slab<(Task, Arc<Woken>, Waker)>,
     ready: Arc<Ready>,
     started: Starter,
 }
 
 impl Tasks {
-    pub(super) fn starter(&self) -> Starter {
+    pub(crate) fn starter(&self) -> Starter {
         self.started.clone()
     }
 
     /// Runs what can be run, until everything waits.
-    pub(super) fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         loop {
             for task in self.started.0.take() {
                 let slot = self.tasks.vacant_entry();
@@ -90,22 +91,22 @@ impl Tasks {
     }
 
     /// Whether every task has ended.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty() && self.started.0.borrow().is_empty()
     }
 }
 
 /// Tasks that wait for something that happens once in a while; all are woken then, and look for themselves.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(RefCell<Vec<Waker>>);
+pub(crate) struct Waiting(RefCell<Vec<Waker>>);
 
 impl Waiting {
-    pub(super) fn wait(&self, cx: &Context<'_>) {
+    pub(crate) fn wait(&self, cx: &Context<'_>) {
         self.0.borrow_mut().push(cx.waker().clone());
     }
 
     /// Whether there was one.
-    pub(super) fn wake(&self) -> bool {
+    pub(crate) fn wake(&self) -> bool {
         let waiting = self.0.take();
         let any = !waiting.is_empty();
         waiting.into_iter().for_each(Waker::wake);
@@ -113,23 +114,65 @@ impl Waiting {
     }
 }
 
+/// Tasks that wait for a time.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    now: Cell<Instant>,
+    sleeping: RefCell<Vec<(Instant, Waker)>>,
+}
+
+#[expect(dead_code, reason = "the followers to come")]
+impl Timers {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self { now: Cell::new(now), sleeping: RefCell::new(Vec::new()) }
+    }
+
+    /// The time of this turn.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// It is `now`: wakes whoever waits for no more than that, and says when the next is due.
+    pub(crate) fn handle_timeout(&self, now: Instant) -> Option<Instant> {
+        self.now.set(now);
+        let mut sleeping = self.sleeping.borrow_mut();
+        sleeping.extract_if(.., |(until, _)| *until <= now).for_each(|(_, waker)| waker.wake());
+        sleeping.iter().map(|(until, _)| *until).min()
+    }
+
+    /// Whether it is `until`; otherwise the task is woken then.
+    pub(crate) fn is_over(&self, until: Instant, cx: &Context<'_>) -> bool {
+        let over = until <= self.now.get();
+        let mut sleeping = self.sleeping.borrow_mut();
+        if !over && !sleeping.iter().any(|(at, waker)| *at == until && waker.will_wake(cx.waker())) {
+            sleeping.push((until, cx.waker().clone()));
+        }
+        over
+    }
+
+    pub(crate) async fn sleep_until(&self, until: Instant) {
+        core::future::poll_fn(|cx| if self.is_over(until, cx) { Poll::Ready(()) } else { Poll::Pending })
+            .await;
+    }
+}
+
 /// So many may do something at a time.
 #[derive(Debug)]
-pub(super) struct Permits {
+pub(crate) struct Permits {
     free: Cell<usize>,
     waiting: Waiting,
 }
 
 /// The right to do it, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Permit(Rc<Permits>);
+pub(crate) struct Permit(Rc<Permits>);
 
 impl Permits {
-    pub(super) fn new(count: usize) -> Rc<Self> {
+    pub(crate) fn new(count: usize) -> Rc<Self> {
         Rc::new(Self { free: Cell::new(count), waiting: Waiting::default() })
     }
 
-    pub(super) async fn take(self: &Rc<Self>) -> Permit {
+    pub(crate) async fn take(self: &Rc<Self>) -> Permit {
         core::future::poll_fn(|cx| match self.try_take() {
             Some(permit) => Poll::Ready(permit),
             None => {
@@ -140,7 +183,7 @@ impl Permits {
         .await
     }
 
-    pub(super) fn try_take(self: &Rc<Self>) -> Option<Permit> {
+    pub(crate) fn try_take(self: &Rc<Self>) -> Option<Permit> {
         let left = self.free.get().checked_sub(1)?;
         self.free.set(left);
         Some(Permit(Rc::clone(self)))
@@ -157,6 +200,7 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
 
     #[test]
     fn a_task_runs_once_however_often_it_was_woken_meanwhile() {
@@ -209,5 +253,32 @@ mod tests {
         tasks.run();
         assert_eq!(most.get(), (0, 2));
         assert!(tasks.is_empty() && !gate.wake());
+    }
+
+    #[test]
+    fn a_task_sleeps_until_its_time_and_is_kept_once_however_often_it_looks() {
+        let begin = Instant::now();
+        let (timers, mut tasks) = (Rc::new(Timers::new(begin)), Tasks::default());
+        let (often, slept) = (Rc::new(Waiting::default()), Rc::new(Cell::new(false)));
+        let (own, theirs, done) = (Rc::clone(&timers), Rc::clone(&often), Rc::clone(&slept));
+        let until = begin + Duration::from_secs(3);
+        tasks.starter().start(async move {
+            core::future::poll_fn(|cx| {
+                theirs.wait(cx);
+                if own.is_over(until, cx) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            done.set(true);
+        });
+        for second in 0..3 {
+            tasks.run();
+            assert_eq!(timers.handle_timeout(begin + Duration::from_secs(second)), Some(until));
+            assert!(!slept.get() && often.wake());
+        }
+        tasks.run();
+        assert_eq!(timers.sleeping.borrow().len(), 1);
+        assert_eq!(timers.handle_timeout(until), None);
+        tasks.run();
+        assert!(slept.get() && tasks.is_empty());
     }
 }

@@ -1,0 +1,72 @@
+//! Where a log lies: this machine's files, or those of a host.
+//!
+//! What follows a log asks these few things and nothing else, so that it is written once. Names are bytes, as the file system
+//! has them.
+
+#![expect(dead_code, reason = "the followers to come")]
+
+use core::time::Duration;
+
+/// What is known of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// Bytes.
+    pub(crate) size: u64,
+    /// When it was written last (seconds since 1970).
+    pub(crate) mtime: Option<i64>,
+    /// Device and number, where they can be had: not by SFTP.
+    pub(crate) identity: Option<(u64, u64)>,
+    /// What it is; `None` where nobody says.
+    pub(crate) kind: Option<Kind>,
+}
+
+/// What stands under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Regular,
+    Directory,
+    Other,
+}
+
+/// Why something could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// There is no such file.
+    Missing,
+    /// There is, but not for us.
+    Denied,
+    /// The way to the files is gone; whoever follows goes on at its position over a new one.
+    Lost,
+    /// Anything else: a text for the user, harmless to show.
+    Other(String),
+}
+
+/// The files. All calls are awaited, and may be given up at any time.
+pub(crate) trait Files {
+    /// An open file: it stays the same one when its name goes to another. Closed when it is dropped.
+    type File;
+
+    /// Opens a file for reading; never waits for the writer of a FIFO.
+    async fn open(&self, path: &[u8]) -> Result<Self::File, Trouble>;
+
+    /// Of what a name stands for, links followed.
+    async fn stat(&self, path: &[u8]) -> Result<Stat, Trouble>;
+
+    /// Of an open file, whatever its name is now.
+    async fn fstat(&self, file: &Self::File) -> Result<Stat, Trouble>;
+
+    /// Appends what stands at `offset` to `into`, at most `at_most` bytes and maybe fewer; how many. 0 at the end.
+    async fn read(
+        &self,
+        file: &Self::File,
+        offset: u64,
+        at_most: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<usize, Trouble>;
+
+    /// The names in a directory and what they stand for, links followed, in no order; without `.` and `..`.
+    async fn list(&self, directory: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble>;
+
+    /// Waits until something may be new, as long as `at_most`. Who cannot be told waits as long as it says.
+    async fn wait(&self, at_most: Duration);
+}
