@@ -286,8 +286,9 @@ impl Channels {
         let (id, channel) = self.open(recipient_channel)?;
         // Only a server has a standard error (RFC 4254 §5.2).
         let known = data_type_code.is_none_or(|code| code == STDERR && S::ROLE == Sender::Client);
-        if !channel.receive(data.len(), known)? {
-            channel.flush_credit(transport);
+        let wanted = channel.receive(data.len(), known)?;
+        channel.flush_credit(transport); // with less of its window left, the peer may need what was not worth a message
+        if !wanted {
             return Ok(None);
         }
         let event = match data_type_code {
