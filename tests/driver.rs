@@ -211,7 +211,8 @@ fn client(bulk: Bulk, address: SocketAddr, rekey_limit: RekeyLimit) -> Driver<Cl
         Box::new(SystemRng),
         Instant::now(),
     );
-    driver.add(Stream::Tcp(TcpStream::connect(address).unwrap()), conn, None).unwrap();
+    let stream = Stream::Tcp(TcpStream::connect(address).unwrap());
+    driver.with(|_, cx, peers| Ok(peers.add(cx, stream, conn)?)).unwrap();
     driver
 }
 

@@ -38,6 +38,8 @@ fn ask() {
         println!("told {answer:?} plain={plain}");
     };
     let secret = Question::secret("secret? ", Arc::clone(&waker)).unwrap();
+    let another = Question::line("not now? ", Arc::clone(&waker)).err().unwrap();
+    assert_eq!(another.kind(), std::io::ErrorKind::ResourceBusy, "one question at a time");
     told(wait(&secret));
     let line = Question::line("line? ", Arc::clone(&waker)).unwrap();
     told(wait(&line));

@@ -2,7 +2,7 @@
 
 use super::gate::Refusal;
 use super::peer::Peer;
-use super::{Error, pool::Pool};
+use super::{Error, Stream, pool::Pool};
 use crate::connection::{ChannelId, Connection, Event};
 use crate::userauth::UserauthSide;
 use mio::{Interest, Registry, Token, event};
@@ -191,9 +191,33 @@ pub struct Peers<'a, S: UserauthSide> {
     pub(super) peers: &'a mut Slab<Peer<S>>,
     pub(super) queue: &'a mut VecDeque<usize>,
     pub(super) pool: &'a mut Pool,
+    pub(super) generation: &'a mut u64,
 }
 
 impl<S: UserauthSide> Peers<'_, S> {
+    /// Adds a peer of the program's own, as [`Driver::add`](super::Driver::add) does; [`Application::connect`] is not told.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn add(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut stream: Stream,
+        conn: Connection<S>,
+    ) -> io::Result<PeerId> {
+        if let Stream::Tcp(stream) = &stream {
+            let _unsupported = stream.set_nodelay(true); // whole turns are written at once; nothing is won by waiting
+        }
+        let slot = self.peers.vacant_key();
+        cx.registry.register(stream.source(), peer_token(slot), Interest::READABLE | Interest::WRITABLE)?;
+        *self.generation += 1;
+        let mut peer = Peer::new(stream, conn, *self.generation);
+        peer.queued = true;
+        self.peers.insert(peer);
+        self.queue.push_back(slot);
+        Ok(PeerId { slot, generation: *self.generation })
+    }
+
     /// A connection, to act on it; it gets a turn for what it has to send then.
     pub fn get(&mut self, id: PeerId) -> Option<&mut Connection<S>> {
         let peer = self.peers.get_mut(id.slot).filter(|peer| peer.generation == id.generation)?;

@@ -69,11 +69,11 @@ pub use workers::{INBOX_MAX, WORKERS_MAX, Workers};
 
 use crate::connection::Connection;
 use crate::userauth::UserauthSide;
-use application::{Named, WAKER, named, peer_token};
+use application::{Named, WAKER, named};
 use core::time::Duration;
 use gate::Gate;
 use listener::{Listener, locked, offence};
-use mio::{Events, Interest, Poll, Waker};
+use mio::{Events, Poll, Waker};
 use peer::{Peer, Turn};
 use pool::Pool;
 use slab::Slab;
@@ -127,6 +127,17 @@ macro_rules! context {
 }
 use context;
 
+macro_rules! peers {
+    ($driver:ident) => {
+        Peers {
+            peers: &mut $driver.peers,
+            queue: &mut $driver.queue,
+            pool: &mut $driver.pool,
+            generation: &mut $driver.generation,
+        }
+    };
+}
+
 impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     /// A loop without peers.
     ///
@@ -169,23 +180,15 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     /// The system's.
     pub fn add(
         &mut self,
-        mut stream: Stream,
+        stream: Stream,
         conn: Connection<S>,
         address: Option<SocketAddr>,
     ) -> io::Result<PeerId> {
-        if let Stream::Tcp(stream) = &stream {
-            let _unsupported = stream.set_nodelay(true); // whole turns are written at once; nothing is won by waiting
-        }
-        let slot = self.peers.vacant_key();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(stream.source(), peer_token(slot), interest)?;
-        self.generation += 1;
-        let id = PeerId { slot, generation: self.generation };
-        self.peers.insert(Peer::new(stream, conn, self.generation));
+        let mut cx = context!(self, Instant::now());
+        let id = peers!(self).add(&mut cx, stream, conn)?;
         self.tell_number();
         let mut cx = context!(self, Instant::now());
         self.app.connect(&mut cx, id, address);
-        self.enqueue(slot);
         Ok(id)
     }
 
@@ -198,7 +201,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         act: impl FnOnce(&mut A, &mut Context<'_>, &mut Peers<'_, S>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut cx = context!(self, Instant::now());
-        let mut peers = Peers { peers: &mut self.peers, queue: &mut self.queue, pool: &mut self.pool };
+        let mut peers = peers!(self);
         act(&mut self.app, &mut cx, &mut peers)
     }
 
@@ -289,8 +292,10 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
 
     fn source(&mut self, source: Source, now: Instant) -> Result<(), Error> {
         let mut cx = context!(self, now);
-        let mut peers = Peers { peers: &mut self.peers, queue: &mut self.queue, pool: &mut self.pool };
-        self.app.source(&mut cx, &mut peers, source)
+        let mut peers = peers!(self);
+        let told = self.app.source(&mut cx, &mut peers, source);
+        self.tell_number();
+        told
     }
 
     fn enqueue(&mut self, slot: usize) {

@@ -20,8 +20,9 @@ use rustix::termios::{
 };
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
+use std::cell::Cell;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use zeroize::Zeroizing;
 
@@ -32,6 +33,35 @@ pub const ANSWER_MAX: usize = 4096;
 pub struct Question {
     answer: Receiver<io::Result<Zeroizing<String>>>,
     way: Way,
+    turn: Cell<Option<Turn>>,
+}
+
+/// The right to ask: there is one person. Given back when it is dropped, and then all who want it are woken.
+struct Turn;
+
+/// Whether somebody is being asked, and the loops that wait for their turn.
+static ASKING: Mutex<(bool, Vec<Arc<Waker>>)> = Mutex::new((false, Vec::new()));
+
+impl Turn {
+    fn take(waker: &Arc<Waker>) -> io::Result<Self> {
+        let mut asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+        if asking.0 {
+            asking.1.push(Arc::clone(waker));
+            return Err(ErrorKind::ResourceBusy.into());
+        }
+        asking.0 = true;
+        Ok(Self)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+        asking.0 = false;
+        for waker in asking.1.drain(..) {
+            let _gone = waker.wake();
+        }
+    }
 }
 
 /// How it was asked.
@@ -71,17 +101,26 @@ impl Question {
     /// Asks for a line that is shown as it is typed.
     ///
     /// # Errors
-    /// There is nobody to ask, or no thread.
+    /// There is nobody to ask, or no thread; of the kind `ResourceBusy` while another question is open: `waker` is used once
+    /// that is over.
     pub fn line(prompt: &str, waker: Arc<Waker>) -> io::Result<Self> {
-        Self::ask(Kind::Line, prompt, &Environment::own(), waker)
+        Self::in_turn(Kind::Line, prompt, waker)
     }
 
     /// Asks for a secret, which is not shown.
     ///
     /// # Errors
-    /// There is nobody to ask, or no thread.
+    /// There is nobody to ask, or no thread; of the kind `ResourceBusy` while another question is open: `waker` is used once
+    /// that is over.
     pub fn secret(prompt: &str, waker: Arc<Waker>) -> io::Result<Self> {
-        Self::ask(Kind::Secret, prompt, &Environment::own(), waker)
+        Self::in_turn(Kind::Secret, prompt, waker)
+    }
+
+    fn in_turn(kind: Kind, prompt: &str, waker: Arc<Waker>) -> io::Result<Self> {
+        let turn = Turn::take(&waker)?;
+        let question = Self::ask(kind, prompt, &Environment::own(), waker)?;
+        question.turn.set(Some(turn));
+        Ok(question)
     }
 
     fn ask(kind: Kind, prompt: &str, environment: &Environment, waker: Arc<Waker>) -> io::Result<Self> {
@@ -95,7 +134,7 @@ impl Question {
     fn by_program(prompt: &str, program: &std::ffi::OsStr, waker: Arc<Waker>) -> io::Result<Self> {
         let (askpass, running) = Askpass::start(program, prompt)?;
         let answer = wait(waker, move || running.answer())?;
-        Ok(Self { answer, way: Way::Askpass(askpass) })
+        Ok(Self { answer, way: Way::Askpass(askpass), turn: Cell::default() })
     }
 
     /// A secret is read without echo, and with Ctrl-C as the end of a line instead of a signal.
@@ -125,7 +164,7 @@ impl Question {
             })
         });
         match asked {
-            Ok(answer) => Ok(Self { answer, way }),
+            Ok(answer) => Ok(Self { answer, way, turn: Cell::default() }),
             Err(error) => {
                 way.restore();
                 Err(error)
@@ -137,16 +176,19 @@ impl Question {
     /// other questions it is a signal); with any other nothing more can be typed, or the program's user has declined.
     #[must_use]
     pub fn answer(&self) -> Option<io::Result<Zeroizing<String>>> {
-        match self.answer.try_recv() {
-            Ok(answer) => Some(answer),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err(ErrorKind::BrokenPipe.into())),
-        }
+        let answer = match self.answer.try_recv() {
+            Ok(answer) => answer,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => Err(ErrorKind::BrokenPipe.into()),
+        };
+        self.turn.take();
+        Some(answer)
     }
 
     /// Gives the question up: the terminal is as it was before, on a new line; a program is ended.
     pub fn abort(&self) {
         self.way.restore();
+        self.turn.take();
     }
 }
 

@@ -55,6 +55,8 @@ pub enum Refused {
 enum Waiting {
     /// An answer of the person.
     Person(Asked, Question),
+    /// The end of another question; then this one, shown as it is typed or not, is asked.
+    Turn(Asked, String, bool),
     /// An answer of the agent.
     Agent(AgentTask),
     /// A passphrase that is being tried.
@@ -158,14 +160,9 @@ impl Login {
                 self.tell(notice);
                 accept(conn, ticket)
             }
-            Judgement::Ask(text) if self.asks => match self.question(&text) {
-                Ok(question) => {
-                    let asked = Asked::HostKey { ticket, key: Box::new(key) };
-                    self.waiting = Some(Waiting::Person(asked, question));
-                    Ok(())
-                }
-                Err(error) => refuse(conn, ticket, error.to_string()),
-            },
+            Judgement::Ask(text) if self.asks => {
+                self.ask_or_deny(conn, Asked::HostKey { ticket, key: Box::new(key) }, &text, true)
+            }
             Judgement::Ask(_) => refuse(conn, ticket, self.host_keys.nobody_to_ask(&key)),
             Judgement::Refuse(text) => refuse(conn, ticket, text),
         }
@@ -340,6 +337,7 @@ impl Login {
                     self.person_answered(conn, asked, answer)
                 }
             },
+            Some(Waiting::Turn(asked, prompt, echo)) => self.ask_or_deny(conn, asked, &prompt, echo),
             Some(Waiting::Agent(task)) => self.agent_answered(conn, task),
             Some(Waiting::Unlock(unlock)) => self.unlocked(conn, unlock),
         }
@@ -380,14 +378,7 @@ impl Login {
             return refuse(conn, ticket, "it was not accepted".to_owned());
         }
         let text = "Please type 'yes', 'no' or the fingerprint: ";
-        match Question::line(text, Arc::clone(&self.waker)) {
-            Ok(question) => {
-                let asked = Asked::HostKey { ticket, key: Box::new(key) };
-                self.waiting = Some(Waiting::Person(asked, question));
-                Ok(())
-            }
-            Err(error) => refuse(conn, ticket, error.to_string()),
-        }
+        self.ask_or_deny(conn, Asked::HostKey { ticket, key: Box::new(key) }, text, true)
     }
 
     /// Leaves the terminal as it was; for the end of the program.
@@ -414,10 +405,6 @@ impl Login {
         }
     }
 
-    fn question(&mut self, text: &str) -> io::Result<Question> {
-        self.flush_notices();
-        Question::line(text, Arc::clone(&self.waker))
-    }
 
     /// Shows what there is to tell before a question is put.
     fn flush_notices(&mut self) {

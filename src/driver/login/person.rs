@@ -4,7 +4,7 @@
 //! they are sent.
 
 use super::publickey::PassphraseTask;
-use super::{Login, Refused, Waiting, denied};
+use super::{Login, Refused, Waiting, denied, refuse};
 use crate::connection::Connection;
 use crate::crypto::sign::PublicKey;
 use crate::driver::options::Options;
@@ -59,11 +59,18 @@ impl Person {
 }
 
 impl Login {
-    fn ask(&mut self, asked: Asked, prompt: &str, echo: bool) -> io::Result<()> {
+    /// Asks the person, as soon as nobody else asks; if that cannot be, what it was about comes back.
+    pub(super) fn ask(&mut self, asked: Asked, prompt: &str, echo: bool) -> Result<(), (Asked, io::Error)> {
         self.flush_notices();
         let waker = Arc::clone(&self.waker);
-        let question = if echo { Question::line(prompt, waker) } else { Question::secret(prompt, waker) }?;
-        self.waiting = Some(Waiting::Person(asked, question));
+        let question = if echo { Question::line(prompt, waker) } else { Question::secret(prompt, waker) };
+        self.waiting = Some(match question {
+            Ok(question) => Waiting::Person(asked, question),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                Waiting::Turn(asked, prompt.to_owned(), echo)
+            }
+            Err(error) => return Err((asked, error)),
+        });
         Ok(())
     }
 
@@ -77,7 +84,8 @@ impl Login {
     ) -> Result<(), Refused> {
         match self.ask(asked, prompt, echo) {
             Ok(()) => Ok(()),
-            Err(error) => {
+            Err((Asked::HostKey { ticket, .. }, error)) => refuse(conn, ticket, error.to_string()),
+            Err((_, error)) => {
                 self.tell(error.to_string());
                 self.deny(conn)
             }
