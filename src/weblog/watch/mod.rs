@@ -1,0 +1,389 @@
+//! `ssh-weblog`: follows logs here and on hosts, and shows what is in them.
+//!
+//! ```text
+//!   Host: connection ──▶ sftp::Host ─┐
+//!                                    ├─▶ Follower (a task each) ──▶ Tray ──▶ Showing ──▶ Output
+//!   Local: inotify ──────────────────┘
+//! ```
+//!
+//! It holds these together in the turns of one loop. Nothing is read of any log while too much output waits.
+
+mod host;
+mod sources;
+mod showing;
+
+pub use showing::{SORTED_MAX, SORTED_WINDOW};
+pub use sources::{Place, Source};
+
+use super::follow::state::State;
+use super::format::RecordParser;
+use super::options::ViewOptions;
+use super::view::{Destination, View};
+use super::follow::Start;
+use crate::connection::{ChannelId, Connection, Event};
+use crate::driver::options::Options;
+use crate::driver::stdio::{Descriptor, Output};
+use crate::driver::terminal;
+use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source as Ready, SourceId};
+use crate::tell;
+use crate::transport::Client;
+use host::{Host, Manner, News};
+use mio::unix::SourceFd;
+use mio::{Interest, Waker};
+use showing::Showing;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+use sources::Sources;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A source could not be read.
+pub const UNREADABLE: u8 = 1;
+/// `--over` came true.
+pub const END_OF_ALERT: u8 = 3;
+/// Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
+/// Nobody reads the output any more.
+pub const BROKEN_PIPE: u8 = 141;
+/// SIGTERM.
+pub const TERMINATED: u8 = 143;
+/// No connection, or no login.
+pub const NO_CONNECTION: u8 = 255;
+
+/// How long a host is given to take a farewell.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Above so much unwritten output (bytes) nothing is taken of the logs.
+const OUTPUT_MARK: usize = 256 * 1024;
+
+/// What is watched, and how it is shown.
+#[derive(Debug)]
+pub struct WatchOptions {
+    /// The logs, in the order in which they were named.
+    pub sources: Vec<Source>,
+    /// The hosts that they are on.
+    pub hosts: Vec<Options>,
+    /// What is shown.
+    pub view: ViewOptions,
+    /// Where it goes.
+    pub destination: Destination,
+    /// The format of the lines; without it, it is found out from each log.
+    pub log_format: Option<String>,
+    /// Where each log begins. Without it with what comes, or with all of it if it is not followed.
+    pub start: Option<Start>,
+    /// The rotated files are read first.
+    pub with_rotated: bool,
+    /// Goes on at the end.
+    pub follow: bool,
+    /// How often a connection is tried again.
+    pub retry: Option<u32>,
+    /// Where positions are kept across runs.
+    pub state: Option<PathBuf>,
+    /// Lines of several sources are shown by their times, within [`SORTED_WINDOW`].
+    pub sorted: bool,
+    /// No fingerprint and no notices.
+    pub quiet: bool,
+    /// Tells of lines that are not understood, of formats and receipts.
+    pub verbose: bool,
+    /// The watch ends after this time.
+    pub seconds: Option<u64>,
+}
+
+struct Watch {
+    options: WatchOptions,
+    waker: Arc<Waker>,
+    hosts: Vec<Host>,
+    sources: Sources,
+    showing: Showing,
+    state: Option<State>,
+    signals: Signals,
+    signal_source: Option<SourceId>,
+    /// The end that the clock brings, and the next report.
+    until: Option<Instant>,
+    report_due: Option<Instant>,
+    out: Output,
+    /// Bytes given to the output and not written yet.
+    unwritten: usize,
+    status: Option<u8>,
+    told_unsaved: bool,
+    /// A turn is to come.
+    woken: bool,
+}
+
+/// Watches until the end, and returns the exit status.
+///
+/// # Errors
+/// An option that can't be understood, as a text for the user; nothing was done then.
+pub fn watch(options: WatchOptions) -> Result<u8, String> {
+    let view = View::new(&options.view, options.destination, SystemTime::now())?;
+    if let Some(format) = &options.log_format {
+        RecordParser::named(format)?;
+    }
+    let text = |error: io::Error| error.to_string();
+    terminal::guard().map_err(text)?;
+    let state = options.state.as_deref().map(State::load).transpose()?;
+    let mut driver = Driver::with_waker(|waker| Watch::new(options, view, state, waker)).map_err(text)?;
+    driver.with(|app, cx, peers| app.start(cx, peers)).map_err(|error| error.to_string())?;
+    let ended = driver.run();
+    let status = driver.app.finish();
+    ended.map_err(|error| error.to_string())?;
+    Ok(status)
+}
+
+impl Watch {
+    fn new(options: WatchOptions, view: View, state: Option<State>, waker: Arc<Waker>) -> io::Result<Self> {
+        terminal::leave_to_program(SIGTERM);
+        let now = Instant::now();
+        let manner = Manner { quiet: options.quiet, verbose: options.verbose, retry: options.retry };
+        let hosts = options.hosts.iter().map(|host| Host::new(host.clone(), manner, &waker)).collect();
+        let showing = Showing::new(view, options.sorted, options.quiet, options.verbose);
+        Ok(Self {
+            hosts,
+            sources: Sources::new(&options, showing.view().since(), now),
+            signals: Signals::new([SIGINT, SIGTERM])?,
+            signal_source: None,
+            until: options.seconds.map(|seconds| now + Duration::from_secs(seconds)),
+            report_due: showing.view().every().map(|every| now + every),
+            out: Output::spawn(Descriptor::Out, Arc::clone(&waker))?,
+            unwritten: 0,
+            status: None,
+            told_unsaved: false,
+            woken: false,
+            showing,
+            state,
+            waker,
+            options,
+        })
+    }
+
+    fn start(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Client>) -> Result<(), Error> {
+        self.signal_source = Some(cx.register(&mut self.signals, Interest::READABLE)?);
+        if let Some(descriptor) = self.sources.descriptor() {
+            cx.register(&mut SourceFd(&descriptor), Interest::READABLE)?;
+        }
+        self.sources.start_local();
+        self.turn(cx, peers)
+    }
+
+    /// Everything that can go on goes on.
+    fn turn(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Client>) -> Result<(), Error> {
+        self.woken = false;
+        for host in &mut self.hosts {
+            host.handle_timeout(cx.now, &self.waker);
+            host.connected(cx.now, &self.waker, |stream, conn| peers.add(cx, stream, conn));
+        }
+        let mut next = self.sources.run(cx.now);
+        let hosts = &self.hosts;
+        let files = |host: usize| hosts.get(host).and_then(Host::files).cloned();
+        let found = self.sources.take_found(&self.options, &mut self.showing, self.state.as_ref(), files);
+        for host in &mut self.hosts {
+            if let Some(peer) = host.peer().filter(|_| host.has_asked())
+                && let Some(conn) = peers.get(peer)
+            {
+                host.flush(conn)?;
+            }
+        }
+        if self.unwritten < OUTPUT_MARK && self.showing.end.is_none() {
+            let full = self.sources.take(&mut self.showing, self.options.quiet, self.options.verbose, cx.now);
+            self.showing.handle_timeout(cx.now);
+            next = if full || found { Some(cx.now) } else { next };
+        }
+        self.report_in_time(cx.now);
+        self.write();
+        self.save(cx.now);
+        self.look_for_the_end(cx, peers);
+        let due = [next, self.until, self.report_due, self.showing.due(), self.save_due()];
+        let hosts = self.hosts.iter().filter_map(Host::due);
+        cx.set_timer(due.into_iter().flatten().chain(hosts).min());
+        Ok(())
+    }
+
+    /// Gives what is to be shown to the output.
+    fn write(&mut self) {
+        if !self.showing.out.is_empty() {
+            self.out.push(&self.showing.out);
+            self.unwritten += self.showing.out.len();
+            self.showing.out.clear();
+        }
+    }
+
+    fn report_in_time(&mut self, now: Instant) {
+        if let Some(every) = self.showing.view().every()
+            && self.report_due.is_some_and(|due| due <= now)
+        {
+            self.report_due = Some(now + every);
+            let receipts = self.sources.receipts(&self.showing);
+            self.showing.report(&receipts);
+        }
+    }
+
+    /// Once all that was taken is written, the positions are those of what was shown.
+    fn save(&mut self, now: Instant) {
+        if let Some(state) = self.state.as_mut().filter(|_| self.unwritten == 0) {
+            self.sources.save(state, &self.showing);
+            if let Err(error) = state.save_if_due(now)
+                && !self.told_unsaved
+            {
+                self.told_unsaved = true;
+                tell!("{error}");
+            }
+        }
+    }
+
+    fn save_due(&self) -> Option<Instant> {
+        self.state.as_ref().and_then(State::due)
+    }
+
+    /// Ends the watch with a status, if it has not ended.
+    fn end(&mut self, cx: &Context<'_>, peers: &mut Peers<'_, Client>, status: u8) {
+        if self.status.is_some() {
+            return;
+        }
+        self.status = Some(status);
+        for host in &mut self.hosts {
+            if let Some(conn) = host.peer().and_then(|peer| peers.get(peer)) {
+                host.end(conn, status);
+            }
+        }
+        self.until = Some(cx.now + FAREWELL);
+    }
+
+    fn look_for_the_end(&mut self, cx: &Context<'_>, peers: &mut Peers<'_, Client>) {
+        if self.hosts.iter().any(|host| host.over() == Some(INTERRUPTED)) {
+            return self.end(cx, peers, INTERRUPTED);
+        }
+        if let Some(status) = self.showing.end {
+            return self.end(cx, peers, status);
+        }
+        for (at, host) in self.hosts.iter().enumerate() {
+            if host.over().is_some() {
+                self.sources.end_of_host(at);
+            }
+        }
+        if self.sources.are_over() && !self.sources.has_lines() {
+            let of_hosts = self.hosts.iter().filter_map(Host::over).max();
+            let own = if self.sources.unreadable { UNREADABLE } else { 0 };
+            self.end(cx, peers, of_hosts.unwrap_or(0).max(own));
+        } else if self.until.is_some_and(|until| until <= cx.now) {
+            self.end(cx, peers, 0);
+        }
+    }
+
+    /// The last words.
+    fn finish(mut self) -> u8 {
+        let status = self.status.unwrap_or(NO_CONNECTION);
+        if status == BROKEN_PIPE {
+            return status;
+        }
+        self.showing.flush();
+        let receipts = self.sources.receipts(&self.showing);
+        if self.showing.end.is_none() || self.showing.reports() {
+            self.showing.report(&receipts);
+        }
+        self.write();
+        self.out.finish();
+        if self.options.verbose && !self.showing.reports() {
+            receipts.iter().for_each(|receipt| tell!("{receipt}"));
+        }
+        if let Some(state) = &mut self.state {
+            self.sources.save(state, &self.showing);
+            if let Err(error) = state.save() {
+                tell!("{error}");
+            }
+        }
+        self.showing.tell_malformed();
+        status
+    }
+
+    /// What came is dealt with in a turn of its own, in which every host can be written to.
+    fn wake(&mut self) {
+        if !core::mem::replace(&mut self.woken, true) {
+            let _never_fails = self.waker.wake();
+        }
+    }
+
+    fn host(&mut self, peer: PeerId) -> Option<(usize, &mut Host)> {
+        self.hosts.iter_mut().enumerate().find(|(_, host)| host.peer() == Some(peer))
+    }
+}
+
+impl Application<Client> for Watch {
+    fn event(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerId,
+        conn: &mut Connection<Client>,
+        event: Event<'_, Client>,
+    ) -> Result<(), Error> {
+        let timers = std::rc::Rc::clone(self.sources.timers());
+        let Some((at, host)) = self.host(peer) else { return Ok(()) };
+        if host.event(conn, event, cx.now, &timers)? == News::Ready
+            && let Some(files) = host.files().cloned()
+        {
+            self.sources.start_host(at, &files, &self.options);
+        }
+        self.wake();
+        Ok(())
+    }
+
+    fn writable(
+        &mut self,
+        _: &mut Context<'_>,
+        peer: PeerId,
+        conn: &mut Connection<Client>,
+        _: ChannelId,
+    ) -> Result<(), Error> {
+        if let Some((_, host)) = self.host(peer) {
+            host.flush(conn)?;
+        }
+        self.wake();
+        Ok(())
+    }
+
+    fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId, why: Result<(), Error>) {
+        if let Some((_, host)) = self.host(peer) {
+            host.disconnected(why, cx.now);
+        }
+        self.wake();
+    }
+
+    fn source(
+        &mut self,
+        cx: &mut Context<'_>,
+        peers: &mut Peers<'_, Client>,
+        source: Ready,
+    ) -> Result<(), Error> {
+        match source {
+            Ready::Ready(id) if Some(id) == self.signal_source => match self.signals.pending().next() {
+                Some(SIGTERM) => self.end(cx, peers, TERMINATED),
+                Some(_) => self.end(cx, peers, INTERRUPTED),
+                None => {}
+            },
+            Ready::Ready(_) | Ready::Timer => {}
+            Ready::Woken => {
+                for host in &mut self.hosts {
+                    if let Some(peer) = host.peer().filter(|_| host.waits_for_answer())
+                        && let Some(conn) = peers.get(peer)
+                    {
+                        host.answered(conn);
+                    }
+                }
+                let (written, error) = self.out.take_written();
+                self.unwritten = self.unwritten.saturating_sub(written);
+                if error.is_some() {
+                    self.end(cx, peers, BROKEN_PIPE);
+                }
+            }
+        }
+        self.turn(cx, peers)
+    }
+
+    fn is_done(&self) -> bool {
+        let is_late = || self.until.is_some_and(|until| until <= Instant::now());
+        self.status.is_some_and(|status| {
+            status == BROKEN_PIPE || self.hosts.iter().all(|host| host.peer().is_none()) || is_late()
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Lines of all sources to what is shown of them: records, reports, alerts, and words about the sources.
+//!
+//! It does not know where a line came from, nor where its bytes go.
+
+use super::END_OF_ALERT;
+use crate::driver::text::escaped;
+use crate::tell;
+use crate::weblog::format::RecordParser;
+use crate::weblog::lines::Line;
+use crate::weblog::view::{Alert, BYE, Place, Receipt, Report, Room, View};
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Instant;
+
+/// With `--sorted`, how long a line waits for earlier ones of other sources.
+pub const SORTED_WINDOW: Duration = Duration::from_secs(1);
+
+/// With `--sorted`, bytes that wait at the most; beyond that they are shown as they come.
+pub const SORTED_MAX: usize = 4 * 1024 * 1024;
+
+/// One source, as far as its lines are concerned.
+struct Source {
+    name: String,
+    parser: RecordParser,
+    /// What does not fit its format was said.
+    told_misfit: bool,
+    malformed: u64,
+}
+
+/// Lines that wait for earlier ones.
+#[derive(Default)]
+struct Sorted {
+    /// By the record's time, and in the order in which they came; each with when that was.
+    waiting: BTreeMap<((i64, u32), u64), (Instant, Vec<u8>)>,
+    bytes: usize,
+    count: u64,
+}
+
+/// What is shown, of all sources together.
+pub(super) struct Showing {
+    view: View,
+    room: Room,
+    report: Option<Report>,
+    alert: Option<Alert>,
+    sources: Vec<Source>,
+    sorted: Option<Sorted>,
+    quiet: bool,
+    verbose: bool,
+    /// What is to be written next.
+    pub(super) out: Vec<u8>,
+    /// The watch is over, and this is its status.
+    pub(super) end: Option<u8>,
+}
+
+impl Showing {
+    pub(super) fn new(view: View, sorted: bool, quiet: bool, verbose: bool) -> Self {
+        Self {
+            room: Room::default(),
+            report: view.start_report(),
+            alert: view.start_alert(),
+            view,
+            sources: Vec::new(),
+            sorted: sorted.then(Sorted::default),
+            quiet,
+            verbose,
+            out: Vec::new(),
+            end: None,
+        }
+    }
+
+    pub(super) const fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Another source; the number that its lines are shown by.
+    pub(super) fn add(&mut self, name: String, parser: RecordParser) -> usize {
+        self.sources.push(Source { name, parser, told_misfit: false, malformed: 0 });
+        self.sources.len() - 1
+    }
+
+    pub(super) fn name(&self, source: usize) -> &str {
+        self.sources.get(source).map_or("", |source| &source.name)
+    }
+
+    /// A line of a source. Nothing is shown any more once the watch is over.
+    pub(super) fn line(&mut self, source: usize, line: &Line<'_>, now: Instant) {
+        let Some(source) = self.sources.get_mut(source).filter(|_| self.end.is_none()) else { return };
+        let record = source.parser.parse(line.bytes);
+        if let Some(news) = source.parser.take_news()
+            && (self.verbose || !news.is_found())
+            && !self.quiet
+        {
+            tell!("{}: {news}", escaped(source.name.as_bytes()));
+        }
+        let malformed = record.is_err();
+        if malformed {
+            source.malformed += 1;
+            if let Some(text) = self.view.not_understood(&source.name, line).filter(|_| self.verbose) {
+                tell!("{text}");
+            }
+        }
+        if let Some(report) = &mut self.report {
+            report.line(line, malformed);
+        }
+        let record = record.ok().flatten();
+        if !source.told_misfit && record.is_some() {
+            source.told_misfit = true;
+            let (referrer, host) = (source.parser.has_referrer(), source.parser.has_host());
+            if let Some(text) = self.view.misfit(&source.name, referrer, host).filter(|_| !self.quiet) {
+                tell!("{text}");
+            }
+        }
+        let hit = record.as_ref().and_then(|record| self.view.hit(record, &mut self.room));
+        let place = Place { source: &source.name, seq: None };
+        match &mut self.sorted {
+            None => drop(self.view.show(place, line, hit.as_ref(), &mut self.out)),
+            Some(sorted) => {
+                let mut text = Vec::new();
+                if self.view.show(place, line, hit.as_ref(), &mut text) {
+                    let time = hit.and_then(|hit| hit.record.time);
+                    sorted.push(time.map(crate::weblog::time::Stamp::instant), text, now);
+                    sorted.flush(now, &mut self.out);
+                }
+            }
+        }
+        if let Some(hit) = &hit {
+            if let Some(report) = &mut self.report {
+                report.hit(hit);
+            }
+            if let Some(alert) = &mut self.alert
+                && alert.hit(&hit.record)
+            {
+                self.alert_came_true();
+                return;
+            }
+        }
+        if record.is_some_and(|record| self.view.is_stop(&record)) {
+            self.flush();
+            if self.view.is_json() {
+                let _nobody_reads = io::stderr().write_all(BYE.as_bytes());
+            } else {
+                self.out.extend_from_slice(BYE.as_bytes());
+            }
+            self.end = Some(0);
+        }
+    }
+
+    fn alert_came_true(&mut self) {
+        self.flush();
+        if let Some(evidence) = self.alert.as_ref().and_then(Alert::evidence) {
+            if self.view.is_json() {
+                evidence.write_json(&mut self.out);
+            } else {
+                evidence.write_text(&mut self.out);
+            }
+        }
+        self.end = Some(END_OF_ALERT);
+    }
+
+    /// When lines that wait are to be shown, if some do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let first = self.sorted.as_ref()?.waiting.values().map(|(came, _)| *came).min()?;
+        Some(first + SORTED_WINDOW)
+    }
+
+    /// Shows the lines that have waited long enough.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if let Some(sorted) = &mut self.sorted {
+            sorted.flush(now, &mut self.out);
+        }
+    }
+
+    /// Shows the lines that wait.
+    pub(super) fn flush(&mut self) {
+        if let Some(sorted) = &mut self.sorted {
+            for (_, (_, text)) in core::mem::take(&mut sorted.waiting) {
+                self.out.extend_from_slice(&text);
+            }
+            sorted.bytes = 0;
+        }
+    }
+
+    /// The report so far, if one was asked for.
+    pub(super) fn report(&mut self, receipts: &[Receipt]) {
+        self.flush();
+        if let Some(report) = &self.report {
+            if self.view.is_json() {
+                report.write_json(receipts, &mut self.out);
+            } else {
+                report.write_text(receipts, &mut self.out);
+            }
+        }
+    }
+
+    pub(super) const fn reports(&self) -> bool {
+        self.report.is_some()
+    }
+
+    /// What is said at the end of each source whose lines were not understood.
+    pub(super) fn tell_malformed(&self) {
+        for source in self.sources.iter().filter(|source| source.malformed > 0 && !self.quiet) {
+            tell!("{}: {} lines were not understood", escaped(source.name.as_bytes()), source.malformed);
+        }
+    }
+}
+
+impl Sorted {
+    /// A text without a time comes behind what is there.
+    fn push(&mut self, time: Option<(i64, u32)>, text: Vec<u8>, now: Instant) {
+        let last = || self.waiting.last_key_value().map_or((i64::MIN, 0), |((time, _), _)| *time);
+        let time = time.unwrap_or_else(last);
+        self.count += 1;
+        self.bytes += text.len();
+        self.waiting.insert((time, self.count), (now, text));
+    }
+
+    /// Appends what waits no longer: the earliest, as long as they came long enough ago or too much waits.
+    fn flush(&mut self, now: Instant, out: &mut Vec<u8>) {
+        let is_over = |came: Instant| now.saturating_duration_since(came) >= SORTED_WINDOW;
+        // One that has waited long enough takes along all that is earlier.
+        let mut over = self.waiting.iter().rev().find(|(_, (came, _))| is_over(*came)).map(|(key, _)| *key);
+        while let Some((key, _)) = self.waiting.first_key_value()
+            && (over.is_some_and(|last| *key <= last) || self.bytes > SORTED_MAX)
+        {
+            if over == Some(*key) {
+                over = None;
+            }
+            let Some((_, (_, text))) = self.waiting.pop_first() else { return };
+            self.bytes -= text.len();
+            out.extend_from_slice(&text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorted_lines_wait_for_earlier_ones_and_no_longer_than_the_window() {
+        let (begin, mut sorted, mut out) = (Instant::now(), Sorted::default(), Vec::new());
+        sorted.push(Some((20, 0)), b"b".to_vec(), begin);
+        sorted.push(Some((10, 0)), b"a".to_vec(), begin + SORTED_WINDOW / 2);
+        sorted.push(None, b"c".to_vec(), begin + SORTED_WINDOW / 2);
+        sorted.flush(begin + SORTED_WINDOW / 2, &mut out);
+        assert!(out.is_empty());
+        sorted.flush(begin + SORTED_WINDOW, &mut out);
+        assert_eq!(out, b"ab");
+        sorted.flush(begin + SORTED_WINDOW * 2, &mut out);
+        assert_eq!((out.as_slice(), sorted.bytes), (&b"abc"[..], 0));
+    }
+
+    #[test]
+    fn no_more_waits_than_the_bound() {
+        let (now, mut sorted, mut out) = (Instant::now(), Sorted::default(), Vec::new());
+        for second in 0..9 {
+            sorted.push(Some((9 - second, 0)), vec![b'x'; SORTED_MAX / 8], now);
+            sorted.flush(now, &mut out);
+        }
+        assert!(sorted.bytes <= SORTED_MAX && out.len() == SORTED_MAX / 8);
+    }
+}

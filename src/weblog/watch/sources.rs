@@ -1,0 +1,356 @@
+//! The logs that are watched: found by their names, followed by a task each.
+//!
+//! It does not know how a host is reached, nor what becomes of a line.
+
+use super::WatchOptions;
+use super::showing::Showing;
+use crate::driver::glob::{Pattern, expand};
+use crate::driver::task::{Tasks, Timers};
+use crate::driver::text::escaped;
+use crate::tell;
+use crate::weblog::follow::files::{Files, Kind, Trouble};
+use crate::weblog::follow::ledger::Ledger;
+use crate::weblog::follow::local::Local;
+use crate::weblog::follow::logs::{Share, Told, Tray};
+use crate::weblog::follow::state::State;
+use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
+use crate::weblog::format::RecordParser;
+use crate::weblog::time::Stamp;
+use crate::weblog::view::Receipt;
+use core::cell::RefCell;
+use core::time::Duration;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// How often the names that a pattern fits are looked for again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// A log, or several by a pattern, as it was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// As it was typed.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a host, by its number.
+    Host {
+        /// Of [`WatchOptions::hosts`].
+        host: usize,
+        /// From the login directory, if it is not absolute.
+        path: Vec<u8>,
+    },
+    /// Here.
+    Local(PathBuf),
+}
+
+/// One log.
+struct Log {
+    operand: usize,
+    path: Vec<u8>,
+    ledger: Rc<Ledger>,
+    /// Nothing more comes of it.
+    ended: bool,
+}
+
+/// How a name is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looking {
+    /// It is being looked for, or waits to be.
+    Yes,
+    /// All is found that will be.
+    Done,
+}
+
+/// What a task has found.
+struct Found {
+    operand: usize,
+    /// Sorted; one that was found before may be among them.
+    paths: Vec<Vec<u8>>,
+    by_pattern: bool,
+    /// It will not look again.
+    last: bool,
+}
+
+pub(super) struct Sources {
+    tasks: Tasks,
+    timers: Rc<Timers>,
+    tray: Rc<Tray>,
+    local: Rc<Local>,
+    operands: Vec<(Source, Looking)>,
+    logs: Vec<Log>,
+    found: Rc<RefCell<Vec<Found>>>,
+    /// A log could not be read.
+    pub(super) unreadable: bool,
+    follow: bool,
+    since: Option<Stamp>,
+}
+
+impl Sources {
+    pub(super) fn new(options: &WatchOptions, since: Option<Stamp>, now: Instant) -> Self {
+        let timers = Rc::new(Timers::new(now));
+        Self {
+            tasks: Tasks::default(),
+            local: Local::new(Rc::clone(&timers)),
+            timers,
+            tray: Rc::default(),
+            operands: options.sources.iter().map(|source| (source.clone(), Looking::Yes)).collect(),
+            logs: Vec::new(),
+            found: Rc::default(),
+            unreadable: false,
+            follow: options.follow,
+            since,
+        }
+    }
+
+    pub(super) const fn timers(&self) -> &Rc<Timers> {
+        &self.timers
+    }
+
+    pub(super) fn descriptor(&self) -> Option<RawFd> {
+        self.local.descriptor()
+    }
+
+    /// Whether nothing more comes of any log.
+    pub(super) fn are_over(&self) -> bool {
+        self.operands.iter().all(|(_, looking)| *looking == Looking::Done)
+            && self.logs.iter().all(|log| log.ended)
+    }
+
+    /// Nothing more comes of the logs of a host.
+    pub(super) fn end_of_host(&mut self, number: usize) {
+        let is_there = |source: &Source| matches!(source.place, Place::Host { host, .. } if host == number);
+        for (at, (source, looking)) in self.operands.iter_mut().enumerate() {
+            if is_there(source) {
+                *looking = Looking::Done;
+                self.logs.iter_mut().filter(|log| log.operand == at).for_each(|log| log.ended = true);
+            }
+        }
+    }
+
+    /// Looks for the names that are here.
+    pub(super) fn start_local(&self) {
+        for (at, (source, _)) in self.operands.iter().enumerate() {
+            if let Place::Local(path) = &source.place {
+                let bytes = path.as_os_str().as_bytes().to_vec();
+                self.look(self.local.log(path.as_path()), at, bytes);
+            }
+        }
+    }
+
+    /// A host can be read, for the first time or again: its logs go on where they were.
+    pub(super) fn start_host(&mut self, number: usize, files: &Rc<sftp::Host>, options: &WatchOptions) {
+        for (at, (source, _)) in self.operands.iter().enumerate() {
+            if let Place::Host { host, path } = &source.place
+                && *host == number
+            {
+                self.look(files.files(), at, path.clone());
+            }
+        }
+        for log in 0..self.logs.len() {
+            if self.host_of(log) == Some(number) && self.logs.get(log).is_some_and(|log| !log.ended) {
+                self.follow(files.files(), log, options, false);
+            }
+        }
+    }
+
+    fn host_of(&self, log: usize) -> Option<usize> {
+        let operand = self.logs.get(log)?.operand;
+        match self.operands.get(operand)?.0.place {
+            Place::Host { host, .. } => Some(host),
+            Place::Local(_) => None,
+        }
+    }
+
+    /// Starts the task that finds what a name stands for.
+    fn look<F: Files + 'static>(&self, files: F, operand: usize, path: Vec<u8>) {
+        let (found, timers, follow) = (Rc::clone(&self.found), Rc::clone(&self.timers), self.follow);
+        self.tasks.starter().start(async move {
+            let by_pattern = Pattern::is_one(&path) && files.stat(&path).await.is_err();
+            let tell = |paths, last| found.borrow_mut().push(Found { operand, paths, by_pattern, last });
+            if !by_pattern {
+                return tell(vec![path], true);
+            }
+            loop {
+                match expanded(&files, &path).await {
+                    Ok(paths) => tell(paths, !follow),
+                    Err(Trouble::Lost) => return,
+                    Err(_) => tell(Vec::new(), !follow),
+                }
+                if !follow {
+                    return;
+                }
+                timers.sleep_until(timers.now() + AGAIN).await;
+            }
+        });
+    }
+
+    /// Starts the task that follows a log.
+    fn follow<F: Files + 'static>(&self, files: F, log: usize, options: &WatchOptions, is_new: bool) {
+        let Some(Log { path, ledger, .. }) = self.logs.get(log) else { return };
+        let how = Options {
+            start: match options.start {
+                Some(start) if !is_new => start,
+                _ if is_new || !options.follow || self.since.is_some() => Start::Line(1),
+                _ => Start::LinesBeforeEnd(0),
+            },
+            since: self.since.map(|since| since_of(since, options.log_format.as_deref())),
+            with_rotated: options.with_rotated && !is_new,
+            follow: options.follow,
+            ..Options::default()
+        };
+        let share = Share { tray: Rc::clone(&self.tray), log };
+        let (timers, ledger, tray) = (Rc::clone(&self.timers), Rc::clone(ledger), Rc::clone(&self.tray));
+        let mut follower = Follower::new(files, path.clone(), how, timers, ledger, share);
+        self.tasks.starter().start(async move {
+            match follower.run().await {
+                Err(Trouble::Lost) => {} // another goes on, once there is a way again
+                ended => tray.end(log, ended.err().map(|trouble| trouble.to_string())),
+            }
+        });
+    }
+
+    /// A turn of the tasks; when the next is due at the latest.
+    pub(super) fn run(&mut self, now: Instant) -> Option<Instant> {
+        self.local.turn();
+        self.timers.handle_timeout(now);
+        self.tasks.run();
+        let next = self.timers.handle_timeout(now);
+        if self.local.wants_turn() { Some(now) } else { next }
+    }
+
+    /// Takes up what the tasks have found. `files` are those of a host, if it can be read.
+    pub(super) fn take_found(
+        &mut self,
+        options: &WatchOptions,
+        showing: &mut Showing,
+        state: Option<&State>,
+        files: impl Fn(usize) -> Option<Rc<sftp::Host>>,
+    ) {
+        for Found { operand, paths, by_pattern, last } in self.found.take() {
+            let Some((source, looking)) = self.operands.get_mut(operand) else { continue };
+            let source = source.clone();
+            let is_new = by_pattern && self.logs.iter().any(|log| log.operand == operand);
+            if paths.is_empty() && !is_new {
+                self.tell_nothing_fits(&source, last, options.quiet);
+            }
+            if last {
+                *looking = Looking::Done;
+            }
+            for path in paths {
+                if self.logs.iter().any(|log| log.operand == operand && log.path == path) {
+                    continue;
+                }
+                let name = if by_pattern { found_name(&source, &path) } else { source.name.clone() };
+                let ledger = state.and_then(|state| state.checkpoint(&name)).cloned();
+                let ledger = Rc::new(ledger.map(Ledger::from).unwrap_or_default());
+                let parser = options.log_format.as_deref().and_then(|format| RecordParser::named(format).ok());
+                let log = showing.add(name, parser.unwrap_or_default());
+                self.logs.push(Log { operand, path: path.clone(), ledger, ended: false });
+                match &source.place {
+                    Place::Local(_) => {
+                        let path = PathBuf::from(std::ffi::OsStr::from_bytes(&path));
+                        self.follow(self.local.log(&path), log, options, is_new);
+                    }
+                    Place::Host { host, .. } => {
+                        if let Some(files) = files(*host) {
+                            self.follow(files.files(), log, options, is_new);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_nothing_fits(&mut self, source: &Source, last: bool, quiet: bool) {
+        self.unreadable |= last;
+        if last || !quiet {
+            let wait = if last { "" } else { "; waiting for one" };
+            tell!("{}: no file fits{wait}", escaped(source.name.as_bytes()));
+        }
+    }
+
+    /// Takes all lines that came. Whether there were any.
+    pub(super) fn take(&mut self, showing: &mut Showing, quiet: bool, verbose: bool, now: Instant) {
+        let (logs, unreadable) = (&mut self.logs, &mut self.unreadable);
+        self.tray.take(|log, told| match told {
+            Told::Line(_, line) => showing.line(log, &line, now),
+            Told::Note(note) => {
+                let said = match note {
+                    Note::Rotated { .. } | Note::Truncated { .. } => verbose,
+                    Note::Waiting | Note::Trouble(_) => !quiet,
+                    Note::Gap(_) => true,
+                };
+                if said {
+                    tell!("{}: {note}", escaped(showing.name(log).as_bytes()));
+                }
+            }
+            Told::End(why) => {
+                if let Some(log) = logs.get_mut(log) {
+                    log.ended = true;
+                }
+                if let Some(why) = why {
+                    *unreadable = true;
+                    tell!("{}: {why}", escaped(showing.name(log).as_bytes()));
+                }
+            }
+        });
+    }
+
+    /// What was read of each log.
+    pub(super) fn receipts(&self, showing: &Showing) -> Vec<Receipt> {
+        let receipt = |(at, log): (usize, &Log)| {
+            let receipt = log.ledger.receipt();
+            let mut gaps = receipt.gaps;
+            if receipt.more_gaps > 0 {
+                gaps.push(format!("{} more", receipt.more_gaps));
+            }
+            let (written, read, generations) = (receipt.written, receipt.read, receipt.generations);
+            Receipt { source: showing.name(at).to_owned(), written, read, generations, gaps }
+        };
+        self.logs.iter().enumerate().map(receipt).collect()
+    }
+
+    /// Everything that was taken so far was shown.
+    pub(super) fn save(&self, state: &mut State, showing: &Showing) {
+        for (at, log) in self.logs.iter().enumerate() {
+            state.set(showing.name(at), log.ledger.checkpoint());
+        }
+    }
+}
+
+async fn expanded<F: Files>(files: &F, pattern: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
+    let mut paths = expand::<Trouble>(pattern, async |directory: &[u8]| files.list(directory).await).await?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// What a log is called that was found by a pattern: as it was typed, with the path in place of the pattern.
+fn found_name(source: &Source, path: &[u8]) -> String {
+    let path = String::from_utf8_lossy(path);
+    match &source.place {
+        Place::Local(_) => path.into_owned(),
+        Place::Host { path: pattern, .. } => {
+            let pattern = String::from_utf8_lossy(pattern);
+            let before = source.name.strip_suffix(&*pattern).unwrap_or_default();
+            format!("{before}{path}")
+        }
+    }
+}
+
+fn since_of(since: Stamp, log_format: Option<&str>) -> Since {
+    let parser = log_format.and_then(|format| RecordParser::named(format).ok()).unwrap_or_default();
+    let parser = RefCell::new(parser);
+    let stamp = move |line: &[u8]| {
+        let record = parser.borrow_mut().parse(line).ok().flatten()?;
+        record.time.map(Stamp::seconds)
+    };
+    Since { seconds: since.seconds(), stamp: Rc::new(stamp) }
+}
