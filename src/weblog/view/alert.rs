@@ -146,6 +146,12 @@ impl Alert {
         self.evidence.as_ref()
     }
 
+    /// How many seconds are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.buckets.len()
+    }
+
     /// Counts a hit in its second; how many seconds that is before the newest. `None` if it is too old.
     fn count(&mut self, second: i64) -> Option<usize> {
         if self.buckets.is_empty() {
@@ -240,7 +246,8 @@ impl Alert {
         let window = back..back + self.over.seconds;
         let last = window.clone().find(has_hits).unwrap_or(back);
         let first = window.rev().find(has_hits).unwrap_or(back);
-        let stamp = |back: usize| same_zone(time, self.newest - i64::try_from(back).unwrap_or(0));
+        let stamp =
+            |back: usize| same_zone(time, self.newest.saturating_sub(i64::try_from(back).unwrap_or(0)));
         let tops = |of: fn(&Quarter) -> &Ranking| {
             let mut all = Ranking::new(NAMES_OF_QUARTER);
             for top in self.quarters.iter().flat_map(|quarter| of(quarter).tops(usize::MAX, Order::Hits)) {

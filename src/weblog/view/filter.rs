@@ -176,7 +176,7 @@ fn word(part: &str) -> Option<String> {
 /// A host's name without port.
 pub(super) fn host(part: &str) -> Option<String> {
     let bare = core::str::from_utf8(bare_host(part.as_bytes())).ok()?;
-    (!bare.is_empty() && !bare.contains('/')).then(|| bare.to_ascii_lowercase())
+    (!bare.is_empty() && !part.contains('/')).then(|| bare.to_ascii_lowercase())
 }
 
 fn network(part: &str) -> Option<IpNet> {

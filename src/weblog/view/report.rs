@@ -217,9 +217,10 @@ impl Report {
         for topic in Topic::ALL {
             write_tops(topic, &self.tops(topic, self.top, Order::Hits), out);
         }
-        for receipt in receipts {
-            receipt.write_text(out);
+        if !receipts.is_empty() {
+            out.push(b'\n');
         }
+        receipts.iter().for_each(|receipt| receipt.write_text(out));
     }
 
     /// Appends the report as one object, and the end of a line.
