@@ -7,14 +7,16 @@ use std::alloc::System;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 use strombus::driver::algorithms::PRESET_HELP;
 use strombus::driver::config::{self, CommandLine, LoadError};
 use strombus::driver::options::Options;
 use strombus::driver::text::escaped_lines;
 use strombus::tell;
 use strombus::weblog::client::{NO_CONNECTION, WatchOptions, watch};
-use strombus::weblog::options::{ShowOptions, quoted};
-use strombus::weblog::{demo, show::View};
+use strombus::weblog::demo;
+use strombus::weblog::options::{ViewOptions, quoted};
+use strombus::weblog::view::{Destination, View};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes what is freed, passwords among it.
@@ -72,10 +74,7 @@ struct Arguments {
     #[arg(long)]
     no_follow: bool,
     #[command(flatten)]
-    show: ShowOptions,
-    /// End when this path is requested
-    #[arg(long, value_name = "PATH")]
-    stop_on: Option<String>,
+    view: ViewOptions,
     /// No fingerprint and no notices
     #[arg(short, long)]
     quiet: bool,
@@ -101,11 +100,14 @@ impl From<LoadError> for Wrong {
 }
 
 impl Arguments {
-    fn view(&self) -> View {
+    fn view(&self) -> Result<View, Wrong> {
         let terminal = std::io::stdout().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        self.show.view(terminal, terminal && !plain)
+        let destination =
+            Destination { escaped: terminal, coloured: terminal && !plain, names_sources: false };
+        View::new(&self.view, destination, SystemTime::now())
+            .map_err(|text| Wrong(format!("{text}; see --help"), USAGE))
     }
 
     /// Host, with its user, and path: the article's two operands, or one with a colon before any slash.
@@ -152,8 +154,7 @@ impl Arguments {
             connection,
             command: self.command(path)?,
             source: self.source.join(":"),
-            view: self.view(),
-            stop_on: self.stop_on.clone(),
+            view: self.view()?,
             quiet: self.quiet,
             verbose: self.verbose > 0,
             seconds: None,
@@ -197,14 +198,15 @@ impl Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = if arguments.source == ["demo"] {
-        demo::run(arguments.seconds, arguments.view())
+        arguments.view().map(|view| demo::run(arguments.seconds, view))
     } else {
-        match arguments.options() {
-            Ok(options) => watch(options),
-            Err(Wrong(text, status)) => {
-                tell!("ssh-weblog: {}", escaped_lines(&text));
-                return ExitCode::from(status);
-            }
+        arguments.options().map(watch)
+    };
+    let done = match done {
+        Ok(done) => done,
+        Err(Wrong(text, status)) => {
+            tell!("ssh-weblog: {}", escaped_lines(&text));
+            return ExitCode::from(status);
         }
     };
     match done {

@@ -50,7 +50,9 @@ pub fn escaped_lines(text: &str) -> String {
     text.split('\n').map(|line| escaped(line.as_bytes())).collect::<Vec<_>>().join("\n")
 }
 
-const fn acts(character: char) -> bool {
+/// Whether a character could act on a terminal, or on the order of a text.
+#[must_use]
+pub const fn acts(character: char) -> bool {
     matches!(
         character,
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'

@@ -2,8 +2,7 @@
 
 use super::format::RecordParser;
 use super::lines::{Line, LineSplitter};
-use super::record::{Record, path_and_query};
-use super::show::View;
+use super::view::{BYE, Place, Room, View};
 use crate::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
 use crate::driver::login::{Login, Refused};
 use crate::driver::options::Options;
@@ -46,8 +45,6 @@ pub struct WatchOptions {
     pub source: String,
     /// What is shown.
     pub view: View,
-    /// A request for this path ends the watch.
-    pub stop_on: Option<String>,
     /// No fingerprint and no notices.
     pub quiet: bool,
     /// Tell of lines that are not understood.
@@ -264,22 +261,21 @@ fn show(options: &WatchOptions, line: &Line<'_>, shown: &mut Vec<u8>, malformed:
     let record = RecordParser::default().parse(line.bytes).ok().flatten();
     if record.is_none() {
         *malformed += 1;
-        if options.verbose {
-            let (source, text) = (escaped(options.source.as_bytes()), escaped(line.bytes));
-            tell!("{source}:{}: not understood: {text}", line.offset);
+        let told = options.view.not_understood(&options.source, line);
+        if let Some(text) = told.filter(|_| options.verbose) {
+            tell!("{text}");
         }
     }
-    options.view.render(&options.source, line, record.as_ref(), shown);
-    let resource = record.as_ref().and_then(Record::resource);
-    let path = resource.as_deref().map(|resource| path_and_query(resource).0);
-    let asked = |stop: &String| path == Some(stop.as_bytes());
-    let stop = options.stop_on.as_ref().is_some_and(asked);
+    let mut room = Room::default();
+    let hit = record.as_ref().and_then(|record| options.view.hit(record, &mut room));
+    let place = Place { source: &options.source, seq: None };
+    options.view.show(place, line, hit.as_ref(), shown);
+    let stop = record.as_ref().is_some_and(|record| options.view.is_stop(record));
     if stop {
-        let bye: &[u8] = b"Bye bye...\n";
-        if options.view == View::Json {
-            let _nobody_reads = io::stderr().write_all(bye);
+        if options.view.is_json() {
+            let _nobody_reads = io::stderr().write_all(BYE.as_bytes());
         } else {
-            shown.extend_from_slice(bye);
+            shown.extend_from_slice(BYE.as_bytes());
         }
     }
     stop

@@ -4,7 +4,7 @@
 use super::client::{WatchOptions, watch};
 use super::generate::Generator;
 use super::server::{LogFile, ServerOptions, WeblogServer};
-use super::show::{Show, View};
+use super::view::View;
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PrivateKey;
 use crate::driver::accounts::{Account, Accounts, Names};
@@ -90,7 +90,6 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
         command: "tail --show raw".to_owned(),
         source: "access".to_owned(),
         view,
-        stop_on: None,
         quiet: false,
         verbose: false,
         seconds,
@@ -100,12 +99,6 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
     let served = serving.join().map_err(|_| "the server failed")?;
     let written = writing.join().map_err(|_| "the writer failed")?;
     served.and(written.map_err(text)).and(watched)
-}
-
-/// The demonstration's default: the article's lines.
-#[must_use]
-pub const fn default_view() -> View {
-    View::Text { show: Show::Referrers, escaped: true, coloured: false }
 }
 
 fn connection(port: u16, key_file: &Path, known_hosts: &Path) -> Options {

@@ -5,8 +5,9 @@
 
 use super::lines::Line;
 use super::record::Record;
-use super::show::View;
+use super::view::{Place as Origin, Room, View};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Bytes that are kept at least, once so many were shown; at most twice as many.
 pub const RING_BYTES: usize = 1 << 20;
@@ -17,7 +18,8 @@ pub const RING_RECORDS: usize = 10_000;
 /// The records of one view.
 #[derive(Debug)]
 pub struct Feed {
-    view: View,
+    view: Arc<View>,
+    room: Room,
     bytes: Vec<u8>,
     /// Where `bytes` begins in all that was ever shown.
     start: u64,
@@ -41,21 +43,20 @@ pub struct Place {
 impl Feed {
     /// Nothing was shown yet.
     #[must_use]
-    pub const fn new(view: View) -> Self {
-        Self { view, bytes: Vec::new(), start: 0, ends: VecDeque::new(), first: 0 }
+    pub fn new(view: Arc<View>) -> Self {
+        Self { view, room: Room::default(), bytes: Vec::new(), start: 0, ends: VecDeque::new(), first: 0 }
     }
 
     /// What it shows.
     #[must_use]
-    pub const fn view(&self) -> View {
-        self.view
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
     }
 
     /// Shows a line, if it is of this view; whether it is.
     pub fn push(&mut self, source: &str, line: &Line<'_>, record: Option<&Record<'_>>) -> bool {
-        let before = self.bytes.len();
-        self.view.render(source, line, record, &mut self.bytes);
-        if self.bytes.len() == before {
+        let hit = record.and_then(|record| self.view.hit(record, &mut self.room));
+        if !self.view.show(Origin { source, seq: None }, line, hit.as_ref(), &mut self.bytes) {
             return false;
         }
         self.ends.push_back(self.end());
@@ -101,7 +102,7 @@ impl Feed {
                 place.rest = Vec::new();
             }
             if place.record < self.first {
-                self.view.render_skipped(self.first - place.record, &mut place.rest);
+                self.view.show_skipped(self.first - place.record, &mut place.rest);
                 (place.record, place.offset) = (self.first, self.start);
                 continue;
             }
@@ -141,11 +142,16 @@ impl Feed {
 mod tests {
     use super::{Feed, RING_BYTES, RING_RECORDS};
     use crate::weblog::lines::Line;
-    use crate::weblog::show::{Show, View};
+    use crate::weblog::options::{Show, ViewOptions};
+    use crate::weblog::view::{Destination, View};
     use proptest::prelude::{prop, prop_assert_eq, proptest};
+    use std::sync::Arc;
+    use std::time::SystemTime;
 
     fn feed() -> Feed {
-        Feed::new(View::Text { show: Show::Raw, escaped: true, coloured: false })
+        let options = ViewOptions { show: Some(Show::Raw), ..ViewOptions::default() };
+        let destination = Destination { escaped: true, ..Destination::default() };
+        Feed::new(Arc::new(View::new(&options, destination, SystemTime::now()).unwrap()))
     }
 
     fn push(feed: &mut Feed, text: &str) {

@@ -12,6 +12,6 @@ pub mod lines;
 pub mod options;
 pub mod record;
 pub mod server;
-pub mod show;
 pub mod time;
 pub mod users;
+pub mod view;

@@ -6,8 +6,8 @@
 use super::feed::{Feed, Place};
 use super::follow::{Follower, POLL, Progress, Start};
 use super::format::RecordParser;
-use super::options::{ShowOptions, words};
-use super::show::View;
+use super::options::{ViewOptions, words};
+use super::view::{Destination, View};
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use crate::crypto::{Rng, SystemRng};
 use crate::driver::accounts::Accounts;
@@ -34,6 +34,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 /// A command that does not exist, as a shell says it.
 const NOT_FOUND: u32 = 127;
@@ -71,7 +72,7 @@ pub struct ServerOptions {
 #[command(name = "ssh-weblog-server", no_binary_name = true, disable_help_subcommand = true)]
 enum Command {
     /// The records that come from now on
-    Tail(ShowOptions),
+    Tail(Box<ViewOptions>),
     /// This text
     Help,
 }
@@ -246,7 +247,7 @@ impl App {
                     (Request::Shell | Request::Exec { .. } | Request::Subsystem { .. }, Some(forced)) => {
                         (true, parse(&forced))
                     }
-                    (Request::Shell, None) => (true, Ok(Command::Tail(ShowOptions::default()))),
+                    (Request::Shell, None) => (true, Ok(Command::Tail(Box::default()))),
                     (Request::Exec { command }, None) => (true, parse(command)),
                     _ => (false, Ok(Command::Help)),
                 };
@@ -255,7 +256,10 @@ impl App {
                 }
                 match command {
                     _ if !granted => {}
-                    Ok(Command::Tail(options)) => self.watch(session, options.view(true, false)),
+                    Ok(Command::Tail(options)) => match self.view(&options) {
+                        Ok(view) => self.watch(session, view),
+                        Err(text) => end(conn, id, WRONG_ARGUMENTS, "", &text)?,
+                    },
                     Ok(Command::Help) => end(conn, id, 0, HELP, "")?,
                     Err((status, text)) => end(conn, id, status, "", &text)?,
                 }
@@ -267,8 +271,15 @@ impl App {
         Ok(())
     }
 
-    fn watch(&mut self, session: Session, view: View) {
-        let feed = self.feeds.iter().position(|feed| feed.view() == view).unwrap_or_else(|| {
+    fn view(&self, options: &ViewOptions) -> Result<Arc<View>, String> {
+        let destination = Destination { escaped: true, coloured: false, names_sources: self.logs.len() > 1 };
+        let view = View::new(options, destination, SystemTime::now());
+        view.map(Arc::new)
+            .map_err(|text| format!("ssh-weblog-server: {}; try help\n", escaped(text.as_bytes())))
+    }
+
+    fn watch(&mut self, session: Session, view: Arc<View>) {
+        let feed = self.feeds.iter().position(|feed| *feed.view() == view).unwrap_or_else(|| {
             self.feeds.push(Feed::new(view));
             self.feeds.len() - 1
         });

@@ -5,14 +5,15 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 use strombus::driver::config::{self, CommandLine, LoadError};
 use strombus::driver::files;
 use strombus::driver::passwords::Passwords;
 use strombus::transport::ServerConfig;
 use strombus::weblog::client::{WatchOptions, watch};
-use strombus::weblog::options::ShowOptions;
 use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
 use strombus::weblog::users::{self, Users};
+use strombus::weblog::view::{Destination, View};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
@@ -53,8 +54,7 @@ fn follow(words: [&str; 6]) -> Result<(), String> {
         connection: config::load(&line).map_err(told)?.options().map_err(told)?,
         command: command.to_owned(),
         source: "log".to_owned(),
-        view: ShowOptions { show: None, json: false }.view(false, false),
-        stop_on: None,
+        view: View::new(&Default::default(), Destination::default(), SystemTime::now())?,
         quiet: false,
         verbose: true,
         seconds: None,

@@ -1,0 +1,315 @@
+//! `--over N --for D`: more hits within a time than there may be.
+//!
+//! The window slides by the records' own times, a second at a step; records may come late by [`LATE_MAX`] seconds. It does not
+//! know the clock: without records nothing comes true.
+
+use super::json::Object;
+use super::ranking::{Order, Ranking, Top};
+use super::report::{Topic, write_top, write_tops};
+use super::when;
+use crate::weblog::record::{Record, Text, path_and_query};
+use crate::weblog::time::Stamp;
+use std::collections::VecDeque;
+use std::io::Write;
+
+/// The longest window: a day, in seconds.
+pub const BUCKETS_MAX: usize = 86_400;
+
+/// So many seconds a record may be older than the newest and still count where it belongs.
+pub const LATE_MAX: usize = 60;
+
+/// So many records in a row that are older still: the times have gone back, and the window begins again there.
+const STALE_MAX: u32 = 64;
+
+/// The names that are counted for the evidence, in each quarter of the window.
+const NAMES_OF_QUARTER: usize = 512;
+
+/// What `--over` and `--for` ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Over {
+    /// `5/s`.
+    over: String,
+    /// `30s`.
+    over_for: String,
+    /// The length of the window (seconds).
+    seconds: usize,
+    /// So many hits there may be in it.
+    allowed: f64,
+}
+
+impl Over {
+    pub(super) fn new(over: Option<&str>, over_for: Option<&str>) -> Result<Option<Self>, String> {
+        let Some(over) = over else {
+            return match over_for {
+                Some(text) => Err(format!("--for {text}: it belongs to --over: write --over 5/s --for 30s")),
+                None => Ok(None),
+            };
+        };
+        let wrong =
+            || format!("--over {over}: write so many hits a second, minute or hour: 5/s, 300/m, 10000/h");
+        let (number, unit) = over.split_once('/').unwrap_or((over, "s"));
+        let unit_seconds = match unit {
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        let is_number = number.starts_with(|c: char| c.is_ascii_digit())
+            && number.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let number_of = number.parse::<f64>().ok().filter(|_| is_number).ok_or_else(wrong)?;
+        let over_for = over_for.unwrap_or("60s");
+        let duration = when::duration(over_for).map_err(|error| format!("--for {error}"))?;
+        let seconds = usize::try_from(duration.as_secs()).unwrap_or(usize::MAX);
+        if seconds > BUCKETS_MAX {
+            return Err(format!("--for {over_for}: too long: write 1d at the most"));
+        }
+        Ok(Some(Self {
+            over: format!("{number}/{unit}"),
+            over_for: over_for.to_owned(),
+            seconds,
+            allowed: number_of * seconds as f64 / unit_seconds,
+        }))
+    }
+}
+
+/// Waits for too many hits.
+#[derive(Debug)]
+pub struct Alert {
+    over: Over,
+    top: usize,
+    /// Hits of each second, the newest at the end: those of the window, and [`LATE_MAX`] before it.
+    buckets: VecDeque<u32>,
+    newest: i64,
+    /// Hits of the window that ends with the newest second.
+    sum: u64,
+    stale: u32,
+    quarters: VecDeque<Quarter>,
+    evidence: Option<Evidence>,
+}
+
+/// The names of about a quarter of the window.
+#[derive(Debug)]
+struct Quarter {
+    start: i64,
+    paths: Ranking,
+    hosts: Ranking,
+}
+
+/// That it came true.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    over: String,
+    over_for: String,
+    /// Within the window.
+    pub hits: u64,
+    /// Hits a second.
+    pub rate: f64,
+    /// The second of the first of them.
+    pub first: Stamp,
+    /// The second of the last of them.
+    pub last: Stamp,
+    /// The paths that came most since the window began, or a quarter of it before.
+    pub paths: Vec<Top>,
+    /// The client addresses likewise.
+    pub hosts: Vec<Top>,
+}
+
+impl Alert {
+    pub(super) const fn new(over: Over, top: u16) -> Self {
+        Self {
+            over,
+            top: top as usize,
+            buckets: VecDeque::new(),
+            newest: 0,
+            sum: 0,
+            stale: 0,
+            quarters: VecDeque::new(),
+            evidence: None,
+        }
+    }
+
+    /// A record passed. True once there were too many; nothing is counted after that. A record without time is not counted.
+    pub fn hit(&mut self, record: &Record<'_>) -> bool {
+        if self.evidence.is_none()
+            && let Some(time) = record.time
+            && let Some(late) = self.count(time.seconds())
+        {
+            self.count_names(record);
+            self.evidence = self.end_over(late).map(|(back, hits)| self.collect(time, back, hits));
+        }
+        self.evidence.is_some()
+    }
+
+    /// Why it came true; `None` if it did not yet.
+    #[must_use]
+    pub const fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
+    }
+
+    /// How many seconds are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Counts a hit in its second; how many seconds that is before the newest. `None` if it is too old.
+    fn count(&mut self, second: i64) -> Option<usize> {
+        if self.buckets.is_empty() {
+            (self.newest, self.sum) = (second, 0);
+            self.buckets.push_back(0);
+        }
+        let late = usize::try_from(self.newest.saturating_sub(second)).unwrap_or(0);
+        if late > LATE_MAX {
+            self.stale += 1;
+            if self.stale <= STALE_MAX {
+                return None;
+            }
+            self.buckets.clear();
+            self.quarters.clear();
+            self.stale = 0;
+            return self.count(second);
+        }
+        self.stale = 0;
+        self.advance(second);
+        while self.buckets.len() <= late {
+            self.buckets.push_front(0);
+        }
+        let at = self.buckets.len() - 1 - late;
+        if let Some(hits) = self.buckets.get_mut(at) {
+            *hits = hits.saturating_add(1);
+        }
+        self.sum += u64::from(late < self.over.seconds);
+        Some(late)
+    }
+
+    /// Lets the window end with `second`, if that is after its end.
+    fn advance(&mut self, second: i64) {
+        let ahead = usize::try_from(second.saturating_sub(self.newest)).unwrap_or(0);
+        if ahead == 0 {
+            return;
+        }
+        self.newest = second;
+        if ahead >= self.over.seconds + LATE_MAX {
+            self.buckets.clear();
+            self.buckets.push_back(0);
+            self.sum = 0;
+            return;
+        }
+        for _ in 0..ahead {
+            self.buckets.push_back(0);
+            self.sum -= self.hits_back(self.over.seconds);
+            if self.buckets.len() > self.over.seconds + LATE_MAX {
+                self.buckets.pop_front();
+            }
+        }
+    }
+
+    /// The hits of so many seconds before the newest.
+    fn hits_back(&self, back: usize) -> u64 {
+        let at = self.buckets.len().checked_sub(back + 1);
+        at.and_then(|at| self.buckets.get(at)).copied().unwrap_or(0).into()
+    }
+
+    /// Of the windows that hold a hit which came `late` seconds late: by how many seconds before the newest the first one ends that
+    /// has too many hits, and how many.
+    fn end_over(&self, late: usize) -> Option<(usize, u64)> {
+        let mut sum = self.sum;
+        for back in 0..=late {
+            if sum as f64 > self.over.allowed {
+                return Some((back, sum));
+            }
+            sum = (sum + self.hits_back(back + self.over.seconds)) - self.hits_back(back);
+        }
+        None
+    }
+
+    fn count_names(&mut self, record: &Record<'_>) {
+        let length = i64::try_from(self.over.seconds.div_ceil(4)).unwrap_or(1);
+        let window = length.saturating_mul(4);
+        let newest = self.newest;
+        self.quarters.retain(|quarter| newest.saturating_sub(quarter.start) < window + length);
+        if self.quarters.back().is_none_or(|quarter| newest.saturating_sub(quarter.start) >= length) {
+            let ranking = || Ranking::new(NAMES_OF_QUARTER);
+            self.quarters.push_back(Quarter { start: newest, paths: ranking(), hosts: ranking() });
+        }
+        let Some(quarter) = self.quarters.back_mut() else { return };
+        if let Some(resource) = record.resource() {
+            quarter.paths.add(path_and_query(&resource).0, record.size);
+        }
+        if let Some(client) = record.client.map(Text::decode) {
+            quarter.hosts.add(&client, record.size);
+        }
+    }
+
+    fn collect(&self, time: Stamp, back: usize, hits: u64) -> Evidence {
+        let has_hits = |back: &usize| self.hits_back(*back) > 0;
+        let window = back..back + self.over.seconds;
+        let last = window.clone().find(has_hits).unwrap_or(back);
+        let first = window.rev().find(has_hits).unwrap_or(back);
+        let stamp =
+            |back: usize| same_zone(time, self.newest.saturating_sub(i64::try_from(back).unwrap_or(0)));
+        let tops = |of: fn(&Quarter) -> &Ranking| {
+            let mut all = Ranking::new(NAMES_OF_QUARTER);
+            for top in self.quarters.iter().flat_map(|quarter| of(quarter).tops(usize::MAX, Order::Hits)) {
+                all.add_hits(&top.name, top.hits, top.bytes);
+            }
+            all.tops(self.top, Order::Hits)
+        };
+        Evidence {
+            over: self.over.over.clone(),
+            over_for: self.over.over_for.clone(),
+            hits,
+            rate: hits as f64 / self.over.seconds as f64,
+            first: stamp(first),
+            last: stamp(last),
+            paths: tops(|quarter| &quarter.paths),
+            hosts: tops(|quarter| &quarter.hosts),
+        }
+    }
+}
+
+/// Another second, told in the zone of `stamp`.
+fn same_zone(stamp: Stamp, second: i64) -> Stamp {
+    let text = stamp.rfc3339();
+    let of_second = Stamp::utc(second, 0, 0);
+    let offset = || {
+        let as_if_utc = format!("{}Z", text.get(..19)?);
+        let local = Stamp::parse_rfc3339(as_if_utc.as_bytes()).ok()?.seconds();
+        let local = Stamp::utc(second + (local - stamp.seconds()), 0, 0).rfc3339();
+        let moved = format!("{}{}", local.get(..19)?, text.get(text.len().checked_sub(6)?..)?);
+        Stamp::parse_rfc3339(moved.as_bytes()).ok()
+    };
+    offset().unwrap_or(of_second)
+}
+
+impl Evidence {
+    /// Appends the evidence as text: a line, then top paths and hosts.
+    pub fn write_text(&self, out: &mut Vec<u8>) {
+        let Self { over, over_for, hits, rate, .. } = self;
+        let (first, last) = (self.first.rfc3339(), self.last.rfc3339());
+        let _into_memory = writeln!(
+            out,
+            "over {over} for {over_for}: {hits} hits in {over_for} ({rate:.1}/s), {first} to {last}"
+        );
+        write_tops(Topic::Paths, &self.paths, out);
+        write_tops(Topic::Hosts, &self.hosts, out);
+    }
+
+    /// Appends the evidence as one object, and the end of a line.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.text("type", b"alert");
+        object.text("over", self.over.as_bytes());
+        object.text("for", self.over_for.as_bytes());
+        object.number("hits", self.hits);
+        object.float("rate", self.rate);
+        object.text("first", self.first.rfc3339().as_bytes());
+        object.text("last", self.last.rfc3339().as_bytes());
+        let mut top = Object::new(object.name("top"));
+        top.list(Topic::Paths.name(), &self.paths, write_top);
+        top.list(Topic::Hosts.name(), &self.hosts, write_top);
+        top.end();
+        object.end();
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,267 @@
+//! What is shown of a log, for `ssh-weblog` and for the commands of `ssh-weblog-server`: which records pass, how one is written,
+//! what is reported of all of them.
+//!
+//! ```text
+//!  ViewOptions ── View::new ──> View         as it was asked for; shared by all who ask for the same
+//!  line, record ── View::hit ──> Hit         masked, then filtered
+//!  line, hit ── View::show ──> bytes         whole lines
+//!             ├─ Report::hit ──> a report
+//!             └─ Alert::hit ──> it came true
+//! ```
+//!
+//! It does not know files, channels, nor the clock: the present is an argument.
+
+mod alert;
+mod filter;
+mod json;
+mod mask;
+mod ranking;
+mod report;
+mod seconds;
+mod show;
+mod template;
+pub mod when;
+
+#[cfg(test)]
+mod tests;
+
+pub use alert::{Alert, BUCKETS_MAX, Evidence, LATE_MAX};
+pub use filter::REGEX_MAX;
+pub use mask::Room;
+pub use ranking::{NAME_MAX, NAMES_MAX, Order, Ranking, Top};
+pub use report::{Receipt, Report, Topic};
+pub use seconds::{SECONDS_KEPT, Second, Seconds};
+
+use super::lines::Line;
+use super::options::{Show, ViewOptions};
+use super::record::{Record, Text, path_and_query};
+use super::time::Stamp;
+use crate::driver::text::escaped;
+use alert::Over;
+use core::time::Duration;
+use filter::{Filter, host, is_on, referrer_host};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use mask::Mask;
+use show::{Form, grouped, raw};
+use std::time::SystemTime;
+use template::Template;
+
+/// Written behind the record that `--stop-on` waits for.
+pub const BYE: &str = "Bye bye...\n";
+
+/// So many names has each top of a report if nothing else is said.
+pub const TOP_DEFAULT: u16 = 10;
+
+/// Where the lines go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// Raw lines are escaped: for a terminal, and for every session of the server.
+    pub escaped: bool,
+    /// Colours by SGR sequences.
+    pub coloured: bool,
+    /// There are several sources, which are named where the form has no field for it.
+    pub names_sources: bool,
+}
+
+/// Where a line came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'p> {
+    /// What its source is called.
+    pub source: &'p str,
+    /// Its number, where lines are numbered.
+    pub seq: Option<u64>,
+}
+
+/// A record that passed, as the view shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<'r> {
+    /// Masked, if the view anonymizes.
+    pub record: Record<'r>,
+    /// Whether it has status 200 and a referrer that is not of a site of one's own.
+    pub referred: bool,
+    masked: bool,
+}
+
+/// A way to look at a log. Two that are equal show the same bytes of the same lines.
+#[derive(Debug)]
+pub struct View {
+    options: ViewOptions,
+    destination: Destination,
+    filter: Filter,
+    mask: Option<Mask>,
+    sites: Vec<String>,
+    form: Form,
+    over: Option<Over>,
+    every: Option<Duration>,
+}
+
+impl PartialEq for View {
+    fn eq(&self, other: &Self) -> bool {
+        let times = |view: &Self| (view.filter.since, view.filter.until);
+        self.destination == other.destination
+            && self.options.shows_lines() == other.options.shows_lines()
+            && times(self) == times(other)
+            && self.options.of_lines() == other.options.of_lines()
+    }
+}
+
+impl Eq for View {}
+
+impl View {
+    /// The view that `options` ask for. Durations are taken back from `now`, times without a zone are of this machine's.
+    ///
+    /// # Errors
+    /// An option that can't be understood, and what to write instead.
+    pub fn new(options: &ViewOptions, destination: Destination, now: SystemTime) -> Result<Self, String> {
+        let now = Timestamp::try_from(now).map_err(|error| error.to_string())?;
+        let form = match (&options.format, options.show) {
+            (Some(template), _) => Form::Template(Template::new(template)?),
+            (None, _) if options.json => Form::Json,
+            (None, Some(Show::Raw)) => Form::Raw { escaped: destination.escaped },
+            (None, None) if options.dashboard => Form::Hits { coloured: false, names_sources: false },
+            (None, Some(Show::Hits)) => {
+                let Destination { coloured, names_sources, .. } = destination;
+                Form::Hits { coloured, names_sources }
+            }
+            (None, None | Some(Show::Referrers)) => Form::Referrers,
+        };
+        let site = |text: &String| {
+            host(text).ok_or_else(|| format!("--site {text}: write a host's name, as shop.example"))
+        };
+        let every = |text: &String| when::duration(text).map_err(|error| format!("--every {error}"));
+        Ok(Self {
+            filter: Filter::new(options, now, &TimeZone::system())?,
+            mask: Mask::new(&options.anonymize)?,
+            sites: options.site.iter().map(site).collect::<Result<_, _>>()?,
+            form,
+            over: Over::new(options.over.as_deref(), options.over_for.as_deref())?,
+            every: options.every.as_ref().map(every).transpose()?,
+            options: options.clone(),
+            destination,
+        })
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub const fn options(&self) -> &ViewOptions {
+        &self.options
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub const fn destination(&self) -> Destination {
+        self.destination
+    }
+
+    /// Records before this time don't pass.
+    #[must_use]
+    pub fn since(&self) -> Option<Stamp> {
+        self.filter.since.map(|(seconds, nanoseconds)| Stamp::utc(seconds, nanoseconds, 0))
+    }
+
+    /// Records from this time on don't pass.
+    #[must_use]
+    pub fn until(&self) -> Option<Stamp> {
+        self.filter.until.map(|(seconds, nanoseconds)| Stamp::utc(seconds, nanoseconds, 0))
+    }
+
+    /// Whether the lines are objects; notices that stand between them are then objects too, and [`BYE`] goes elsewhere.
+    #[must_use]
+    pub const fn is_json(&self) -> bool {
+        self.options.json
+    }
+
+    /// After so long a report is due again.
+    #[must_use]
+    pub const fn every(&self) -> Option<Duration> {
+        self.every
+    }
+
+    /// A report of what this view shows, with nothing in it; `None` if none was asked for.
+    #[must_use]
+    pub fn start_report(&self) -> Option<Report> {
+        self.options.reports().then(|| Report::new(self.options.top.unwrap_or(TOP_DEFAULT)))
+    }
+
+    /// What `--over` waits for, with nothing seen yet; `None` if it waits for nothing.
+    #[must_use]
+    pub fn start_alert(&self) -> Option<Alert> {
+        self.over.as_ref().map(|over| Alert::new(over.clone(), self.options.top.unwrap_or(TOP_DEFAULT)))
+    }
+
+    /// Masks a record and filters it: what this view shows of it, if it passes. `room` is where masked fields are written.
+    pub fn hit<'r>(&self, record: &Record<'r>, room: &'r mut Room) -> Option<Hit<'r>> {
+        let hit = |record: Record<'r>, masked| Hit { referred: self.is_referred(&record), record, masked };
+        match self.mask {
+            None => self.filter.passes(record).then(|| hit(*record, false)),
+            Some(mask) => {
+                let record = mask.apply(record, room);
+                self.filter.passes(&record).then(|| hit(record, true))
+            }
+        }
+    }
+
+    fn is_referred(&self, record: &Record<'_>) -> bool {
+        let is_own = |referrer: Text<'_>| {
+            let referrer = referrer.decode();
+            let host = referrer_host(&referrer);
+            self.sites.iter().any(|site| is_on(host, site))
+        };
+        record.is_referred() && (self.sites.is_empty() || !record.referrer.is_some_and(is_own))
+    }
+
+    /// Appends what is shown of a line, with its end; nothing for one that this view does not show. `hit` is what
+    /// [`hit`](Self::hit) made of its record, if it has one. True if something was appended.
+    pub fn show(&self, place: Place<'_>, line: &Line<'_>, hit: Option<&Hit<'_>>, out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        match (hit, &self.form) {
+            _ if !self.options.shows_lines() => {}
+            (Some(hit), form) => form.hit(place, line, hit, out),
+            (None, Form::Raw { escaped }) if self.filter.is_empty() && self.mask.is_none() => {
+                raw(line.bytes, *escaped, out);
+            }
+            (None, _) => {}
+        }
+        out.len() > before
+    }
+
+    /// Appends the notice that `count` records are missing where it stands.
+    pub fn show_skipped(&self, count: u64, out: &mut Vec<u8>) {
+        let text = if self.is_json() {
+            format!("{{\"skipped\":{count}}}\n")
+        } else {
+            format!("… {} records skipped\n", grouped(count))
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Whether a record, as it was logged, is the one that `--stop-on` waits for.
+    #[must_use]
+    pub fn is_stop(&self, record: &Record<'_>) -> bool {
+        self.options.stop_on.as_ref().is_some_and(|stop| {
+            record.resource().is_some_and(|resource| path_and_query(&resource).0 == stop.as_bytes())
+        })
+    }
+
+    /// What `-v` says of a line that no record was found in; `None` if it can't be shown because nobody knows what of it to
+    /// cut.
+    #[must_use]
+    pub fn not_understood(&self, source: &str, line: &Line<'_>) -> Option<String> {
+        let text = || (escaped(source.as_bytes()), line.offset, escaped(line.bytes));
+        let (source, offset, line) = self.mask.is_none().then(text)?;
+        Some(format!("{source}:{offset}: not understood: {line}"))
+    }
+
+    /// What is to be said once of a source whose format has no referrer, or no virtual host, if this view needs it.
+    #[must_use]
+    pub fn misfit(&self, source: &str, has_referrer: bool, has_host: bool) -> Option<String> {
+        let source = escaped(source.as_bytes());
+        let shows_referrers = matches!(self.form, Form::Referrers) && self.options.shows_lines();
+        if self.filter.needs_host() && !has_host {
+            return Some(format!("{source}: its format has no virtual host: no record passes --vhost"));
+        }
+        let without = shows_referrers && !has_referrer;
+        without.then(|| format!("{source}: its format has no referrer: nothing is shown; try --show hits"))
+    }
+}
