@@ -5,6 +5,7 @@
 //! means.
 
 mod files;
+mod sftp;
 
 use super::lines::{Line, LineSplitter};
 use core::time::Duration;

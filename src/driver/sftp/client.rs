@@ -325,7 +325,7 @@ impl<T> Client<T> {
     }
 
     /// Closes what was dropped, as far as there is room.
-    fn close_dropped(&self) {
+    pub(crate) fn close_dropped(&self) {
         while self.is_writable() {
             let Some((handle, permit)) = self.closing.borrow_mut().pop_front() else { return };
             let _gone = self.request(Token::Closed(permit), &Request::Close { handle: &handle });
