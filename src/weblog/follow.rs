@@ -6,6 +6,7 @@
 
 mod files;
 mod sftp;
+pub mod shell;
 
 use super::lines::{Line, LineSplitter};
 use core::time::Duration;
