@@ -36,7 +36,7 @@ pub(super) async fn copy(work: Rc<Work>, file: File, known: Attributes<'static>,
 async fn try_copy(work: &Rc<Work>, file: &File, known: &Attributes<'_>) -> Result<(), Failure> {
     let there = Part::check(&file.parent.folder, &file.name)?;
     let handle = work.remote.open(&file.remote, Pflags::READ, None).await?;
-    let asked = work.remote.ask(&Request::Fstat { handle: handle.bytes() }).await?;
+    let asked = work.remote.sftp.ask(&Request::Fstat { handle: handle.bytes() }).await?;
     let (mut from, mut size, mut part) = (0, known.size.unwrap_or(0), None);
     let mut attrs = None;
     if work.manner.resume {
@@ -96,7 +96,7 @@ async fn try_copy(work: &Rc<Work>, file: &File, known: &Attributes<'_>) -> Resul
 pub(super) async fn show(work: &Rc<Work>, remote: &[u8]) -> Result<(), Failure> {
     let Some(out) = &work.out else { return Ok(()) };
     let handle = work.remote.open(remote, Pflags::READ, None).await?;
-    let attrs = work.remote.attrs(&Request::Fstat { handle: handle.bytes() }).await.and_then(regular)?;
+    let attrs = work.remote.sftp.attrs(&Request::Fstat { handle: handle.bytes() }).await.and_then(regular)?;
     let size = attrs.size.unwrap_or(0);
     let bar = work.progress.file(&escaped(remote), size);
     let sink = Sink::Out(Rc::clone(out));

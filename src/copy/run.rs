@@ -1,12 +1,12 @@
 //! What was asked for on the command line, done over SFTP: sources found, patterns expanded, the target looked at.
 
 use super::local::{Folder, is_name, kind};
-use super::operand::{base_name, joined};
+use super::operand::base_name;
 use super::remote::Failure;
 use super::walk::{Directory, Subdirectory, Way, copy, not_copied, release};
 use super::work::Work;
 use super::{FAILED, USAGE, download, upload};
-use crate::driver::glob::Pattern;
+use crate::driver::glob::{FITTING_MAX, Pattern, TooMany, expand};
 use crate::sftp::{Attributes, Extension, Request};
 use rustix::fs::{FileType, stat};
 use std::fs::OpenOptions;
@@ -14,9 +14,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-
-/// Names that a pattern may find.
-pub(super) const FOUND_MAX: usize = 65_536;
 
 /// Where it goes, here.
 #[derive(Clone)]
@@ -123,11 +120,11 @@ async fn there(work: &Work, path: Vec<u8>) -> Result<Vec<u8>, Failure> {
     if path.is_empty() {
         return Ok(b".".to_vec());
     }
-    if !path.starts_with(b"~") || !work.remote.supports(Extension::ExpandPath) {
+    if !path.starts_with(b"~") || !work.remote.sftp.supports(Extension::ExpandPath) {
         return Ok(path);
     }
     let (user, rest) = path.split_at(path.iter().position(|byte| *byte == b'/').unwrap_or(path.len()));
-    let names = work.remote.ask(&Request::ExpandPath { path: user }).await?.names().await?;
+    let names = work.remote.sftp.ask(&Request::ExpandPath { path: user }).await?.names().await?;
     let expanded = names.and_then(|mut names| names.pop()).map(|entry| entry.name);
     let expanded = expanded.ok_or_else(|| Failure::new("the server does not know this user"))?;
     let rest = if matches!(rest, b"" | b"/") { b"/." } else { rest };
@@ -138,61 +135,40 @@ type Found = Vec<(Vec<u8>, Attributes<'static>)>;
 
 /// The file of exactly this name, or else those that a pattern means.
 async fn find(work: &Work, path: Vec<u8>) -> Result<Found, Failure> {
-    let missing = match work.remote.attrs(&Request::Stat { path: &path }).await {
+    let missing = match work.remote.sftp.attrs(&Request::Stat { path: &path }).await {
         Ok(attrs) => return Ok(vec![(path, attrs)]),
         Err(failure) => failure,
     };
     if !missing.is_missing() || !Pattern::is_one(&path) {
         return Err(missing);
     }
-    let mut found = vec![if path.starts_with(b"/") { b"/".to_vec() } else { Vec::new() }];
-    for component in path.split(|byte| *byte == b'/').filter(|component| !component.is_empty()) {
-        let mut next = Vec::new();
-        for base in found {
-            if !Pattern::is_one(component) {
-                next.push(below(&base, component));
-                continue;
-            }
-            let names = match fitting(work, &base, &Pattern::new(component)).await {
-                // What is no directory, or cannot be read, has nothing that fits.
-                Err(failure) if failure.code.is_some() => Vec::new(),
-                names => names?,
-            };
-            next.extend(names.iter().map(|name| below(&base, name)));
-            if next.len() > FOUND_MAX {
-                return Err(Failure::new(format!("more than {FOUND_MAX} files fit")));
-            }
-        }
-        next.sort();
-        found = next;
-    }
+    let listed = async |directory: &[u8], pattern: &Pattern| match fitting(work, directory, pattern).await {
+        // What is no directory, or cannot be read, has nothing that fits.
+        Err(failure) if failure.code.is_some() => Ok(Vec::new()),
+        names => names,
+    };
+    let found = expand(&path, listed).await?;
     let mut files = Vec::new();
     for path in found {
-        if let Some(attrs) = work.remote.attrs_if_any(&Request::Stat { path: &path }).await? {
+        if let Some(attrs) = work.remote.sftp.attrs_if_any(&Request::Stat { path: &path }).await? {
             files.push((path, attrs));
         }
     }
     if files.is_empty() { Err(missing) } else { Ok(files) }
 }
 
-/// As the user typed it: nothing in front of what is relative.
-fn below(base: &[u8], name: &[u8]) -> Vec<u8> {
-    if base.is_empty() { name.to_vec() } else { joined(base, name) }
-}
-
 /// The names in a directory that fit; what the server sends is matched here.
-async fn fitting(work: &Work, base: &[u8], pattern: &Pattern) -> Result<Vec<Vec<u8>>, Failure> {
-    let path = if base.is_empty() { b"." } else { base };
+async fn fitting(work: &Work, path: &[u8], pattern: &Pattern) -> Result<Vec<Vec<u8>>, Failure> {
     let _permit = work.remote.listings.take().await;
-    let handle = work.remote.open_directory(path).await?;
+    let handle = work.remote.sftp.open_directory(path).await?;
     let mut fitting = Vec::new();
     while let Some(entries) =
-        work.remote.ask(&Request::Readdir { handle: handle.bytes() }).await?.names().await?
+        work.remote.sftp.ask(&Request::Readdir { handle: handle.bytes() }).await?.names().await?
     {
         let names = entries.into_iter().map(|entry| entry.name);
         fitting.extend(names.filter(|name| is_name(name) && pattern.fits(name)));
-        if fitting.len() > FOUND_MAX {
-            return Err(Failure::new(format!("more than {FOUND_MAX} files fit")));
+        if fitting.len() > FITTING_MAX {
+            return Err(TooMany.into());
         }
     }
     Ok(fitting)
@@ -203,7 +179,7 @@ pub(super) async fn upload(work: Rc<Work>, sources: Vec<PathBuf>, path: Vec<u8>)
     let shown = path.clone();
     let looked = async {
         let path = there(&work, path).await?;
-        let attrs = work.remote.attrs_if_any(&Request::Stat { path: &path }).await?;
+        let attrs = work.remote.sftp.attrs_if_any(&Request::Stat { path: &path }).await?;
         Ok((path, attrs.map(|attrs| attrs.permissions.map(kind))))
     };
     let (path, kind_there) = match looked.await {

@@ -6,7 +6,7 @@
 use super::cat::{Cat, Job};
 use super::limit::Limit;
 use super::progress::Progress;
-use super::remote::{FILES_MAX, Remote, Token};
+use super::remote::{FILES_MAX, Remote, Transfer};
 use super::run::{Target, download, upload};
 use super::work::{Manner, Work};
 use super::{BROKEN_PIPE, FAILED, INTERRUPTED, NO_CONNECTION, TERMINATED};
@@ -14,6 +14,7 @@ use crate::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
 use crate::driver::login::{Login, Refused};
 use crate::driver::options::Options;
 use crate::driver::proxy::{self, Tell, Unreached};
+use crate::driver::sftp::client::Token;
 use crate::driver::stdio::{Descriptor, Output};
 use crate::driver::task::{Permits, Tasks};
 use crate::driver::terminal;
@@ -55,7 +56,7 @@ enum Phase {
     /// No channel has been granted anything.
     Login,
     /// The server has not said its version.
-    Starting(Box<ClientChannel<Token>>),
+    Starting(Box<ClientChannel<Token<Transfer>>>),
     Sftp(Rc<Work>),
     Cat(Box<Cat>),
 }
@@ -175,7 +176,7 @@ impl Session {
     }
 
     /// The server is ready.
-    fn begin(&mut self, channel: ClientChannel<Token>) {
+    fn begin(&mut self, channel: ClientChannel<Token<Transfer>>) {
         let how = &self.how;
         let work = Rc::new(Work {
             remote: Remote::new(channel, how.limit.map(Limit::new)),
@@ -379,13 +380,11 @@ impl Session {
         let remote = &work.remote;
         remote.due.set(None);
         loop {
-            let asked = remote.asked.get();
+            let asked = remote.sftp.asked();
             self.tasks.run();
-            remote.close_dropped();
-            remote.channel.borrow_mut().flush(conn)?;
-            remote.room.wake();
+            remote.sftp.flush(conn)?;
             self.tasks.run();
-            if remote.asked.get() == asked {
+            if remote.sftp.asked() == asked {
                 break;
             }
         }

@@ -4,7 +4,7 @@
 //! came too early waits, within the bound for all bytes under way.
 
 use super::progress::Bar;
-use super::remote::{Failure, Handle, Remote, Token};
+use super::remote::{Failure, Handle, Remote, Transfer};
 use crate::driver::stdio::Output;
 use crate::sftp::Request;
 use core::cell::RefCell;
@@ -150,9 +150,9 @@ impl Incoming {
                 }
                 reading.asked(offset, len);
                 drop(reading);
-                let token = Token::Read { to: Rc::clone(self), offset, len };
+                let token = Transfer::Read { to: Rc::clone(self), offset, len };
                 if let Err(failure) =
-                    remote.request(token, &Request::Read { handle: handle.bytes(), offset, len })
+                    remote.transfer(token, &Request::Read { handle: handle.bytes(), offset, len })
                 {
                     return Poll::Ready(Err(failure));
                 }
@@ -329,10 +329,10 @@ impl Outgoing {
                     return Poll::Ready(Ok(offset));
                 }
                 remote.free(block - data.len());
-                let token = Token::Written { of: Rc::clone(self), len: data.len() };
+                let token = Transfer::Written { of: Rc::clone(self), len: data.len() };
                 self.0.borrow_mut().in_flight += 1;
                 if let Err(failure) =
-                    remote.request(token, &Request::Write { handle: handle.bytes(), offset, data })
+                    remote.transfer(token, &Request::Write { handle: handle.bytes(), offset, data })
                 {
                     return Poll::Ready(Err(failure));
                 }

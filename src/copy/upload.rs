@@ -42,8 +42,8 @@ pub(super) async fn make_directory(work: &Work, path: &[u8], mode: Option<u32>) 
     // The user's own rights until all is in it.
     let permissions = Some(mode.unwrap_or(0o755) | 0o700);
     let attrs = Attributes { permissions, ..Attributes::default() };
-    let Err(failure) = work.remote.done(&Request::Mkdir { path, attrs }).await else { return Ok(true) };
-    let there = work.remote.attrs(&Request::Stat { path }).await.map_err(|_| failure.clone())?;
+    let Err(failure) = work.remote.sftp.done(&Request::Mkdir { path, attrs }).await else { return Ok(true) };
+    let there = work.remote.sftp.attrs(&Request::Stat { path }).await.map_err(|_| failure.clone())?;
     match there.permissions.map(kind) {
         Some(FileType::Directory) => Ok(false),
         _ => Err(failure),
@@ -61,7 +61,7 @@ pub(super) async fn finish_directory(
         (Some(mode), None) if mode & 0o700 == 0o700 => return Ok(()),
         (permissions, ac_mod_time) => Attributes { permissions, ac_mod_time, ..Attributes::default() },
     };
-    work.remote.done(&Request::Setstat { path: &directory.remote, attrs }).await
+    work.remote.sftp.done(&Request::Setstat { path: &directory.remote, attrs }).await
 }
 
 /// Copies a file.
@@ -89,7 +89,7 @@ async fn try_copy(work: &Work, file: &File) -> Result<(), Failure> {
     // In a directory that was just made nothing is in the way.
     let there = match file.parent.fresh {
         true => None,
-        false => Some(work.remote.ask(&Request::Lstat { path: &target }).await?),
+        false => Some(work.remote.sftp.ask(&Request::Lstat { path: &target }).await?),
     };
     let mut left = None;
     if work.manner.resume {
@@ -119,7 +119,7 @@ async fn try_copy(work: &Work, file: &File) -> Result<(), Failure> {
             if let (false, Some(asked)) = (work.manner.resume, &there)
                 && let Err(failure) = free(asked.attrs().await)
             {
-                let _it_stays = work.remote.done(&Request::Remove { filename: &partial }).await;
+                let _it_stays = work.remote.sftp.done(&Request::Remove { filename: &partial }).await;
                 return Err(failure);
             }
             (handle, 0)
@@ -134,10 +134,10 @@ async fn try_copy(work: &Work, file: &File) -> Result<(), Failure> {
     let is_noted = now.size > NOTED_FROM;
     // Behind a WRITE that failed others may have succeeded: nothing goes on there.
     if is_noted && (done.is_ok() || outgoing.has_failed()) {
-        let _it_stays = work.remote.done(&Request::Remove { filename: &note(&partial) }).await;
+        let _it_stays = work.remote.sftp.done(&Request::Remove { filename: &note(&partial) }).await;
     }
     if done.is_err() && (!is_noted || outgoing.has_failed()) {
-        let _it_stays = work.remote.done(&Request::Remove { filename: &partial }).await;
+        let _it_stays = work.remote.sftp.done(&Request::Remove { filename: &partial }).await;
     }
     done?
 }
@@ -158,11 +158,11 @@ async fn send(
             let times = attributes(stat).ac_mod_time;
             let permissions = Some(work.mode(stat.st_mode));
             let attrs = Attributes { permissions, ac_mod_time: times, ..Attributes::default() };
-            Some(work.remote.ask(&Request::Fsetstat { handle: handle.bytes(), attrs }).await?)
+            Some(work.remote.sftp.ask(&Request::Fsetstat { handle: handle.bytes(), attrs }).await?)
         }
         false => None,
     };
-    let (closed, _permit) = work.remote.close(handle).await?;
+    let (closed, _permit) = work.remote.sftp.close(handle).await?;
     outgoing.acknowledged().await?;
     let set = match set {
         Some(set) => set.done().await,
@@ -192,7 +192,7 @@ async fn create(work: &Work, path: &[u8], mode: u32) -> Result<Handle, Failure> 
     let flags = Pflags::WRITE | Pflags::CREAT | Pflags::EXCL;
     match work.remote.open(path, flags, Some(mode & MODE_MASK)).await {
         Err(failure) if !failure.is_missing() => {
-            work.remote.done(&Request::Remove { filename: path }).await.map_err(|_| failure)?;
+            work.remote.sftp.done(&Request::Remove { filename: path }).await.map_err(|_| failure)?;
             work.remote.open(path, flags, Some(mode & MODE_MASK)).await
         }
         opened => opened,
@@ -203,12 +203,12 @@ async fn write_note(work: &Work, partial: &[u8], source: Source) -> Result<(), F
     let handle = create(work, &note(partial), 0o600).await?;
     let text = source.note();
     let request = Request::Write { handle: handle.bytes(), offset: 0, data: text.as_bytes() };
-    work.remote.done(&request).await
+    work.remote.sftp.done(&request).await
 }
 
 async fn read_note(work: &Work, partial: &[u8]) -> Option<Source> {
     let path = note(partial);
-    let attrs = work.remote.attrs(&Request::Lstat { path: &path }).await.ok()?;
+    let attrs = work.remote.sftp.attrs(&Request::Lstat { path: &path }).await.ok()?;
     let len = attrs.size.filter(|len| (1..=NOTE_LEN_MAX as u64).contains(len))?;
     let handle = work.remote.open(&path, Pflags::READ, None).await.ok()?;
     let sink = Sink::Memory(Vec::new());
@@ -240,7 +240,7 @@ async fn left(
     partial: &[u8],
     now: Source,
 ) -> Result<Option<(Handle, u64)>, Failure> {
-    let Some(attrs) = work.remote.attrs_if_any(&Request::Lstat { path: partial }).await? else {
+    let Some(attrs) = work.remote.sftp.attrs_if_any(&Request::Lstat { path: partial }).await? else {
         return Ok(None);
     };
     let noted = read_note(work, partial).await;

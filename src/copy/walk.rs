@@ -172,11 +172,11 @@ fn remember(
 }
 
 async fn list_remote(work: &Rc<Work>, directory: &Rc<Directory>, found: &mut Found) -> Result<(), Failure> {
-    let handle = work.remote.open_directory(&directory.remote).await?;
+    let handle = work.remote.sftp.open_directory(&directory.remote).await?;
     let mut asked = VecDeque::new();
     loop {
         while asked.len() < READDIRS {
-            asked.push_back(work.remote.ask(&Request::Readdir { handle: handle.bytes() }).await?);
+            asked.push_back(work.remote.sftp.ask(&Request::Readdir { handle: handle.bytes() }).await?);
         }
         let Some(answer) = asked.pop_front() else { return Ok(()) };
         let Some(entries) = answer.names().await? else { return Ok(()) };
@@ -204,7 +204,7 @@ async fn take_remote(
     let mut file_type = entry.attrs.permissions.map(kind);
     if matches!(file_type, None | Some(FileType::Symlink | FileType::Unknown)) {
         through_link = file_type == Some(FileType::Symlink);
-        match work.remote.attrs(&Request::Stat { path: &path }).await {
+        match work.remote.sftp.attrs(&Request::Stat { path: &path }).await {
             Ok(attrs) => entry.attrs = attrs,
             Err(failure) => {
                 work.failed(&path, &failure);

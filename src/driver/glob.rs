@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// The most files that a pattern may find.
 pub(super) const FOUND_MAX: usize = 1024;
+/// The most that one finds where directories are listed by somebody else.
+pub(crate) const FITTING_MAX: usize = 65_536;
 
 /// One component of a path as a pattern, for names that come from elsewhere.
 pub struct Pattern {
@@ -31,6 +33,52 @@ impl Pattern {
     #[must_use]
     pub fn fits(&self, name: &[u8]) -> bool {
         (self.hidden || !name.starts_with(b".")) && fits(&self.atoms, name)
+    }
+}
+
+/// More names fit than [`FITTING_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
+impl core::fmt::Display for TooMany {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "more than {FITTING_MAX} files fit")
+    }
+}
+
+/// The paths that a pattern means, sorted, where directories are listed by `fitting`: it gets one (`.` is where relative paths
+/// begin) and says which names in it fit. Nothing is put in front of a relative path, and what stands behind the last pattern
+/// need not exist.
+pub(crate) async fn expand<E: From<TooMany>>(
+    path: &[u8],
+    fitting: impl AsyncFn(&[u8], &Pattern) -> Result<Vec<Vec<u8>>, E>,
+) -> Result<Vec<Vec<u8>>, E> {
+    let mut found = vec![if path.starts_with(b"/") { b"/".to_vec() } else { Vec::new() }];
+    for component in path.split(|byte| *byte == b'/').filter(|component| !component.is_empty()) {
+        let mut next = Vec::new();
+        for base in found {
+            if !Pattern::is_one(component) {
+                next.push(below(&base, component));
+                continue;
+            }
+            let directory = if base.is_empty() { b"." } else { base.as_slice() };
+            let names = fitting(directory, &Pattern::new(component)).await?;
+            next.extend(names.iter().map(|name| below(&base, name)));
+            if next.len() > FITTING_MAX {
+                return Err(TooMany.into());
+            }
+        }
+        next.sort();
+        found = next;
+    }
+    Ok(found)
+}
+
+fn below(base: &[u8], name: &[u8]) -> Vec<u8> {
+    match base {
+        b"" => name.to_vec(),
+        base if base.ends_with(b"/") => [base, name].concat(),
+        base => [base, b"/", name].concat(),
     }
 }
 

@@ -60,6 +60,20 @@ pub const fn acts(character: char) -> bool {
     )
 }
 
+/// Quotes a name for a POSIX shell.
+#[must_use]
+pub fn quoted(name: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'\''];
+    for byte in name {
+        match byte {
+            b'\'' => quoted.extend_from_slice(b"'\\''"),
+            byte => quoted.push(*byte),
+        }
+    }
+    quoted.push(b'\'');
+    quoted
+}
+
 /// The name of a key's kind in ssh's messages.
 #[must_use]
 pub fn key_kind(key: &PublicKey) -> &'static str {
@@ -74,7 +88,10 @@ pub fn key_kind(key: &PublicKey) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{escaped, escaped_lines};
+    use super::{escaped, escaped_lines, quoted};
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::process::Command;
 
     #[test]
     fn t101_what_acts_is_shown_and_what_is_plain_stays() {
@@ -83,5 +100,14 @@ mod tests {
         assert_eq!(escaped("\u{9b}31m\u{202e}a\u{2028}".as_bytes()), "\\x9b31m\\u{202e}a\\u{2028}");
         assert_eq!(escaped(b"caf\xe9 \xff\xfe."), "caf\u{fffd} \u{fffd}\u{fffd}.");
         assert_eq!(escaped_lines("a\nb\x07"), "a\nb\\x07");
+    }
+
+    #[test]
+    fn t100_a_shell_takes_a_quoted_name_as_it_is() {
+        for name in [&b"a b"[..], b"it's", b"$(id)`id`;&|<>*?[~", b"-n", b"\"\\\n\t!", b"caf\xe9", b"''"] {
+            let script = [b"printf %s ", quoted(name).as_slice()].concat();
+            let output = Command::new("sh").arg("-c").arg(OsStr::from_bytes(&script)).output().unwrap();
+            assert_eq!(output.stdout, name, "{}", name.escape_ascii());
+        }
     }
 }

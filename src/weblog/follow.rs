@@ -5,6 +5,8 @@
 //! means.
 
 mod files;
+mod sftp;
+pub mod shell;
 
 use super::lines::{Line, LineSplitter};
 use core::time::Duration;

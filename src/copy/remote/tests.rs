@@ -5,7 +5,8 @@ use crate::connection::ChannelId;
 use crate::copy::progress::Bar;
 use crate::copy::transfer::Sink;
 use crate::driver::task::Tasks;
-use crate::sftp::{self, Backend, Reassembly, ServerLimits, SftpServer, Ticket};
+use crate::sftp::{self, Backend, Reassembly, ServerLimits, SftpServer, Status, Ticket};
+use std::collections::VecDeque;
 
 /// What was asked, and not answered yet.
 #[derive(Default)]
@@ -44,7 +45,7 @@ impl Peer {
 
     /// Takes what was asked, as far as a server takes it.
     fn take(&mut self, remote: &Remote) {
-        let mut channel = remote.channel.borrow_mut();
+        let mut channel = remote.sftp.channel.borrow_mut();
         let output = channel.client.output().to_vec();
         channel.client.consume_output(output.len());
         self.server.serve(&mut self.held, &mut self.reassembly, &output).unwrap();
@@ -68,7 +69,7 @@ impl Peer {
 }
 
 fn under_way(remote: &Remote) -> usize {
-    remote.channel.borrow().client.in_flight()
+    remote.sftp.channel.borrow().client.in_flight()
 }
 
 /// A file that is opened and read in a task, and whether it was.
@@ -95,7 +96,7 @@ fn reads_under_way_are_bounded_by_their_number_and_by_their_bytes() {
         assert_eq!(under_way(&remote), TRANSFERS_START, "{block}");
         for answers in 1..=most + 10 {
             peer.answer(&remote, false);
-            remote.room.wake();
+            remote.sftp.room.wake();
             tasks.run();
             assert_eq!(under_way(&remote), (TRANSFERS_START + answers).min(most), "{block}");
         }
@@ -138,13 +139,4 @@ fn no_more_files_are_open_than_the_server_has_handles_for() {
         tasks.run();
         assert_eq!((under_way(&remote), open.borrow().len()), (most - 1, 1));
     }
-}
-
-#[test]
-fn an_answer_without_names_ends_a_listing() {
-    let asked = Asked::default();
-    asked.answer(Reply::Names(Vec::new()));
-    let mut names = core::pin::pin!(asked.names());
-    let cx = &mut Context::from_waker(Waker::noop());
-    assert!(matches!(names.as_mut().poll(cx), Poll::Ready(Ok(None))));
 }

@@ -15,6 +15,8 @@
 //!
 //! It does not know who may use it, and how it is asked for.
 
+#[cfg(feature = "programs")]
+pub(crate) mod client;
 mod files;
 mod listing;
 mod root;
