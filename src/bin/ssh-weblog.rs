@@ -4,19 +4,23 @@
 
 use clap::Parser;
 use std::alloc::System;
+use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
+use strombus::copy::operand::{Host, Operand};
 use strombus::driver::algorithms::PRESET_HELP;
 use strombus::driver::config::{self, CommandLine, LoadError};
 use strombus::driver::options::Options;
 use strombus::driver::text::escaped_lines;
 use strombus::tell;
-use strombus::weblog::client::{NO_CONNECTION, WatchOptions, watch};
 use strombus::weblog::demo;
-use strombus::weblog::options::{ViewOptions, quoted};
+use strombus::weblog::follow::Start;
+use strombus::weblog::options::ViewOptions;
+use std::time::SystemTime;
 use strombus::weblog::view::{Destination, View};
+use strombus::weblog::watch::{NO_CONNECTION, Place, Source, WatchOptions, watch};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes what is freed, passwords among it.
@@ -26,21 +30,31 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 /// Wrong arguments.
 const USAGE: u8 = 2;
 
+/// How often a silent host is asked whether it is there (seconds), and how often in vain, unless the configuration says so.
+const ALIVE_INTERVAL: u32 = 15;
+
 const EXAMPLES: &str = "\
+SOURCE: [USER@]HOST:PATH, ssh://[USER@]HOST[:PORT]/PATH, a local file, or - for standard input; or HOST PATH, as two words.
+A PATH is from the login directory if it is not absolute; patterns in it (* ? [a-z]) are expanded there, again every ten seconds,
+unless a file has exactly this name. One connection serves all logs of a host.
+
 Examples:
   ssh-weblog demo                                      everything on this machine
   ssh-weblog ann@shop.example /var/log/nginx/access.log
-  ssh-weblog -n 100 --show hits ann@shop.example:/var/log/nginx/access.log
-  ssh-weblog --json shop.example:access.log | jq .path
+  ssh-weblog -n 100 --show hits 'ann@shop.example:/var/log/nginx/*.log'
+  ssh-weblog --stats --no-follow --with-rotated /var/log/nginx/access.log
+  ssh-weblog --status 5xx --json shop.example:access.log api.example:access.log | jq .path
+  ssh-weblog --over 5/s --for 30s --status 5xx shop.example:access.log && echo calm
 
-Exit status: 0 done, 1 the log could not be read, 2 bad arguments, 130 Ctrl-C, 143 SIGTERM, 141 nobody reads the output,
-255 no connection or login.";
+Exit status: 0 done, 1 a log could not be read, 2 bad arguments, 3 --over came true, 130 Ctrl-C, 143 SIGTERM, 141 nobody reads
+the output, 255 no connection or login.";
 
-/// Logs in to a host over SSH, follows a web access log there and shows who came from where.
+/// Follows web access logs, here and on any host over SSH, and shows who came from where.
 #[derive(Parser)]
-#[command(name = "ssh-weblog", version, after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
+#[command(name = "ssh-weblog", version, override_usage = "ssh-weblog [OPTIONS] SOURCE...\n       ssh-weblog [OPTIONS] HOST PATH\n       ssh-weblog demo [--seconds N]")]
+#[command(after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
 struct Arguments {
-    /// Port of the host
+    /// Port of the hosts
     #[arg(short, value_name = "PORT")]
     port: Option<String>,
     /// File of a private key; may be repeated
@@ -67,106 +81,162 @@ struct Arguments {
     /// Never ask for anything
     #[arg(long)]
     batch: bool,
-    /// Lines of the log to begin with; +N: from line N on
-    #[arg(short = 'n', value_name = "LINES", allow_hyphen_values = true)]
+    /// Lines of each log to begin with; +N: from line N on
+    #[arg(short = 'n', value_name = "LINES", allow_hyphen_values = true, help_heading = LOGS)]
     lines: Option<String>,
-    /// End at the end of the log
-    #[arg(long)]
+    /// End at the end of the logs
+    #[arg(long, help_heading = LOGS)]
     no_follow: bool,
+    /// Begin with the rotated files, .gz too
+    #[arg(long, help_heading = LOGS)]
+    with_rotated: bool,
+    /// common, combined, vhost, nginx, caddy, traefik, json, alb, cloudfront, w3c or s3, or the server's own LogFormat or
+    /// log_format; found out from the lines if it is not given
+    #[arg(long, value_name = "FORMAT", help_heading = LOGS)]
+    log_format: Option<String>,
+    /// Keep positions there, and go on at them the next time
+    #[arg(long, value_name = "FILE", help_heading = LOGS)]
+    state: Option<PathBuf>,
+    /// Show lines of several logs by their times, within a second
+    #[arg(long, help_heading = LOGS)]
+    sorted: bool,
+    /// Try a connection so often again; without it the first once, and one that was there for ever
+    #[arg(long, value_name = "N", help_heading = LOGS)]
+    retry: Option<u32>,
     #[command(flatten)]
     view: ViewOptions,
     /// No fingerprint and no notices
     #[arg(short, long)]
     quiet: bool,
-    /// Tell the story of the login, and of lines that are not understood; more with -vv and -vvv
+    /// Tell of formats, lines that are not understood and what was read; the story of the login with -vv, -vvv
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
     /// With demo: end after so many seconds
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
-    /// HOST:PATH, or HOST PATH, with USER@ in front where you are another there; or demo
-    #[arg(required = true, num_args = 1..=2, value_name = "SOURCE")]
-    source: Vec<String>,
+    /// Logs
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<OsString>,
 }
+
+const LOGS: &str = "Logs";
 
 /// Why nothing is watched: a text for the user, and the exit status.
 struct Wrong(String, u8);
 
+impl Wrong {
+    fn usage(text: impl core::fmt::Display) -> Self {
+        Self(format!("{text}; see --help"), USAGE)
+    }
+}
+
 impl From<LoadError> for Wrong {
     fn from(error: LoadError) -> Self {
-        let status = if matches!(error, LoadError::CommandLine(_)) { USAGE } else { NO_CONNECTION };
-        Self(error.text().to_owned(), status)
+        match error {
+            LoadError::CommandLine(_) => Self::usage(error.text()),
+            _ => Self(error.text().to_owned(), NO_CONNECTION),
+        }
     }
 }
 
 impl Arguments {
-    fn view(&self) -> Result<View, Wrong> {
+    fn destination(&self) -> Destination {
         let terminal = std::io::stdout().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let destination =
-            Destination { escaped: terminal, coloured: terminal && !plain, names_sources: false };
-        View::new(&self.view, destination, SystemTime::now())
-            .map_err(|text| Wrong(format!("{text}; see --help"), USAGE))
+        let names_sources = self.sources.len() > 1 && !self.is_of_the_article();
+        Destination { escaped: terminal, coloured: terminal && !plain, names_sources }
     }
 
-    /// Host, with its user, and path: the article's two operands, or one with a colon before any slash.
-    fn source(&self) -> Result<(&str, &str), Wrong> {
-        let wrong = |text: String| Err(Wrong(format!("{text}; see --help"), USAGE));
-        match self.source.as_slice() {
-            [host, path] if !host.contains([':', '/']) => Ok((host, path)),
-            [source] => {
-                let after_address = source.find(']').filter(|_| source.contains('[')).unwrap_or(0);
-                let colon =
-                    source.get(after_address..).and_then(|rest| rest.find(':')).map(|at| after_address + at);
-                let (host, path) = match colon {
-                    Some(at) => (source.get(..at), source.get(at + 1..)),
-                    None => (None, None),
-                };
-                match (host, path) {
-                    (Some(host), Some(path))
-                        if !host.is_empty() && !path.is_empty() && !host.contains('/') =>
-                    {
-                        Ok((host, path))
-                    }
-                    _ => wrong(format!("{source}: write a source as [USER@]HOST:PATH")),
-                }
+    /// Two words, a host and a path.
+    fn is_of_the_article(&self) -> bool {
+        match self.sources.as_slice() {
+            [host, _] => {
+                let is_plain = !host.as_bytes().iter().any(|byte| matches!(byte, b':' | b'/'));
+                is_plain && host != "-" && !Path::new(host).exists()
             }
-            _ => wrong("one source at a time: [USER@]HOST:PATH or [USER@]HOST PATH".to_owned()),
+            _ => false,
         }
+    }
+
+    /// What stands on the command line, each with how it was typed.
+    fn operands(&self) -> Result<Vec<(String, Operand)>, Wrong> {
+        let typed = if self.is_of_the_article() {
+            vec![self.sources.join(std::ffi::OsStr::new(":"))]
+        } else {
+            self.sources.clone()
+        };
+        let operand = |text: &OsString| {
+            let name = text.to_string_lossy().into_owned();
+            Operand::parse(text).map(|operand| (name, operand)).map_err(Wrong::usage)
+        };
+        typed.iter().map(operand).collect()
+    }
+
+    fn start(&self) -> Result<Option<Start>, Wrong> {
+        let Some(lines) = &self.lines else { return Ok(None) };
+        let wrong = |_| Wrong::usage(format!("-n {lines}: write a number, or +N for line N on"));
+        Ok(Some(match lines.strip_prefix('+') {
+            Some(line) => Start::Line(line.parse().map_err(wrong)?),
+            None => Start::LinesBeforeEnd(lines.parse().map_err(wrong)?),
+        }))
     }
 
     fn options(&self) -> Result<WatchOptions, Wrong> {
         if self.seconds.is_some() {
-            return Err(Wrong("--seconds is for demo; see --help".to_owned(), USAGE));
+            return Err(Wrong::usage("--seconds is for demo"));
         }
-        let (destination, path) = self.source()?;
-        let (user, host) = match destination.rsplit_once('@') {
-            Some((user, host)) => (Some(user), host),
-            None => (None, destination),
-        };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let connection = self.connection(host, user)?;
+        let (mut names, mut hosts, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, operand) in self.operands()? {
+            let place = match operand {
+                Operand::Standard => Place::Standard,
+                Operand::Local(path) => Place::Local(path),
+                Operand::Remote(remote) => {
+                    let host = match names.iter().position(|name| *name == remote.host) {
+                        Some(host) => host,
+                        None => {
+                            hosts.push(self.connection(&remote.host)?);
+                            names.push(remote.host);
+                            names.len() - 1
+                        }
+                    };
+                    if remote.path.is_empty() {
+                        return Err(Wrong::usage(format!("{name}: no log is named")));
+                    }
+                    Place::Host { host, path: remote.path }
+                }
+            };
+            sources.push(Source { name, place });
+        }
         if self.verbose > 0 {
-            connection.passed_over.iter().for_each(|text| tell!("{}", escaped_lines(text)));
+            let passed_over = hosts.iter().flat_map(|options: &Options| &options.passed_over);
+            passed_over.for_each(|text| tell!("{}", escaped_lines(text)));
         }
         Ok(WatchOptions {
-            connection,
-            command: self.command(path)?,
-            source: self.source.join(":"),
-            view: self.view()?,
+            sources,
+            hosts,
+            view: self.view.clone(),
+            destination: self.destination(),
+            log_format: self.log_format.clone(),
+            start: self.start()?,
+            with_rotated: self.with_rotated,
+            follow: !self.no_follow,
+            retry: self.retry,
+            state: self.state.clone(),
+            sorted: self.sorted,
             quiet: self.quiet,
             verbose: self.verbose > 0,
             seconds: None,
         })
     }
 
-    fn connection(&self, host: &str, user: Option<&str>) -> Result<Options, Wrong> {
+    fn connection(&self, host: &Host) -> Result<Options, Wrong> {
+        let port = host.port.map(|port| port.to_string()).or_else(|| self.port.clone());
         // The first of two values counts, as for ssh; what has a name of its own comes first.
         let named = [
-            ("Port", self.port.as_deref()),
+            ("Port", port.as_deref()),
             ("BatchMode", self.batch.then_some("yes")),
-            ("LogLevel", config::log_level(self.verbose)),
+            ("LogLevel", config::log_level(self.verbose.saturating_sub(1))),
             ("LogLevel", self.quiet.then_some("ERROR")),
             ("AddressFamily", self.inet.then_some("inet")),
             ("AddressFamily", self.inet6.then_some("inet6")),
@@ -175,45 +245,32 @@ impl Arguments {
         let identities = self.identity.iter().map(|file| config::option("IdentityFile", file));
         let jump = self.jump.iter().map(|hosts| format!("ProxyJump={hosts}"));
         let line = CommandLine {
-            host: host.to_owned(),
-            user: user.or(self.login_name.as_deref()).map(str::to_owned),
+            host: host.name.clone(),
+            user: host.user.as_deref().or(self.login_name.as_deref()).map(str::to_owned),
             options: named.chain(identities).chain(jump).chain(self.option.iter().cloned()).collect(),
             file: self.file.clone(),
         };
-        Ok(config::load(&line)?.options()?)
-    }
-
-    /// What runs there: tail, as every host has it.
-    fn command(&self, path: &str) -> Result<String, Wrong> {
-        let lines = self.lines.as_deref().unwrap_or(if self.no_follow { "+1" } else { "0" });
-        let digits = lines.strip_prefix('+').unwrap_or(lines);
-        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Wrong(format!("-n {lines}: write a number, or +N for line N on"), USAGE));
-        }
-        let follow = if self.no_follow { "" } else { "-F " };
-        Ok(format!("LC_ALL=C exec tail -n {lines} {follow}-- {}", quoted(path)))
+        let mut options = config::load(&line)?.options()?;
+        let interval = &mut options.config.server_alive_interval.0;
+        *interval = if *interval == 0 { ALIVE_INTERVAL } else { *interval };
+        Ok(options)
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = if arguments.source == ["demo"] {
-        arguments.view().map(|view| demo::run(arguments.seconds, view))
+    let done = if arguments.sources == ["demo"] {
+        View::new(&arguments.view, arguments.destination(), SystemTime::now())
+            .map_err(Wrong::usage)
+            .and_then(|view| demo::run(arguments.seconds, view).map_err(|text| Wrong(text, NO_CONNECTION)))
     } else {
-        arguments.options().map(watch)
-    };
-    let done = match done {
-        Ok(done) => done,
-        Err(Wrong(text, status)) => {
-            tell!("ssh-weblog: {}", escaped_lines(&text));
-            return ExitCode::from(status);
-        }
+        arguments.options().and_then(|options| watch(options).map_err(Wrong::usage))
     };
     match done {
         Ok(status) => ExitCode::from(status),
-        Err(text) => {
+        Err(Wrong(text, status)) => {
             tell!("ssh-weblog: {}", escaped_lines(&text));
-            ExitCode::from(NO_CONNECTION)
+            ExitCode::from(status)
         }
     }
 }

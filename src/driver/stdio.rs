@@ -7,9 +7,11 @@
 use mio::Waker;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
 use std::thread;
 
 /// What a buffer holds at the most (bytes).
@@ -40,12 +42,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn end(&self, waker: &Waker) {
+        self.lock().ended = true;
+        let _ended = waker.wake();
+    }
+
     fn wait<'g>(&self, guard: MutexGuard<'g, State>) -> MutexGuard<'g, State> {
         self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Standard input, read by a thread.
+/// Standard input, or a FIFO, read by a thread.
 pub struct Input(Arc<Shared>);
 
 impl Input {
@@ -59,6 +66,20 @@ impl Input {
         thread::Builder::new()
             .name("stdin".to_owned())
             .spawn(move || read(&theirs, &waker, io::stdin().as_fd()))?;
+        Ok(Self(shared))
+    }
+
+    /// Starts to open a file and to read it to its end. One that can't be opened ends at once.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn open(path: PathBuf, waker: Arc<Waker>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new().name("input".to_owned()).spawn(move || match File::open(path) {
+            Ok(file) => read(&theirs, &waker, file.as_fd()),
+            Err(_) => theirs.end(&waker),
+        })?;
         Ok(Self(shared))
     }
 
@@ -87,10 +108,8 @@ fn read(shared: &Shared, waker: &Waker, descriptor: BorrowedFd<'_>) {
                 continue;
             }
             Ok(0) | Err(_) => {
-                state.ended = true;
                 drop(state);
-                let _ended = waker.wake();
-                return;
+                return shared.end(waker);
             }
             Ok(n) => {
                 while state.bytes.len() + n > BUFFER_MAX {

@@ -121,7 +121,6 @@ pub(crate) struct Timers {
     sleeping: RefCell<Vec<(Instant, Waker)>>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the followers to come"))]
 impl Timers {
     pub(crate) const fn new(now: Instant) -> Self {
         Self { now: Cell::new(now), sleeping: RefCell::new(Vec::new()) }
@@ -150,10 +149,25 @@ impl Timers {
         over
     }
 
+    #[allow(dead_code, reason = "the remote files to come")]
     pub(crate) async fn sleep_until(&self, until: Instant) {
         core::future::poll_fn(|cx| if self.is_over(until, cx) { Poll::Ready(()) } else { Poll::Pending })
             .await;
     }
+}
+
+/// Lets the other tasks run that can.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    core::future::poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// So many may do something at a time.

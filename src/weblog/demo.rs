@@ -54,18 +54,25 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
     let account = Account { authorized_keys: vec![authorized_keys], ..Account::default() };
     let host_key = PrivateKey::generate_ed25519(&mut rng);
     let public_host_key = host_key.public_key();
-    let server = WeblogServer::bind(
-        ServerOptions {
-            listen: SocketAddr::from((HOST, 0)),
-            config: ServerConfig::new(vec![Arc::new(host_key)]),
-            accounts: Accounts::new(Names::Of([(USER.into(), account)].into())),
-            methods: MethodChains::any_of(&[Method::Publickey]),
-            passwords: None,
-            logs: vec![LogFile { name: "access".to_owned(), path: log.clone() }],
-        },
-        false,
-    )?;
-    let port = server.address().port();
+    let options = ServerOptions {
+        listen: SocketAddr::from((HOST, 0)),
+        config: ServerConfig::new(vec![Arc::new(host_key)]),
+        accounts: Accounts::new(Names::Of([(USER.into(), account)].into())),
+        methods: MethodChains::any_of(&[Method::Publickey]),
+        passwords: None,
+        logs: vec![LogFile { name: "access".to_owned(), path: log.clone() }],
+    };
+    // A server stays on the thread that it was made on.
+    let (begin, begun) = channel();
+    let serve = move || {
+        let server = WeblogServer::bind(options, false)?;
+        let _nobody_waits = begin.send((server.address().port(), server.stopper()));
+        server.run()
+    };
+    let serving = thread::Builder::new().name("server".to_owned()).spawn(serve).map_err(text)?;
+    let Ok((port, stopper)) = begun.recv() else {
+        return serving.join().map_err(|_| "the server failed")?.map(|()| 0);
+    };
     let host = Host::new(&HOST.to_string(), port).map_err(|error| error.to_string())?;
     let line = known_hosts::line_to_append(b"", &host, &public_host_key, NameForm::Plain);
     create_private(&known_hosts, line.as_bytes()).map_err(text)?;
@@ -76,9 +83,6 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
         key_file.display(),
         known_hosts.display()
     );
-    let stopper = server.stopper();
-    let serving =
-        thread::Builder::new().name("server".to_owned()).spawn(move || server.run()).map_err(text)?;
     let (stop, stopped) = channel();
     let writing = thread::Builder::new()
         .name("writer".to_owned())

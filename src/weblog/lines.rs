@@ -18,7 +18,8 @@ pub struct Line<'a> {
     pub partial: bool,
 }
 
-/// Splits a stream into lines.
+/// Splits a stream into lines. NULs where a line begins are passed over: a file that was truncated under its writer has a hole
+/// in front, and a crash leaves one at the end.
 #[derive(Debug, Default)]
 pub struct LineSplitter {
     /// The beginning of a line whose end did not come yet, at most [`LINE_MAX`] bytes.
@@ -27,17 +28,32 @@ pub struct LineSplitter {
     length: u64,
     /// Where that line begins.
     offset: u64,
+    /// NULs passed over in all.
+    nuls: u64,
 }
 
 impl LineSplitter {
     /// For a stream whose next byte stands at `offset`.
     #[must_use]
     pub const fn at(offset: u64) -> Self {
-        Self { held: Vec::new(), length: 0, offset }
+        Self { held: Vec::new(), length: 0, offset, nuls: 0 }
+    }
+
+    /// Where the line begins whose end did not come yet: everything before it was told or passed over.
+    #[must_use]
+    pub const fn line_start(&self) -> u64 {
+        self.offset
+    }
+
+    /// How many NULs were passed over.
+    #[must_use]
+    pub const fn nuls(&self) -> u64 {
+        self.nuls
     }
 
     /// Takes more of the stream; `each` gets the lines that end in it.
     pub fn push(&mut self, mut chunk: &[u8], mut each: impl FnMut(Line<'_>)) {
+        chunk = self.pass_over_nuls(chunk);
         while let Some(end) = memchr(b'\n', chunk) {
             let (head, rest) = chunk.split_at(end);
             chunk = rest.get(1..).unwrap_or_default();
@@ -53,6 +69,7 @@ impl LineSplitter {
             self.held.clear();
             self.length = 0;
             self.offset += length + 1;
+            chunk = self.pass_over_nuls(chunk);
         }
         self.hold(chunk);
         self.length += chunk.len() as u64;
@@ -64,7 +81,17 @@ impl LineSplitter {
             let (bytes, cut) = bounded(&self.held, self.length);
             each(Line { bytes, offset: self.offset, cut, partial: true });
         }
-        *self = Self::at(0);
+        *self = Self { nuls: self.nuls, ..Self::at(0) };
+    }
+
+    fn pass_over_nuls<'c>(&mut self, chunk: &'c [u8]) -> &'c [u8] {
+        if self.length > 0 || chunk.first() != Some(&0) {
+            return chunk;
+        }
+        let run = chunk.iter().position(|byte| *byte != 0).unwrap_or(chunk.len());
+        self.offset += run as u64;
+        self.nuls += run as u64;
+        chunk.get(run..).unwrap_or_default()
     }
 
     fn hold(&mut self, bytes: &[u8]) {
@@ -106,6 +133,20 @@ mod tests {
             [(b"a", 0, false), (b"b", 2, false), (b"", 5, false), (b"rest", 6, true)];
         let expected: Vec<_> = expected.map(|(l, o, p)| (l.to_vec(), o, false, p)).into();
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn nuls_before_a_line_are_passed_over_and_counted() {
+        let stream = [&[0; 5000][..], b"a\0b\n\0\0c\n\0"].concat();
+        for step in [1, 7, stream.len()] {
+            let mut splitter = LineSplitter::default();
+            let mut lines = Vec::new();
+            let mut keep = |l: Line<'_>| lines.push((l.bytes.to_vec(), l.offset));
+            stream.chunks(step).for_each(|chunk| splitter.push(chunk, &mut keep));
+            assert_eq!((splitter.line_start(), splitter.nuls()), (stream.len() as u64, 5003));
+            splitter.finish(keep);
+            assert_eq!(lines, [(b"a\0b".to_vec(), 5000), (b"c".to_vec(), 5006)]);
+        }
     }
 
     #[test]

@@ -15,3 +15,4 @@ pub mod server;
 pub mod time;
 pub mod users;
 pub mod view;
+pub mod watch;

@@ -4,7 +4,8 @@
 //! shown the article's lines; the commands take the options of `ssh-weblog`.
 
 use super::feed::{Feed, Place};
-use super::follow::{Follower, POLL, Progress, Start};
+use super::follow::Options;
+use super::follow::logs::{LocalLogs, Told};
 use super::format::RecordParser;
 use super::options::{ViewOptions, words};
 use super::view::{Destination, View};
@@ -30,11 +31,12 @@ use signal_hook_mio::v1_0::Signals;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
+use std::time::Instant;
 
 /// A command that does not exist, as a shell says it.
 const NOT_FOUND: u32 = 127;
@@ -81,12 +83,10 @@ const HELP: &str = "Commands:\n  (none)                      referrer  --> resou
                     referrers|hits|raw] [--json]\n                              the records that come, in that form\n  \
                     help                        this text\n";
 
+/// A log that is served.
 struct Log {
     name: String,
-    follower: Follower,
-    source: Option<SourceId>,
-    /// What was wrong with it the last time, so that it is said once.
-    trouble: Option<String>,
+    path: PathBuf,
 }
 
 type Session = (PeerId, ChannelId);
@@ -100,7 +100,9 @@ struct Viewer {
 
 struct App {
     authenticator: Authenticator,
+    /// By the numbers that `files` tells them by.
     logs: Vec<Log>,
+    files: LocalLogs,
     feeds: Vec<Feed>,
     viewers: HashMap<Session, Viewer>,
     peers: HashSet<PeerId>,
@@ -138,7 +140,23 @@ impl WeblogServer {
     /// A text for the user.
     pub fn bind(options: ServerOptions, signals: bool) -> Result<Self, String> {
         let ServerOptions { listen, config, accounts, methods, passwords, logs } = options;
-        let logs = logs.into_iter().map(Log::open).collect::<Result<_, _>>()?;
+        let mut files = LocalLogs::new(Instant::now());
+        let log = |file: LogFile| {
+            files.add(&file.path, Options::default(), Rc::default());
+            Log { name: file.name, path: file.path }
+        };
+        let logs: Vec<Log> = logs.into_iter().map(log).collect();
+        let mut refused = None;
+        files.turn(Instant::now(), |log, told| match (logs.get(log), told) {
+            (Some(log), Told::End(why)) => {
+                refused = Some(format!("{}: {}", log.path.display(), why.unwrap_or("the end")));
+            }
+            (Some(log), Told::Note(note)) => tell!("{}: {note}", log.path.display()),
+            _ => {}
+        });
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
         let listener = TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?;
         let text = |error: io::Error| error.to_string();
         let address = listener.local_addr().map_err(text)?;
@@ -152,6 +170,7 @@ impl WeblogServer {
             Ok(App {
                 authenticator,
                 logs,
+                files,
                 feeds: Vec::new(),
                 viewers: HashMap::new(),
                 peers: HashSet::new(),
@@ -191,39 +210,21 @@ impl WeblogServer {
     /// # Errors
     /// A text for the user.
     pub fn run(mut self) -> Result<(), String> {
-        self.driver.app.say_troubles();
         self.driver.run().map_err(|error| error.to_string())?;
         Ok(())
     }
 }
 
-impl Log {
-    fn open(file: LogFile) -> Result<Self, String> {
-        let follower = Follower::new(&file.path, Start::LinesBeforeEnd(0))
-            .map_err(|error| format!("{}: {error}", file.path.display()))?;
-        let trouble =
-            (!follower.is_open()).then(|| format!("{}: not there yet; waiting for it", file.path.display()));
-        Ok(Self { name: file.name, follower, source: None, trouble })
-    }
-}
-
 impl App {
     fn register(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        for log in &mut self.logs {
-            let mut source = SourceFd(&log.follower.as_raw_fd());
-            log.source = Some(cx.register(&mut source, Interest::READABLE)?);
+        if let Some(descriptor) = self.files.descriptor() {
+            cx.register(&mut SourceFd(&descriptor), Interest::READABLE)?;
         }
         if let Some((signals, id)) = &mut self.signals {
             *id = Some(cx.register(signals, Interest::READABLE)?);
         }
-        cx.set_timer(Some(cx.now + POLL));
+        cx.set_timer(Some(cx.now));
         Ok(())
-    }
-
-    fn say_troubles(&self) {
-        for trouble in self.logs.iter().filter_map(|log| log.trouble.as_ref()) {
-            tell!("{trouble}");
-        }
     }
 
     fn tell(&mut self) {
@@ -290,30 +291,21 @@ impl App {
 
     /// Reads what is new in every log and shows it to everyone who can take it.
     fn read(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Server>) {
-        let (feeds, mut news, mut more) = (&mut self.feeds, false, false);
-        for log in &mut self.logs {
-            let name = &log.name;
-            let progress = log.follower.read(cx.now, |line| {
-                let record = RecordParser::default().parse(line.bytes).ok().flatten();
-                for feed in feeds.iter_mut() {
-                    news |= feed.push(name, &line, record.as_ref());
-                }
-            });
-            match progress {
-                Ok(progress) => {
-                    more |= progress == Progress::More;
-                    log.trouble = None;
-                }
-                Err(error) => {
-                    let trouble = format!("{name}: {error}");
-                    if log.trouble.as_ref() != Some(&trouble) {
-                        tell!("{trouble}");
-                        log.trouble = Some(trouble);
+        let (logs, feeds, mut news) = (&self.logs, &mut self.feeds, false);
+        let next = self.files.turn(cx.now, |log, told| {
+            let Some(log) = logs.get(log) else { return };
+            match told {
+                Told::Line(_, line) => {
+                    let record = RecordParser::default().parse(line.bytes).ok().flatten();
+                    for feed in feeds.iter_mut() {
+                        news |= feed.push(&log.name, &line, record.as_ref());
                     }
                 }
+                Told::Note(note) => tell!("{}: {note}", log.path.display()),
+                Told::End(why) => tell!("{}: {}", log.path.display(), why.unwrap_or("the end")),
             }
-        }
-        cx.set_timer(Some(if more { cx.now } else { cx.now + POLL }));
+        });
+        cx.set_timer(next);
         if news {
             for (session, viewer) in self.viewers.iter_mut().filter(|(_, viewer)| !viewer.full) {
                 if let (Some(conn), Some(feed)) = (peers.get(session.0), self.feeds.get(viewer.feed)) {

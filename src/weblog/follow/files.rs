@@ -3,8 +3,7 @@
 //! What follows a log asks these few things and nothing else, so that it is written once. Names are bytes, as the file system
 //! has them.
 
-#![expect(dead_code, reason = "the followers to come")]
-
+use core::fmt;
 use core::time::Duration;
 
 /// What is known of a file.
@@ -36,9 +35,21 @@ pub(crate) enum Trouble {
     /// There is, but not for us.
     Denied,
     /// The way to the files is gone; whoever follows goes on at its position over a new one.
+    #[allow(dead_code, reason = "the remote files to come")]
     Lost,
     /// Anything else: a text for the user, harmless to show.
     Other(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("no such file"),
+            Self::Denied => f.write_str("permission denied"),
+            Self::Lost => f.write_str("connection lost"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
 }
 
 /// The files. All calls are awaited, and may be given up at any time.
@@ -55,7 +66,8 @@ pub(crate) trait Files {
     /// Of an open file, whatever its name is now.
     async fn fstat(&self, file: &Self::File) -> Result<Stat, Trouble>;
 
-    /// Appends what stands at `offset` to `into`, at most `at_most` bytes and maybe fewer; how many. 0 at the end.
+    /// Appends what stands at `offset` to `into`, at most `at_most` bytes and maybe fewer; how many. 0 at the end. Of
+    /// the first 4 KiB fewer only where the file ends.
     async fn read(
         &self,
         file: &Self::File,

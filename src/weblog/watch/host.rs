@@ -116,10 +116,6 @@ impl Host {
         host
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// The exit status, once nothing comes from there any more.
     pub(super) const fn over(&self) -> Option<u8> {
         match self.state {

@@ -34,7 +34,7 @@ use showing::Showing;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -163,7 +163,7 @@ impl Watch {
         if let Some(descriptor) = self.sources.descriptor() {
             cx.register(&mut SourceFd(&descriptor), Interest::READABLE)?;
         }
-        self.sources.start_local();
+        self.sources.start_local(&self.options, &mut self.showing, &self.waker)?;
         self.turn(cx, peers)
     }
 
@@ -194,7 +194,7 @@ impl Watch {
         self.write();
         self.save(cx.now);
         self.look_for_the_end(cx, peers);
-        let due = [next, self.until, self.report_due, self.showing.due(), self.save_due()];
+        let due = [next, self.until, self.report_due, self.showing.due(), self.state.as_ref().and_then(|state| state.due(cx.now))];
         let hosts = self.hosts.iter().filter_map(Host::due);
         cx.set_timer(due.into_iter().flatten().chain(hosts).min());
         Ok(())
@@ -223,7 +223,8 @@ impl Watch {
     fn save(&mut self, now: Instant) {
         if let Some(state) = self.state.as_mut().filter(|_| self.unwritten == 0) {
             self.sources.save(state, &self.showing);
-            if let Err(error) = state.save_if_due(now)
+            if state.due(now).is_some_and(|due| due <= now)
+                && let Err(error) = state.save(now)
                 && !self.told_unsaved
             {
                 self.told_unsaved = true;
@@ -232,9 +233,6 @@ impl Watch {
         }
     }
 
-    fn save_due(&self) -> Option<Instant> {
-        self.state.as_ref().and_then(State::due)
-    }
 
     /// Ends the watch with a status, if it has not ended.
     fn end(&mut self, cx: &Context<'_>, peers: &mut Peers<'_, Client>, status: u8) {
@@ -285,11 +283,13 @@ impl Watch {
         self.write();
         self.out.finish();
         if self.options.verbose && !self.showing.reports() {
-            receipts.iter().for_each(|receipt| tell!("{receipt}"));
+            let mut text = Vec::new();
+            receipts.iter().for_each(|receipt| receipt.write_text(&mut text));
+            let _nobody_reads = io::stderr().write_all(&text);
         }
         if let Some(state) = &mut self.state {
             self.sources.save(state, &self.showing);
-            if let Err(error) = state.save() {
+            if let Err(error) = state.save(Instant::now()) {
                 tell!("{error}");
             }
         }

@@ -5,7 +5,7 @@
 use super::END_OF_ALERT;
 use crate::driver::text::escaped;
 use crate::tell;
-use crate::weblog::format::RecordParser;
+use crate::weblog::format::{News, RecordParser};
 use crate::weblog::lines::Line;
 use crate::weblog::view::{Alert, BYE, Place, Receipt, Report, Room, View};
 use core::time::Duration;
@@ -88,7 +88,7 @@ impl Showing {
         let Some(source) = self.sources.get_mut(source).filter(|_| self.end.is_none()) else { return };
         let record = source.parser.parse(line.bytes);
         if let Some(news) = source.parser.take_news()
-            && (self.verbose || !news.is_found())
+            && (self.verbose || !matches!(news, News::Found(_)))
             && !self.quiet
         {
             tell!("{}: {news}", escaped(source.name.as_bytes()));

@@ -5,6 +5,7 @@
 use super::WatchOptions;
 use super::showing::Showing;
 use crate::driver::glob::{Pattern, expand};
+use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
 use crate::driver::text::escaped;
 use crate::tell;
@@ -15,14 +16,20 @@ use crate::weblog::follow::logs::{Share, Told, Tray};
 use crate::weblog::follow::state::State;
 use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
 use crate::weblog::format::RecordParser;
+use crate::weblog::lines::LineSplitter;
 use crate::weblog::time::Stamp;
 use crate::weblog::view::Receipt;
 use core::cell::RefCell;
 use core::time::Duration;
+use mio::Waker;
+use std::collections::HashSet;
+use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How often the names that a pattern fits are looked for again.
@@ -49,6 +56,16 @@ pub enum Place {
     },
     /// Here.
     Local(PathBuf),
+    /// Standard input.
+    Standard,
+}
+
+/// What is read to its end as it comes, without a position: standard input, a FIFO.
+struct Stream {
+    input: Input,
+    lines: LineSplitter,
+    log: usize,
+    over: bool,
 }
 
 /// One log.
@@ -87,6 +104,9 @@ pub(super) struct Sources {
     operands: Vec<(Source, Looking)>,
     logs: Vec<Log>,
     found: Rc<RefCell<Vec<Found>>>,
+    streams: Vec<Stream>,
+    /// Patterns that nothing fits, which was said.
+    told_missing: HashSet<usize>,
     /// A log could not be read.
     pub(super) unreadable: bool,
     follow: bool,
@@ -104,6 +124,8 @@ impl Sources {
             operands: options.sources.iter().map(|source| (source.clone(), Looking::Yes)).collect(),
             logs: Vec::new(),
             found: Rc::default(),
+            streams: Vec::new(),
+            told_missing: HashSet::new(),
             unreadable: false,
             follow: options.follow,
             since,
@@ -135,14 +157,48 @@ impl Sources {
         }
     }
 
-    /// Looks for the names that are here.
-    pub(super) fn start_local(&self) {
-        for (at, (source, _)) in self.operands.iter().enumerate() {
-            if let Place::Local(path) = &source.place {
-                let bytes = path.as_os_str().as_bytes().to_vec();
-                self.look(self.local.log(path.as_path()), at, bytes);
-            }
+    /// Looks for the names that are here, and begins to read what is no file.
+    pub(super) fn start_local(
+        &mut self,
+        options: &WatchOptions,
+        showing: &mut Showing,
+        waker: &Arc<Waker>,
+    ) -> io::Result<()> {
+        for at in 0..self.operands.len() {
+            let Some((source, looking)) = self.operands.get_mut(at) else { continue };
+            let name = source.name.clone();
+            let input = match &source.place {
+                Place::Host { .. } => continue,
+                Place::Standard => Input::spawn(Arc::clone(waker))?,
+                Place::Local(path) if is_stream(path) => Input::open(path.clone(), Arc::clone(waker))?,
+                Place::Local(path) => {
+                    let (files, path) = (self.local.log(path), path.as_os_str().as_bytes().to_vec());
+                    self.look(files, at, path);
+                    continue;
+                }
+            };
+            *looking = Looking::Done;
+            let log = self.add(at, Vec::new(), name, options, showing, None);
+            self.streams.push(Stream { input, lines: LineSplitter::default(), log, over: false });
         }
+        Ok(())
+    }
+
+    /// Another log, beginning where `state` says.
+    fn add(
+        &mut self,
+        operand: usize,
+        path: Vec<u8>,
+        name: String,
+        options: &WatchOptions,
+        showing: &mut Showing,
+        state: Option<&State>,
+    ) -> usize {
+        let checkpoint = state.and_then(|state| state.checkpoint(&name)).cloned();
+        let ledger = Rc::new(checkpoint.map(Ledger::from).unwrap_or_default());
+        let parser = options.log_format.as_deref().and_then(|format| RecordParser::named(format).ok());
+        self.logs.push(Log { operand, path, ledger, ended: false });
+        showing.add(name, parser.unwrap_or_default())
     }
 
     /// A host can be read, for the first time or again: its logs go on where they were.
@@ -165,7 +221,7 @@ impl Sources {
         let operand = self.logs.get(log)?.operand;
         match self.operands.get(operand)?.0.place {
             Place::Host { host, .. } => Some(host),
-            Place::Local(_) => None,
+            Place::Local(_) | Place::Standard => None,
         }
     }
 
@@ -226,35 +282,34 @@ impl Sources {
         if self.local.wants_turn() { Some(now) } else { next }
     }
 
-    /// Takes up what the tasks have found. `files` are those of a host, if it can be read.
+    /// Takes up what the tasks have found; whether that was anything. `files` are those of a host, if it can be read.
     pub(super) fn take_found(
         &mut self,
         options: &WatchOptions,
         showing: &mut Showing,
         state: Option<&State>,
         files: impl Fn(usize) -> Option<Rc<sftp::Host>>,
-    ) {
-        for Found { operand, paths, by_pattern, last } in self.found.take() {
+    ) -> bool {
+        let found = self.found.take();
+        let any = !found.is_empty();
+        for Found { operand, paths, by_pattern, last } in found {
             let Some((source, looking)) = self.operands.get_mut(operand) else { continue };
             let source = source.clone();
             let is_new = by_pattern && self.logs.iter().any(|log| log.operand == operand);
-            if paths.is_empty() && !is_new {
-                self.tell_nothing_fits(&source, last, options.quiet);
-            }
             if last {
                 *looking = Looking::Done;
+            }
+            if paths.is_empty() && !is_new {
+                self.tell_nothing_fits(operand, &source, last, options.quiet);
             }
             for path in paths {
                 if self.logs.iter().any(|log| log.operand == operand && log.path == path) {
                     continue;
                 }
                 let name = if by_pattern { found_name(&source, &path) } else { source.name.clone() };
-                let ledger = state.and_then(|state| state.checkpoint(&name)).cloned();
-                let ledger = Rc::new(ledger.map(Ledger::from).unwrap_or_default());
-                let parser = options.log_format.as_deref().and_then(|format| RecordParser::named(format).ok());
-                let log = showing.add(name, parser.unwrap_or_default());
-                self.logs.push(Log { operand, path: path.clone(), ledger, ended: false });
+                let log = self.add(operand, path.clone(), name, options, showing, state);
                 match &source.place {
+                    Place::Standard => {}
                     Place::Local(_) => {
                         let path = PathBuf::from(std::ffi::OsStr::from_bytes(&path));
                         self.follow(self.local.log(&path), log, options, is_new);
@@ -267,18 +322,27 @@ impl Sources {
                 }
             }
         }
+        any
     }
 
-    fn tell_nothing_fits(&mut self, source: &Source, last: bool, quiet: bool) {
+    /// Once for each pattern.
+    fn tell_nothing_fits(&mut self, operand: usize, source: &Source, last: bool, quiet: bool) {
         self.unreadable |= last;
-        if last || !quiet {
+        let is_told = !self.told_missing.insert(operand);
+        if last || !(quiet || is_told) {
             let wait = if last { "" } else { "; waiting for one" };
             tell!("{}: no file fits{wait}", escaped(source.name.as_bytes()));
         }
     }
 
-    /// Takes all lines that came. Whether there were any.
-    pub(super) fn take(&mut self, showing: &mut Showing, quiet: bool, verbose: bool, now: Instant) {
+    /// Whether there is something to take.
+    pub(super) fn has_lines(&self) -> bool {
+        !self.tray.is_empty()
+    }
+
+    /// Takes all lines that came. Whether the logs waited for that.
+    pub(super) fn take(&mut self, showing: &mut Showing, quiet: bool, verbose: bool, now: Instant) -> bool {
+        let full = self.tray.is_full();
         let (logs, unreadable) = (&mut self.logs, &mut self.unreadable);
         self.tray.take(|log, told| match told {
             Told::Line(_, line) => showing.line(log, &line, now),
@@ -302,6 +366,23 @@ impl Sources {
                 }
             }
         });
+        self.take_streams(showing, now);
+        full
+    }
+
+    fn take_streams(&mut self, showing: &mut Showing, now: Instant) {
+        for Stream { input, lines, log, over } in self.streams.iter_mut().filter(|stream| !stream.over) {
+            *over = input.offer(|bytes| {
+                lines.push(bytes, |line| showing.line(*log, &line, now));
+                bytes.len()
+            });
+            if *over {
+                lines.finish(|line| showing.line(*log, &line, now));
+                if let Some(log) = self.logs.get_mut(*log) {
+                    log.ended = true;
+                }
+            }
+        }
     }
 
     /// What was read of each log.
@@ -318,7 +399,7 @@ impl Sources {
         self.logs.iter().enumerate().map(receipt).collect()
     }
 
-    /// Everything that was taken so far was shown.
+    /// All that was taken was shown.
     pub(super) fn save(&self, state: &mut State, showing: &Showing) {
         for (at, log) in self.logs.iter().enumerate() {
             state.set(showing.name(at), log.ledger.checkpoint());
@@ -326,9 +407,29 @@ impl Sources {
     }
 }
 
+/// Whether it has to be read as it comes: a FIFO, also one of the shell's (`<(…)`).
+fn is_stream(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
 async fn expanded<F: Files>(files: &F, pattern: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
-    let mut paths = expand::<Trouble>(pattern, async |directory: &[u8]| files.list(directory).await).await?;
-    paths.sort_unstable();
+    let directories = RefCell::new(HashSet::new());
+    let fitting = async |directory: &[u8], pattern: &Pattern| {
+        let mut names = Vec::new();
+        for (name, stat) in files.list(directory).await?.into_iter().filter(|(name, _)| pattern.fits(name)) {
+            if stat.kind == Some(Kind::Directory) {
+                directories.borrow_mut().insert(name.clone());
+            }
+            if stat.kind != Some(Kind::Other) {
+                names.push(name);
+            }
+        }
+        Ok::<_, Trouble>(names)
+    };
+    let mut paths = expand(pattern, fitting).await?;
+    let directories = directories.take();
+    let name = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
+    paths.retain(|path| !directories.contains(&name(path)));
     Ok(paths)
 }
 
@@ -336,7 +437,7 @@ async fn expanded<F: Files>(files: &F, pattern: &[u8]) -> Result<Vec<Vec<u8>>, T
 fn found_name(source: &Source, path: &[u8]) -> String {
     let path = String::from_utf8_lossy(path);
     match &source.place {
-        Place::Local(_) => path.into_owned(),
+        Place::Local(_) | Place::Standard => path.into_owned(),
         Place::Host { path: pattern, .. } => {
             let pattern = String::from_utf8_lossy(pattern);
             let before = source.name.strip_suffix(&*pattern).unwrap_or_default();

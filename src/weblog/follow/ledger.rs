@@ -1,0 +1,161 @@
+//! What was told of a log so far, kept outside of whoever follows it: positions to go on at, and what a receipt says.
+
+use super::position::{Checkpoint, Position, Spot};
+use core::cell::RefCell;
+
+/// Gaps that are kept by name; more are counted.
+pub const GAPS_MAX: usize = 100;
+
+/// What was told of one log.
+#[derive(Debug, Default)]
+pub struct Ledger(RefCell<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    /// The last file of which nothing more is wanted.
+    before: Option<Position>,
+    open: Vec<Account>,
+    /// Files that were begun.
+    begun: u64,
+    /// It was looked for and not there: all of it is new.
+    late: bool,
+    finished: Receipt,
+}
+
+/// One file: the place, and the bytes from where reading began.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Account {
+    pub(super) position: Position,
+    pub(super) generation: u64,
+    pub(super) start: u64,
+    pub(super) written: u64,
+    pub(super) read: u64,
+}
+
+/// What was written there since the beginning, and what was told here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Bytes that were added to the log.
+    pub written: u64,
+    /// Bytes of those that were told.
+    pub read: u64,
+    /// Files that were read to their end, after the log went on in another.
+    pub generations: u64,
+    /// What was lost, or may have been.
+    pub gaps: Vec<String>,
+    /// Gaps beyond [`GAPS_MAX`].
+    pub more_gaps: u64,
+}
+
+impl From<Checkpoint> for Ledger {
+    fn from(checkpoint: Checkpoint) -> Self {
+        let account = |(generation, position): (u64, Position)| Account {
+            generation,
+            start: position.offset,
+            position,
+            ..Account::default()
+        };
+        let begun = checkpoint.files.len() as u64;
+        let open = (0..).zip(checkpoint.files).map(account).collect();
+        Self(RefCell::new(Book { before: checkpoint.before, open, begun, late: true, ..Book::default() }))
+    }
+}
+
+impl Ledger {
+    /// Where to go on. What was told before this call is behind it.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        let book = self.0.borrow();
+        let files = book.open.iter().map(|account| account.position.clone()).collect();
+        Checkpoint { before: book.before.clone(), files }
+    }
+
+    /// What was written and read so far.
+    #[must_use]
+    pub fn receipt(&self) -> Receipt {
+        let book = self.0.borrow();
+        let mut receipt = book.finished.clone();
+        for account in &book.open {
+            receipt.written += account.written;
+            receipt.read += account.read;
+        }
+        receipt
+    }
+
+    /// Bytes that were seen there and not told yet.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        let receipt = self.receipt();
+        receipt.written.saturating_sub(receipt.read)
+    }
+
+    pub(super) fn accounts(&self) -> Vec<Account> {
+        self.0.borrow().open.clone()
+    }
+
+    pub(super) fn before(&self) -> Option<Position> {
+        self.0.borrow().before.clone()
+    }
+
+    pub(super) fn set_before(&self, before: Option<Position>) {
+        self.0.borrow_mut().before = before;
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.0.borrow().late
+    }
+
+    pub(super) fn set_late(&self) {
+        self.0.borrow_mut().late = true;
+    }
+
+    /// The number of a file that is begun.
+    pub(super) fn begin(&self) -> u64 {
+        let mut book = self.0.borrow_mut();
+        book.begun += 1;
+        book.begun - 1
+    }
+
+    /// What is open now, the oldest first.
+    pub(super) fn publish<'s>(&self, spots: impl Iterator<Item = &'s Spot>) {
+        self.0.borrow_mut().open = spots.map(Account::of).collect();
+    }
+
+    /// Nothing more comes of this file.
+    pub(super) fn finish(&self, account: &Account) {
+        let mut book = self.0.borrow_mut();
+        book.finished.written += account.written;
+        book.finished.read += account.read;
+        book.finished.generations += 1;
+        book.before = Some(Position { ended: true, ..account.position.clone() });
+    }
+
+    pub(super) fn gap(&self, gap: &str) {
+        let finished = &mut self.0.borrow_mut().finished;
+        if finished.gaps.len() < GAPS_MAX {
+            finished.gaps.push(gap.to_owned());
+        } else {
+            finished.more_gaps += 1;
+        }
+    }
+}
+
+impl Account {
+    pub(super) fn of(spot: &Spot) -> Self {
+        let (written, read) = spot.written_and_read();
+        Self { position: spot.position(), generation: spot.generation, start: spot.start, written, read }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_beyond_the_bound_are_counted() {
+        let ledger = Ledger::default();
+        (0..GAPS_MAX + 3).for_each(|n| ledger.gap(&n.to_string()));
+        let receipt = ledger.receipt();
+        assert_eq!((receipt.gaps.len(), receipt.more_gaps), (GAPS_MAX, 3));
+    }
+}

@@ -1,0 +1,180 @@
+//! Local logs for a loop of whoever wants them: one descriptor, one call a turn.
+
+use super::ledger::Ledger;
+use super::local::Local;
+use super::{Follower, Note, Options, Sink};
+use crate::driver::task::{Tasks, Timers, Waiting};
+use crate::weblog::lines::Line;
+use core::cell::RefCell;
+use core::fmt;
+use core::ops::Range;
+use core::task::Poll;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Bytes of lines that wait to be taken; nothing more is read before.
+pub const TRAY_MAX: usize = 1024 * 1024;
+
+/// What there is of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told<'a> {
+    /// A line of its file of this number, counted from the one that was read first.
+    Line(u64, Line<'a>),
+    /// What happened to it.
+    Note(&'a Note),
+    /// Nothing more comes; a text for the user if that is because of a trouble.
+    End(Option<&'a str>),
+}
+
+/// Lines and notes that were told and not taken yet, of several logs.
+#[derive(Debug, Default)]
+pub(crate) struct Tray {
+    kept: RefCell<Kept>,
+    taken: Waiting,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    told: Vec<(usize, Item)>,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Line { generation: u64, offset: u64, cut: bool, partial: bool, bytes: Range<usize> },
+    Note(Note),
+    End(Option<String>),
+}
+
+/// What one log puts there.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub(crate) tray: Rc<Tray>,
+    pub(crate) log: usize,
+}
+
+impl Tray {
+    /// Takes everything, in its order; whoever waited for room is woken.
+    pub(crate) fn take(&self, mut each: impl FnMut(usize, Told<'_>)) {
+        let kept = self.kept.take();
+        for (log, item) in &kept.told {
+            match item {
+                Item::Line { generation, offset, cut, partial, bytes } => {
+                    let bytes = kept.bytes.get(bytes.clone()).unwrap_or_default();
+                    let line = Line { bytes, offset: *offset, cut: *cut, partial: *partial };
+                    each(*log, Told::Line(*generation, line));
+                }
+                Item::Note(note) => each(*log, Told::Note(note)),
+                Item::End(why) => each(*log, Told::End(why.as_deref())),
+            }
+        }
+        self.taken.wake();
+    }
+
+    /// Nothing more comes of a log; a text for the user if that is because of a trouble.
+    pub(crate) fn end(&self, log: usize, why: Option<String>) {
+        self.put(log, Item::End(why));
+    }
+
+    /// Whether something waits to be taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.borrow().told.is_empty()
+    }
+
+    /// Whether tasks wait for room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.borrow().bytes.len() >= TRAY_MAX
+    }
+
+    fn put(&self, log: usize, item: Item) {
+        self.kept.borrow_mut().told.push((log, item));
+    }
+}
+
+impl Sink for Share {
+    async fn ready(&mut self) {
+        core::future::poll_fn(|cx| {
+            if self.tray.kept.borrow().bytes.len() < TRAY_MAX {
+                return Poll::Ready(());
+            }
+            self.tray.taken.wait(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn line(&mut self, generation: u64, line: Line<'_>) {
+        let mut kept = self.tray.kept.borrow_mut();
+        let start = kept.bytes.len();
+        kept.bytes.extend_from_slice(line.bytes);
+        let Line { offset, cut, partial, .. } = line;
+        let bytes = start..kept.bytes.len();
+        kept.told.push((self.log, Item::Line { generation, offset, cut, partial, bytes }));
+    }
+
+    fn note(&mut self, note: Note) {
+        self.tray.put(self.log, Item::Note(note));
+    }
+}
+
+/// Local logs that are followed.
+pub struct LocalLogs {
+    tasks: Tasks,
+    timers: Rc<Timers>,
+    local: Rc<Local>,
+    tray: Rc<Tray>,
+    count: usize,
+}
+
+impl LocalLogs {
+    /// None yet; it is `now`.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        let timers = Rc::new(Timers::new(now));
+        let local = Local::new(Rc::clone(&timers));
+        Self { tasks: Tasks::default(), timers, local, tray: Rc::default(), count: 0 }
+    }
+
+    /// Follows the log at `path`, beginning with the next turn; the number it is told by. `ledger` says where to go on, or is
+    /// a new one.
+    pub fn add(&mut self, path: &Path, options: Options, ledger: Rc<Ledger>) -> usize {
+        let log = self.count;
+        self.count += 1;
+        let tray = Rc::clone(&self.tray);
+        let share = Share { tray: Rc::clone(&tray), log };
+        let (files, bytes) = (self.local.log(path), path.as_os_str().as_bytes().to_vec());
+        let mut follower = Follower::new(files, bytes, options, Rc::clone(&self.timers), ledger, share);
+        self.tasks.starter().start(async move {
+            let why = follower.run().await.err().map(|trouble| trouble.to_string());
+            tray.end(log, why);
+        });
+        log
+    }
+
+    /// Ready to read when something has happened. `None`: the system has no inotify left, and time alone tells.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.local.descriptor()
+    }
+
+    /// A turn: the descriptor is ready, or the time has come that the last one has said. Reads what is new, a bounded part of
+    /// it; when the next turn is due at the latest.
+    pub fn turn(&mut self, now: Instant, each: impl FnMut(usize, Told<'_>)) -> Option<Instant> {
+        self.local.turn();
+        self.timers.handle_timeout(now);
+        self.tasks.run();
+        let full = self.tray.is_full();
+        self.tray.take(each);
+        let next = self.timers.handle_timeout(now);
+        if full || self.local.wants_turn() { Some(now) } else { next }
+    }
+}
+
+impl fmt::Debug for LocalLogs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalLogs({})", self.count)
+    }
+}

@@ -1,0 +1,110 @@
+//! One open file of a log: its text as lines, and the place.
+
+use super::Sink;
+use super::files::{Files, Stat, Trouble};
+use super::find::Opened;
+use super::position::Spot;
+use super::source::{Source, Step};
+use crate::weblog::lines::{Line, LineSplitter};
+use std::time::Instant;
+
+/// What Windows puts before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A file that is being read.
+#[derive(Debug)]
+pub(super) struct Reading<T> {
+    pub(super) file: T,
+    source: Source,
+    lines: LineSplitter,
+    packed: bool,
+    pub(super) spot: Spot,
+    /// Of a packed text, what comes before is passed over.
+    from: u64,
+    /// Nobody writes to it any more.
+    pub(super) fixed: bool,
+    /// Nothing more is wanted of it.
+    pub(super) over: bool,
+    /// Since when there has been nothing new.
+    pub(super) idle: Option<Instant>,
+}
+
+impl<T> Reading<T> {
+    /// Reads from the beginning.
+    pub(super) fn new(opened: Opened<T>) -> Self {
+        let Opened { file, stat, head, packed } = opened;
+        let spot = if packed { Spot::packed(&stat, head, 0) } else { Spot::at(&stat, head, 0, Vec::new()) };
+        let (source, lines) = (Source::default(), LineSplitter::default());
+        Self { file, source, lines, packed, spot, from: 0, fixed: false, over: false, idle: None }
+    }
+
+    /// Reads on at `offset`.
+    pub(super) async fn at<F>(files: &F, opened: Opened<T>, offset: u64) -> Result<Self, Trouble>
+    where
+        F: Files<File = T>,
+    {
+        if opened.packed {
+            let spot = Spot::packed(&opened.stat, opened.head.clone(), offset);
+            return Ok(Self { spot, lines: LineSplitter::at(offset), from: offset, ..Self::new(opened) });
+        }
+        let mark = opened.mark(files, offset).await?;
+        let spot = Spot::at(&opened.stat, opened.head.clone(), offset, mark.clone());
+        let source = Source::plain(offset, mark);
+        Ok(Self { spot, source, lines: LineSplitter::at(offset), ..Self::new(opened) })
+    }
+
+    pub(super) const fn is_packed(&self) -> bool {
+        self.packed || self.source.is_packed()
+    }
+
+    /// Nothing more is wanted of it; how far it was read.
+    pub(super) const fn give_up(&mut self) -> u64 {
+        self.over = true;
+        self.spot.read()
+    }
+
+    /// The file was looked at again.
+    pub(super) fn see(&mut self, stat: &Stat) {
+        let size = if self.is_packed() { 0 } else { stat.size };
+        self.spot.see(&Stat { size, ..*stat });
+    }
+
+    /// Reads some; the whole lines are told.
+    pub(super) async fn step<F: Files<File = T>>(
+        &mut self,
+        files: &F,
+        sink: &mut impl Sink,
+    ) -> Result<Step, Trouble> {
+        let step = self.source.step(files, &self.file).await?;
+        if step == Step::More {
+            let text = self.source.text();
+            let passed = usize::try_from(self.from.saturating_sub(self.spot.read())).unwrap_or(usize::MAX);
+            let generation = self.spot.generation;
+            let new = text.get(passed..).unwrap_or_default();
+            self.lines.push(new, |line| sink.line(generation, without_mark(line)));
+            self.spot.advance(text, self.lines.line_start());
+        } else {
+            self.source.rest();
+        }
+        Ok(step)
+    }
+
+    /// Tells the last line, if its end is missing.
+    pub(super) fn finish(&mut self, sink: &mut impl Sink) {
+        let generation = self.spot.generation;
+        self.lines.finish(|line| sink.line(generation, without_mark(line)));
+        self.spot.finish();
+    }
+
+    /// Whether nothing is missing at the end of a packed file.
+    pub(super) fn is_whole(&mut self) -> bool {
+        self.source.is_whole()
+    }
+}
+
+fn without_mark(line: Line<'_>) -> Line<'_> {
+    match line.bytes.strip_prefix(BYTE_ORDER_MARK) {
+        Some(bytes) if line.offset == 0 => Line { bytes, ..line },
+        _ => line,
+    }
+}
