@@ -374,6 +374,7 @@ impl Host {
                 let taken = channel.handle_data(data, |_, event| {
                     ready |= matches!(event, ClientEvent::Ready);
                 });
+                channel.flush(conn)?;
                 if let Err(fault) = taken {
                     self.give_up(conn, &format!("sftp: {}", fault.description), NO_CONNECTION);
                 } else if ready
