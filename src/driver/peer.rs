@@ -298,3 +298,46 @@ impl<S: UserauthSide> Peer<S> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SystemRng;
+    use crate::transport::{Client, ClientConfig};
+    use crate::userauth::ClientUserauthConfig;
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+
+    #[test]
+    fn of_what_comes_after_the_end_no_more_is_read_in_a_turn_than_its_share() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (receiver, _) = listener.accept().unwrap();
+        receiver.set_nonblocking(true).unwrap();
+        sender.set_nonblocking(true).unwrap();
+        let (block, mut sent) = (vec![0; 64 * 1024], 0);
+        while let Ok(n) = sender.write(&block) {
+            sent += n;
+        }
+        let mut pool = Pool::new();
+        let share = DRAINS_PER_TURN * pool.input.space().len();
+        assert!(sent > share, "the system holds {sent} bytes");
+        let conn = Connection::<Client>::new(
+            Arc::<ClientConfig>::default(),
+            ClientUserauthConfig { user_name: "ann".to_owned() },
+            Default::default(),
+            Box::new(SystemRng),
+            Instant::now(),
+        );
+        let mut peer = Peer::new(Stream::Tcp(mio::net::TcpStream::from_std(receiver)), conn, 1);
+        peer.readable = true;
+        assert!(!peer.drain(&mut pool));
+        sender.shutdown(Shutdown::Both).unwrap();
+        let mut left = 0;
+        while let Ok(n @ 1..) = peer.stream.read(pool.input.space()) {
+            pool.input.clear();
+            left += n;
+        }
+        assert!(sent - left <= share, "{sent} bytes, {left} left");
+    }
+}
