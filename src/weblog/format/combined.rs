@@ -10,14 +10,14 @@ use crate::weblog::record::{Escapes, Malformed, Record, Text};
 use crate::weblog::time::Stamps;
 use memchr::memchr;
 
-/// Reads a line; with it comes what follows the agent, `None` if there is neither referrer nor agent.
+/// Reads a line into an empty record; returns what follows the agent, `None` if there is neither referrer nor agent.
 pub(super) fn parse<'a>(
     line: &'a [u8],
     stamps: &mut Stamps,
-) -> Result<(Record<'a>, Option<&'a [u8]>), Malformed> {
+    record: &mut Record<'a>,
+) -> Result<Option<&'a [u8]>, Malformed> {
     let (head, rest) = head_and_request(line)?;
-    let mut record = Record::default();
-    set_head(&mut record, head, stamps)?;
+    set_head(record, head, stamps)?;
     let (request, rest) = until_quote(rest)?;
     if let Some(request) = Text::new(request, Escapes::Backslash) {
         record.set_request(request);
@@ -31,7 +31,7 @@ pub(super) fn parse<'a>(
     let (bytes, rest) = rest.split_at_checked(end).ok_or(Malformed)?;
     record.size = size(bytes)?;
     if rest.is_empty() {
-        return Ok((record, None));
+        return Ok(None);
     }
     let (referrer, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?, Escapes::Backslash)?;
     let (agent, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?, Escapes::Backslash)?;
@@ -39,7 +39,7 @@ pub(super) fn parse<'a>(
         return Err(Malformed);
     }
     (record.referrer, record.agent) = (referrer, agent);
-    Ok((record, Some(rest)))
+    Ok(Some(rest))
 }
 
 /// The clients before the proxies, if the first token behind the agent is a quoted list of addresses.
@@ -90,7 +90,8 @@ mod tests {
     use proptest::prelude::{any, prop, proptest};
 
     fn parse(line: &[u8]) -> Result<Record<'_>, Malformed> {
-        super::parse(line, &mut Stamps::default()).map(|(record, _)| record)
+        let mut record = Record::default();
+        super::parse(line, &mut Stamps::default(), &mut record).map(|_| record)
     }
 
     fn text(field: Option<Text<'_>>) -> Option<String> {

@@ -5,12 +5,14 @@ use core::time::Duration;
 use memchr::{memchr, memchr2, memrchr};
 
 /// A quoted field at the beginning of `rest`, and what follows it.
+#[inline]
 pub(super) fn quoted(rest: &[u8], escapes: Escapes) -> Result<(Option<Text<'_>>, &[u8]), Malformed> {
     let (inside, rest) = until_quote(rest.strip_prefix(b"\"").ok_or(Malformed)?)?;
     Ok((Text::new(inside, escapes), rest))
 }
 
 /// What stands before the first bare quote, and what follows that. A backslash takes the next byte with it.
+#[inline]
 pub(super) fn until_quote(inside: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let mut end = 0;
     loop {
@@ -33,15 +35,20 @@ pub(super) fn token(rest: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Digits and nothing else.
+#[inline]
 pub(super) fn number(digits: &[u8]) -> Result<u64, Malformed> {
     if digits.is_empty() {
         return Err(Malformed);
     }
-    digits.iter().try_fold(0_u64, |number, digit| {
+    let mut number = 0_u64;
+    for digit in digits {
         let digit = digit.wrapping_sub(b'0');
-        let next = number.checked_mul(10).and_then(|number| number.checked_add(digit.into()));
-        next.filter(|_| digit < 10).ok_or(Malformed)
-    })
+        if digit > 9 {
+            return Err(Malformed);
+        }
+        number = number.checked_mul(10).and_then(|number| number.checked_add(digit.into())).ok_or(Malformed)?;
+    }
+    Ok(number)
 }
 
 /// A number, 0 for `-`.

@@ -159,15 +159,20 @@ impl RecordParser {
         let record = format.parse(line, &mut self.columns, &mut self.stamps);
         match record {
             Ok(_) => self.bad = 0,
-            Err(Malformed) if self.named => {}
-            Err(Malformed) => {
-                self.bad += 1;
-                if self.bad >= BAD_LINES_MAX {
-                    (self.format, self.bad, self.assumed) = (None, 0, false);
-                }
-            }
+            Err(Malformed) => self.count_bad_line(),
         }
         record
+    }
+
+    #[cold]
+    fn count_bad_line(&mut self) {
+        if self.named {
+            return;
+        }
+        self.bad += 1;
+        if self.bad >= BAD_LINES_MAX {
+            (self.format, self.bad, self.assumed) = (None, 0, false);
+        }
     }
 
     /// Learns from the beginning of a file that is read from a later place: the directives of W3C and the format, but no
@@ -269,6 +274,7 @@ impl RecordParser {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Format {
+    #[inline(always)] // a record is large: it is made where it is wanted
     fn parse<'a>(
         &self,
         line: &'a [u8],
@@ -276,9 +282,14 @@ impl Format {
         stamps: &mut Stamps,
     ) -> Result<Option<Record<'a>>, Malformed> {
         match self {
-            Self::Common | Self::Combined => Ok(Some(combined::parse(line, stamps)?.0)),
+            Self::Common | Self::Combined => {
+                let mut record = Record::default();
+                combined::parse(line, stamps, &mut record)?;
+                Ok(Some(record))
+            }
             Self::Nginx => {
-                let (mut record, behind) = combined::parse(line, stamps)?;
+                let mut record = Record::default();
+                let behind = combined::parse(line, stamps, &mut record)?;
                 record.forwarded_for = behind.and_then(combined::forwarded_for);
                 Ok(Some(record))
             }
@@ -318,7 +329,8 @@ impl Format {
         if let Ok(record) = vhost::parse(line, stamps) && vhost::is(line) {
             return Some((Self::Vhost, Some(record)));
         }
-        if let Ok((mut record, behind)) = combined::parse(line, stamps) {
+        let mut record = Record::default();
+        if let Ok(behind) = combined::parse(line, stamps, &mut record) {
             let format = match behind {
                 None => Self::Common,
                 Some(b"") => Self::Combined,

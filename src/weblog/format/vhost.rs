@@ -13,7 +13,8 @@ use core::net::IpAddr;
 /// Reads a line.
 pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<Record<'a>, Malformed> {
     let (host, rest) = token(line);
-    let (mut record, _) = combined::parse(rest, stamps)?;
+    let mut record = Record::default();
+    combined::parse(rest, stamps, &mut record)?;
     record.host = Text::plain(without_port(host));
     Ok(record)
 }
