@@ -337,3 +337,6 @@ fn best(mut pieces: Vec<Piece>) -> Vec<Piece> {
     }
     pieces
 }
+
+#[cfg(test)]
+mod tests;
