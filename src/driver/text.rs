@@ -18,6 +18,10 @@ pub fn tell(line: fmt::Arguments<'_>) {
 /// Appends `bytes` with everything that could act escaped: C0, DEL and C1 as `\x1b`, bidirectional controls and line
 /// separators as `\u{202e}`, invalid UTF-8 as U+FFFD. A backslash stays one.
 pub fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    // Most texts are plain ASCII; this is read many bytes at a time.
+    if bytes.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~')) {
+        return out.extend_from_slice(bytes);
+    }
     for chunk in bytes.utf8_chunks() {
         let valid = chunk.valid();
         let mut plain = 0;

@@ -197,9 +197,13 @@ impl<'a> Record<'a> {
     /// Takes a request line apart: method, target and protocol. One of another form is all target.
     pub fn set_request(&mut self, request: Text<'a>) {
         let line = request.bytes;
-        let method = memchr(b' ', line).and_then(|at| line.get(..at)).filter(|method| !method.is_empty());
+        let method = line.iter().position(|byte| *byte == b' ').and_then(|at| line.get(..at));
+        let method = method.filter(|method| !method.is_empty());
         let rest = method.and_then(|method| line.get(method.len() + 1..)).unwrap_or(line);
-        let last = rest.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+        let last = match rest.split_last_chunk::<9>() {
+            Some((_, [b' ', last @ ..])) if last.starts_with(b"HTTP/") => last,
+            _ => rest.rsplit(|byte| *byte == b' ').next().unwrap_or_default(),
+        };
         let protocol = last.starts_with(b"HTTP/").then_some(last);
         let target = rest.get(..rest.len() - protocol.map_or(0, <[u8]>::len)).unwrap_or(rest);
         self.method = method.and_then(|method| request.part(method));

@@ -31,6 +31,12 @@ impl Stamp {
         Self { seconds, nanoseconds, digits, offset: 0 }
     }
 
+    /// The same in a log whose clock is `offset` minutes east of UTC.
+    #[must_use]
+    pub(super) const fn east(self, offset: i16) -> Self {
+        Self { offset, ..self }
+    }
+
     /// Whole seconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn seconds(self) -> i64 {
@@ -86,7 +92,7 @@ impl Stamp {
         Ok(Self { seconds: seconds - i64::from(offset) * 60, nanoseconds: 0, digits: 0, offset })
     }
 
-    /// `2026-03-01T00:00:00.25+01:00`, of RFC 3339; also with a space for the `T`, and UTC where no offset stands.
+    /// `2026-03-01T00:00:00.25+01:00`, of RFC 3339; also with a space for the `T`, slashes for the `-`, and UTC where no offset stands.
     ///
     /// # Errors
     /// Of another shape, or no such day.
@@ -97,10 +103,10 @@ impl Stamp {
                 y2,
                 y3,
                 y4,
-                b'-',
+                b'-' | b'/',
                 o1,
                 o2,
-                b'-',
+                b'-' | b'/',
                 d1,
                 d2,
                 b'T' | b't' | b' ',
@@ -156,6 +162,38 @@ impl Stamp {
         if rest.is_empty() { Ok(Self::utc(seconds, nanoseconds, digits)) } else { Err(NoStamp) }
     }
 
+    /// The same in seconds, milliseconds, microseconds or nanoseconds, by how many digits stand before the point.
+    ///
+    /// # Errors
+    /// No such number.
+    pub fn parse_epoch_of_any_unit(bytes: &[u8]) -> Result<Self, NoStamp> {
+        let whole = memchr::memchr2(b'.', b',', bytes).unwrap_or(bytes.len());
+        let kept: u8 = match whole {
+            0..12 => return Self::parse_epoch(bytes),
+            12..15 => 3,
+            15..18 => 6,
+            _ => 9,
+        };
+        let (digits, behind) = bytes.split_at_checked(whole).ok_or(NoStamp)?;
+        let (seconds, fraction_of) = digits.split_at_checked(whole - usize::from(kept)).ok_or(NoStamp)?;
+        let (nanoseconds, digits, rest) = fraction(fraction_of)?;
+        if !rest.is_empty() || behind.iter().skip(1).any(|byte| !byte.is_ascii_digit()) {
+            return Err(NoStamp);
+        }
+        Ok(Self { nanoseconds, digits, ..Self::parse_epoch(seconds)? })
+    }
+
+    /// In any form that logs have: RFC 3339, the common format with or without brackets, a number since 1970.
+    ///
+    /// # Errors
+    /// In none of them.
+    pub fn parse_any(bytes: &[u8]) -> Result<Self, NoStamp> {
+        let bytes = bytes.strip_prefix(b"[").and_then(|bytes| bytes.strip_suffix(b"]")).unwrap_or(bytes);
+        Self::parse_rfc3339(bytes)
+            .or_else(|_| Self::parse_common(bytes))
+            .or_else(|_| Self::parse_epoch_of_any_unit(bytes))
+    }
+
     /// Appends it in the form of RFC 3339, with the log's own offset, and a fraction if one was logged.
     pub fn write_rfc3339(self, out: &mut Vec<u8>) {
         let local = self.seconds + i64::from(self.offset) * 60;
@@ -204,6 +242,46 @@ impl Stamp {
         let mut out = Vec::with_capacity(35);
         self.write_rfc3339(&mut out);
         String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+/// Reads stamps of the common format that follow one another: the day and the zone are mostly those of the one before.
+#[derive(Clone, Debug, Default)]
+pub struct Stamps {
+    /// The day of the stamp before, `01/Mar/2026:`.
+    day: [u8; 12],
+    /// Its zone, ` +0000`.
+    zone: [u8; 6],
+    /// That day's beginning in that zone.
+    midnight: Option<Stamp>,
+}
+
+impl Stamps {
+    /// As [`Stamp::parse_common`].
+    ///
+    /// # Errors
+    /// Of another shape, or no such day.
+    pub fn parse_common(&mut self, bytes: &[u8; 26]) -> Result<Stamp, NoStamp> {
+        let (Some(day), Some([h1, h2, b':', m1, m2, b':', s1, s2]), Some(zone)) =
+            (bytes.first_chunk::<12>(), bytes.get(12..20), bytes.last_chunk::<6>())
+        else {
+            return Err(NoStamp);
+        };
+        let (hour, minute, second) = (two(*h1, *h2)?, two(*m1, *m2)?, two(*s1, *s2)?);
+        if hour > 23 || minute > 59 || second > 60 {
+            return Err(NoStamp);
+        }
+        let clock = hour * 3600 + minute * 60 + second;
+        let midnight = match self.midnight {
+            Some(midnight) if (*day, *zone) == (self.day, self.zone) => midnight,
+            _ => {
+                let stamp = Stamp::parse_common(bytes)?;
+                let midnight = Stamp { seconds: stamp.seconds - clock, ..stamp };
+                *self = Self { day: *day, zone: *zone, midnight: Some(midnight) };
+                midnight
+            }
+        };
+        Ok(Stamp { seconds: midnight.seconds + clock, ..midnight })
     }
 }
 
@@ -299,7 +377,7 @@ const fn date(days: i64) -> (i64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{NoStamp, Stamp, date, days};
+    use super::{NoStamp, Stamp, Stamps, date, days};
 
     #[test]
     fn stamps_of_the_common_format_are_instants_with_their_offset() {
@@ -324,6 +402,28 @@ mod tests {
     }
 
     #[test]
+    fn stamps_that_follow_one_another_are_read_as_each_alone() {
+        let mut stamps = Stamps::default();
+        for text in [
+            "31/Dec/2026:23:59:60 +0000",
+            "31/Dec/2026:23:59:59 +0000",
+            "31/Dec/2026:23:59:59 -0130",
+            "01/Jan/2027:00:00:00 -0130",
+            "01/Jan/2027:24:00:00 -0130",
+            "01/Jan/2027:00:00:61 -0130",
+            "01/Jan/2027:00-00:00 -0130",
+            "00/Jan/2027:00:00:00 -0130",
+            "01/Jan/2027:00:00:00 -0130",
+            "\0\0\0\0\0\0\0\0\0\0\0\x0012:00:00\0\0\0\0\0\0",
+        ] {
+            let bytes: &[u8; 26] = text.as_bytes().try_into().unwrap();
+            assert_eq!(stamps.parse_common(bytes), Stamp::parse_common(bytes), "{text}");
+        }
+        let nothing_before = b"\0\0\0\0\0\0\0\0\0\0\0\x0012:00:00\0\0\0\0\0\0";
+        assert_eq!(Stamps::default().parse_common(nothing_before), Err(NoStamp));
+    }
+
+    #[test]
     fn a_fraction_is_written_if_one_was_logged_and_as_long_as_it_was() {
         for (text, expected) in [
             ("2026-03-01T00:00:00Z", "2026-03-01T00:00:00+00:00"),
@@ -340,6 +440,24 @@ mod tests {
         }
         for bad in ["", ".5", "1772323200.", "1e9", "-1", "123456789012"] {
             assert_eq!(Stamp::parse_epoch(bad.as_bytes()), Err(NoStamp), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_number_since_1970_has_the_unit_that_its_length_says() {
+        for (text, expected) in [
+            ("1772323200", "2026-03-01T00:00:00+00:00"),
+            ("1772323200250", "2026-03-01T00:00:00.250+00:00"),
+            ("1772323200250.75", "2026-03-01T00:00:00.250+00:00"),
+            ("1772323200250125", "2026-03-01T00:00:00.250125+00:00"),
+            ("1772323200250125999", "2026-03-01T00:00:00.250125999+00:00"),
+            ("[01/Mar/2026:00:00:00 +0000]", "2026-03-01T00:00:00+00:00"),
+            ("2026/03/01 00:00:00.5", "2026-03-01T00:00:00.5+00:00"),
+        ] {
+            assert_eq!(Stamp::parse_any(text.as_bytes()).unwrap().rfc3339(), expected, "{text}");
+        }
+        for bad in ["", "17723232002x0", "1772323200250.x", "177232320025012599912345", "0.002s"] {
+            assert_eq!(Stamp::parse_any(bad.as_bytes()), Err(NoStamp), "{bad}");
         }
     }
 

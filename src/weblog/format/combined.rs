@@ -1,85 +1,98 @@
-//! The common and the combined format of Apache and nginx.
+//! The common and the combined format of Apache and nginx, and what nginx's `main` has behind it.
 //!
 //! ```text
-//! 203.0.113.7 - ann [01/Mar/2026:00:00:00 +0000] "GET /a?q=1 HTTP/1.1" 200 512 "https://x.org/" "Mozilla/5.0"
-//! client   ident user time                        request           status size  referrer       agent
+//! 203.0.113.7 - ann [01/Mar/2026:00:00:00 +0000] "GET /a?q=1 HTTP/1.1" 200 512 "https://x.org/" "Mozilla/5.0" "10.0.0.9"
+//! client   ident user time                        request           status size  referrer       agent        forwarded for
 //! ```
 
+use super::fields::{number, quoted, size, until_quote};
 use crate::weblog::record::{Escapes, Malformed, Record, Text};
-use crate::weblog::time::Stamp;
-use memchr::{memchr, memchr2};
+use crate::weblog::time::Stamps;
+use memchr::memchr;
 
-/// Reads a line. Tokens after the agent are passed over.
-pub(super) fn parse(line: &[u8]) -> Result<Record<'_>, Malformed> {
-    let quote = memchr(b'"', line).ok_or(Malformed)?;
-    let (head, rest) = line.split_at(quote);
-    let mut record = Record::default();
-    (record.client, record.user, record.time) = head_fields(head)?;
-    let (request, rest) = quoted(rest)?;
-    if let Some(request) = request {
+/// Reads a line into an empty record; returns what follows the agent, `None` if there is neither referrer nor agent.
+pub(super) fn parse<'a>(
+    line: &'a [u8],
+    stamps: &mut Stamps,
+    record: &mut Record<'a>,
+) -> Result<Option<&'a [u8]>, Malformed> {
+    let (head, rest) = head_and_request(line)?;
+    set_head(record, head, stamps)?;
+    let (request, rest) = until_quote(rest)?;
+    if let Some(request) = Text::new(request, Escapes::Backslash) {
         record.set_request(request);
     }
-    let (status, rest) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
+    let (status, rest) = rest.split_first_chunk::<5>().ok_or(Malformed)?;
     record.status = match status {
-        [b' ', digits @ ..] => Some(u16::try_from(number(digits)?).map_err(|_| Malformed)?),
+        [b' ', digits @ .., b' '] => Some(u16::try_from(number(digits)?).map_err(|_| Malformed)?),
         _ => return Err(Malformed),
     };
-    let rest = rest.strip_prefix(b" ").ok_or(Malformed)?;
-    let (size, rest) = rest.split_at(memchr(b' ', rest).unwrap_or(rest.len()));
-    record.size = if size == b"-" { 0 } else { number(size)? };
-    if !rest.is_empty() {
-        let (referrer, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?)?;
-        let (agent, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?)?;
-        if !matches!(rest, [] | [b' ', ..]) {
-            return Err(Malformed);
-        }
-        (record.referrer, record.agent) = (referrer, agent);
+    let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+    let (bytes, rest) = rest.split_at_checked(end).ok_or(Malformed)?;
+    record.size = size(bytes)?;
+    if rest.is_empty() {
+        return Ok(None);
     }
-    Ok(record)
+    let (referrer, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?, Escapes::Backslash)?;
+    let (agent, rest) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?, Escapes::Backslash)?;
+    if !matches!(rest, [] | [b' ', ..]) {
+        return Err(Malformed);
+    }
+    (record.referrer, record.agent) = (referrer, agent);
+    Ok(Some(rest))
 }
 
-/// Client, user and time.
-type Head<'a> = (Option<Text<'a>>, Option<Text<'a>>, Option<Stamp>);
+/// The clients before the proxies, if the first token behind the agent is a quoted list of addresses.
+pub(super) fn forwarded_for(behind: &[u8]) -> Option<Text<'_>> {
+    let (list, _) = quoted(behind.strip_prefix(b" ")?, Escapes::Backslash).ok()?;
+    let address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b',' | b' ' | b'[' | b']');
+    list.filter(|list| list.bytes().iter().all(address))
+}
 
-/// ` ident user [time] ` stands between the client and the first quote; the time has its place from the right, so a user
-/// may hold spaces.
-fn head_fields(head: &[u8]) -> Result<Head<'_>, Malformed> {
-    let space = memchr(b' ', head).filter(|at| *at > 0).ok_or(Malformed)?;
-    let (client, rest) = head.split_at(space);
-    let rest = rest.strip_suffix(b"] ").ok_or(Malformed)?;
+/// What stands before the request's quote, and what follows it. Apache writes an empty user as `""`, and a quote in one
+/// with a backslash.
+fn head_and_request(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let split = |at: usize| Some((line.get(..at)?, line.get(at + 1..)?));
+    let quote = memchr(b'"', line).ok_or(Malformed)?;
+    let (head, rest) = split(quote).ok_or(Malformed)?;
+    if head.ends_with(b" ") && !rest.starts_with(b"\" [") {
+        return Ok((head, rest));
+    }
+    let quote = match rest.strip_prefix(b"\" [") {
+        Some(_) => quote + 2 + memchr(b'"', rest.get(1..).ok_or(Malformed)?).ok_or(Malformed)?,
+        None => until_quote(line)?.0.len(),
+    };
+    split(quote).ok_or(Malformed)
+}
+
+/// `client ident user [time] `; the time has its place from the right, so a user may hold spaces.
+fn set_head<'a>(record: &mut Record<'a>, head: &'a [u8], stamps: &mut Stamps) -> Result<(), Malformed> {
+    let rest = head.strip_suffix(b"] ").ok_or(Malformed)?;
     let (rest, time) = rest.split_last_chunk::<26>().ok_or(Malformed)?;
-    let names = rest.strip_suffix(b" [").and_then(|rest| rest.strip_prefix(b" ")).ok_or(Malformed)?;
-    let user = names.get(memchr(b' ', names).ok_or(Malformed)? + 1..).ok_or(Malformed)?;
-    let time = Stamp::parse_common(time).map_err(|_| Malformed)?;
-    Ok((Text::plain(client), Text::plain(user), Some(time)))
-}
-
-/// A quoted field at the beginning of `rest`, and what follows it.
-fn quoted(rest: &[u8]) -> Result<(Option<Text<'_>>, &[u8]), Malformed> {
-    let inside = rest.strip_prefix(b"\"").ok_or(Malformed)?;
-    let mut end = 0;
-    loop {
-        let tail = inside.get(end..).ok_or(Malformed)?;
-        end += memchr2(b'"', b'\\', tail).ok_or(Malformed)?;
-        if inside.get(end) == Some(&b'"') {
-            let (inside, rest) = inside.split_at(end);
-            let rest = rest.get(1..).unwrap_or_default();
-            return Ok((Text::new(inside, Escapes::Backslash), rest));
-        }
-        end += 2;
+    let rest = rest.strip_suffix(b" [").ok_or(Malformed)?;
+    let space = rest.iter().position(|byte| *byte == b' ').filter(|at| *at > 0).ok_or(Malformed)?;
+    let (client, names) = rest.split_at_checked(space).ok_or(Malformed)?;
+    record.client = Text::plain(client);
+    record.time = Some(stamps.parse_common(time).map_err(|_| Malformed)?);
+    if names != b" - -" {
+        let names = names.get(1..).ok_or(Malformed)?;
+        let user = names.get(memchr(b' ', names).ok_or(Malformed)? + 1..).ok_or(Malformed)?;
+        record.user = Text::new(user, Escapes::Backslash).filter(|user| user.bytes() != b"\"\"");
     }
-}
-
-fn number(digits: &[u8]) -> Result<u64, Malformed> {
-    let digits = core::str::from_utf8(digits).map_err(|_| Malformed)?;
-    if digits.starts_with('+') { Err(Malformed) } else { digits.parse().map_err(|_| Malformed) }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
-    use crate::weblog::record::{Malformed, Text};
+    use super::forwarded_for;
+    use crate::weblog::record::{Malformed, Record, Text};
+    use crate::weblog::time::Stamps;
     use proptest::prelude::{any, prop, proptest};
+
+    fn parse(line: &[u8]) -> Result<Record<'_>, Malformed> {
+        let mut record = Record::default();
+        super::parse(line, &mut Stamps::default(), &mut record).map(|_| record)
+    }
 
     fn text(field: Option<Text<'_>>) -> Option<String> {
         field.map(|field| String::from_utf8_lossy(&field.decode()).into_owned())
@@ -114,6 +127,44 @@ mod tests {
         let line = [COMBINED, br#" "10.0.0.9" 0.004 abc"#].concat();
         assert_eq!(parse(&line).unwrap().status, Some(200));
         assert_eq!(parse(&[COMBINED, b"x"].concat()), Err(Malformed));
+    }
+
+    #[test]
+    fn a_quoted_list_of_addresses_behind_the_agent_names_the_clients_before_the_proxies() {
+        for (behind, expected) in [
+            (r#" "10.0.0.9, 2001:db8::1" 0.1"#, Some("10.0.0.9, 2001:db8::1")),
+            (r#" "-""#, None),
+            (r#" "req-7f""#, None),
+            (" 0.004", None),
+            ("", None),
+        ] {
+            assert_eq!(text(forwarded_for(behind.as_bytes())).as_deref(), expected, "{behind}");
+        }
+    }
+
+    #[test]
+    fn a_user_may_hold_spaces_and_escaped_quotes_and_be_empty() {
+        let good = String::from_utf8(COMBINED.to_vec()).unwrap();
+        for (user, expected) in
+            [("\"\"", None), (r#"a\"b"#, Some("a\"b")), ("-", None), (r"caf\xc3\xa9 x", Some("café x")), ("a [b", Some("a [b"))]
+        {
+            let line = good.replacen("ann lee", user, 1);
+            let record = parse(line.as_bytes()).unwrap();
+            assert_eq!(text(record.user).as_deref(), expected, "{user}");
+            assert_eq!(record.resource().as_deref(), Some(&b"/a?q=1"[..]), "{user}");
+        }
+    }
+
+    #[test]
+    fn a_line_cut_inside_its_request_with_the_next_glued_on_is_no_record() {
+        let whole = String::from_utf8(COMBINED.to_vec()).unwrap();
+        for at in 0..whole.len() {
+            let glued = [&whole[..at], &whole].concat();
+            if let Ok(record) = parse(glued.as_bytes()) {
+                assert!(at <= whole.find('"').unwrap(), "{glued}");
+                assert!(!text(record.user).unwrap_or_default().contains('"'), "{glued}");
+            }
+        }
     }
 
     #[test]
