@@ -86,7 +86,7 @@ fn log() -> Vec<u8> {
         u32::try_from(state >> 33).unwrap_or(0)
     };
     for at in 0..LINES {
-        let mut name = || next() % DISTINCT >> (next() % 17);
+        let mut name = || (next() % DISTINCT) >> (next() % 17);
         let (client, page, from) = (name(), name(), name());
         let status = [200, 200, 200, 200, 304, 404, 500].get(next() as usize % 7).copied().unwrap_or(200);
         let time = Stamp::utc(1_772_323_200 + i64::from(at / 100), 0, 0).common();

@@ -35,7 +35,7 @@ pub struct ViewOptions {
     #[arg(long, help_heading = SHOWN, conflicts_with_all = ["format", "dashboard"])]
     pub json: bool,
     /// A line of your own: {time} {source} {offset} {seq} {client} {user} {host} {method} {resource} {path} {query} {protocol}
-    /// {status} {size} {referrer} {agent} {duration} {forwarded_for} {line}; {{ and }} for braces, \\t and \\n
+    /// {status} {size} {referrer} {agent} {duration} {forwarded_for} {line}; {{ and }} for braces, \t and \n
     #[arg(long, value_name = "TEMPLATE", help_heading = SHOWN, conflicts_with = "dashboard")]
     pub format: Option<String>,
     /// Rates, tops and live lines on the whole terminal

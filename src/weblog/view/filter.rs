@@ -89,7 +89,7 @@ impl Filter {
             && in_each(&self.method, record.method, |method, name| {
                 method.eq_ignore_ascii_case(name.as_bytes())
             })
-            && in_each(&self.vhost, record.host, |host, name| is_on(host, name))
+            && in_each(&self.vhost, record.host, is_on)
             && self.is_from(record.client)
             && found(&self.agent, || record.agent.map(Text::decode))
             && found(&self.referrer, || record.referrer.map(Text::decode))

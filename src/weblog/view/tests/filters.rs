@@ -88,7 +88,7 @@ fn a_regular_expression_is_searched_and_path_means_the_resource() {
 
 #[test]
 fn t101_an_expression_that_needs_too_much_memory_is_refused() {
-    let large = format!("(a{{1000}}){{{}}}", REGEX_MAX / 1000);
+    let large = format!("(?:a{{100}}){{{}}}", REGEX_MAX / 1000);
     assert!(wrong(&["--path", &large]).ends_with("too large: write a shorter one, with smaller repetitions"));
 }
 
