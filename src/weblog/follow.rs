@@ -5,8 +5,10 @@
 //! means.
 
 mod files;
+mod find;
 mod sftp;
 pub mod shell;
+pub mod via;
 
 use super::lines::{Line, LineSplitter};
 use core::time::Duration;
