@@ -4,6 +4,7 @@
 
 mod axes;
 mod copy;
+mod follow;
 mod forward;
 mod gate;
 mod hostkeys;

@@ -16,6 +16,7 @@ mod follower;
 pub mod ledger;
 pub mod local;
 pub mod logs;
+pub(crate) mod named;
 pub mod position;
 mod reading;
 pub(crate) mod sftp;
@@ -23,6 +24,7 @@ pub mod shell;
 mod siblings;
 mod source;
 pub mod state;
+pub mod via;
 #[cfg(test)]
 mod tests;
 

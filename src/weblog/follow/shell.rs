@@ -105,7 +105,8 @@ pub enum Event<'a> {
 pub enum Gap {
     /// The file was emptied: what was written to it before that, and after it was looked at last, is not here.
     Truncated,
-    /// The file was emptied and written anew: likewise.
+    /// The file was emptied and written anew: likewise; if that happened while it was read, a piece of the new may have been
+    /// taken for more of the old.
     Rewritten,
     /// The file that should be gone on with is not beside the log any more: what was written behind the position is not here.
     NotFound,

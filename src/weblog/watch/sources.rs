@@ -4,14 +4,15 @@
 
 use super::WatchOptions;
 use super::showing::Showing;
-use crate::driver::glob::{Pattern, expand};
+use crate::driver::glob::Pattern;
 use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
 use crate::driver::text::escaped;
 use crate::tell;
-use crate::weblog::follow::files::{Files, Kind, Trouble};
+use crate::weblog::follow::files::{Files, Trouble};
 use crate::weblog::follow::ledger::Ledger;
 use crate::weblog::follow::local::Local;
+use crate::weblog::follow::named::find;
 use crate::weblog::follow::logs::{Share, Told, Tray};
 use crate::weblog::follow::state::State;
 use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
@@ -235,7 +236,7 @@ impl Sources {
                 return tell(vec![path], true);
             }
             loop {
-                match expanded(&files, &path).await {
+                match find(&files, &path).await {
                     Ok(paths) => tell(paths, !follow),
                     Err(Trouble::Lost) => return,
                     Err(_) => tell(Vec::new(), !follow),
@@ -410,27 +411,6 @@ impl Sources {
 /// Whether it has to be read as it comes: a FIFO, also one of the shell's (`<(…)`).
 fn is_stream(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
-}
-
-async fn expanded<F: Files>(files: &F, pattern: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
-    let directories = RefCell::new(HashSet::new());
-    let fitting = async |directory: &[u8], pattern: &Pattern| {
-        let mut names = Vec::new();
-        for (name, stat) in files.list(directory).await?.into_iter().filter(|(name, _)| pattern.fits(name)) {
-            if stat.kind == Some(Kind::Directory) {
-                directories.borrow_mut().insert(name.clone());
-            }
-            if stat.kind != Some(Kind::Other) {
-                names.push(name);
-            }
-        }
-        Ok::<_, Trouble>(names)
-    };
-    let mut paths = expand(pattern, fitting).await?;
-    let directories = directories.take();
-    let name = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
-    paths.retain(|path| !directories.contains(&name(path)));
-    Ok(paths)
 }
 
 /// What a log is called that was found by a pattern: as it was typed, with the path in place of the pattern.

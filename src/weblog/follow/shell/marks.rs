@@ -65,9 +65,11 @@ impl Mark {
         let mut number = || number(fields.next());
         let mark = match letter {
             Some(b"S") => Self::Begun,
-            Some(b"N") => Self::File { inode: number()?, offset: number()?, size: number()? },
+            Some(b"N") => {
+                Self::File { inode: number()?, offset: length(number()?)?, size: length(number()?)? }
+            }
             Some(letter @ (b"T" | b"R")) => {
-                let (inode, offset, size) = (number()?, number()?, number()?);
+                let (inode, offset, size) = (number()?, number()?, length(number()?)?);
                 if offset != 0 {
                     return Err(UNKNOWN_MARK);
                 }
@@ -76,7 +78,7 @@ impl Mark {
             Some(b"O") => Self::Old,
             Some(b"C") => Self::Current,
             Some(b"E") => Self::OldEnded,
-            Some(b"H") => Self::Alive(number()?),
+            Some(b"H") => Self::Alive(length(number()?)?),
             Some(b"W") => Self::Missing,
             Some(b"D") => Self::Denied,
             Some(b"X") => Self::Special,
@@ -91,6 +93,11 @@ fn number(field: Option<&[u8]>) -> Result<u64, Fault> {
     let digits = field.filter(|field| !field.is_empty() && field.iter().all(u8::is_ascii_digit));
     let digits = digits.and_then(|digits| core::str::from_utf8(digits).ok());
     digits.and_then(|digits| digits.parse().ok()).ok_or(UNKNOWN_MARK)
+}
+
+/// No file is longer than the system can say.
+fn length(number: u64) -> Result<u64, Fault> {
+    i64::try_from(number).map_or(Err(UNKNOWN_MARK), |_| Ok(number))
 }
 
 /// What the stream is made of.
@@ -233,8 +240,8 @@ mod tests {
 
     #[test]
     fn what_no_follower_says_ends_the_stream() {
-        let max = u64::MAX.to_string();
-        let longest = mark(&format!("N {max} {max} {max}"));
+        let zeros = "0".repeat(20);
+        let longest = mark(&format!("N {} {zeros} {zeros}", u64::MAX));
         assert_eq!(longest.len(), PREFIX_LEN + MARK_LEN_MAX + 1);
         assert!(taken(&[&longest]).is_ok());
         for text in
@@ -242,7 +249,9 @@ mod tests {
         {
             assert_eq!(taken(&[&mark(text)]), Err(UNKNOWN_MARK), "{text}");
         }
-        assert_eq!(taken(&[&mark("H 18446744073709551616")]), Err(UNKNOWN_MARK));
+        for long in ["H 9223372036854775808", "N 1 9223372036854775808 2", "N 18446744073709551616 1 2"] {
+            assert_eq!(taken(&[&mark(long)]), Err(UNKNOWN_MARK), "{long}");
+        }
         let endless = [&longest[..longest.len() - 1], b"0"].concat();
         assert_eq!(taken(&[&endless]), Err(MARK_TOO_LONG));
     }

@@ -219,6 +219,7 @@ fn a_position_far_in_a_file_remembers_only_what_stands_right_before_it() {
     for chunk in [vec![b'x'; 1000], b"\n".to_vec(), vec![b'y'; 300]] {
         case.take(&chunk).unwrap();
     }
+    case.told();
     let before = [vec![b'x'; COMPARED_MAX - 1], b"\n".to_vec()].concat();
     assert_eq!(case.follower.position(), Some(&Position { inode: 7, offset: 1001, before }));
     assert_eq!(case.begin(), format!("want=7 off={} back= f='log'", 1001 - COMPARED_MAX));

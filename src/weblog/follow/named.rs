@@ -1,0 +1,130 @@
+//! The files that a path means: the one of exactly this name, or those that it finds as a pattern.
+//!
+//! No shell expands anything. Whoever follows asks again from time to time, for logs that come later.
+
+use super::files::{Files, Kind, Trouble};
+use crate::driver::glob::{Pattern, expand};
+
+/// The paths to follow, sorted; none if it is a pattern that finds nothing now. A path that is no pattern is followed whether
+/// there is something or not. What a pattern finds and is no regular file, or cannot be looked at, is left out.
+///
+/// # Errors
+/// Too many files fit, or the way to the files is gone.
+pub(crate) async fn find(files: &impl Files, path: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
+    if !Pattern::is_one(path) {
+        return Ok(vec![path.to_vec()]);
+    }
+    match files.stat(path).await {
+        Err(Trouble::Missing) => {}
+        Err(Trouble::Lost) => return Err(Trouble::Lost),
+        _ => return Ok(vec![path.to_vec()]),
+    }
+    let fitting = async |directory: &[u8], pattern: &Pattern| match files.list(directory).await {
+        Ok(entries) => {
+            Ok(entries.into_iter().map(|(name, _)| name).filter(|name| pattern.fits(name)).collect())
+        }
+        // What is no directory, or cannot be read, has nothing that fits.
+        Err(Trouble::Missing | Trouble::Denied) => Ok(Vec::new()),
+        Err(trouble) => Err(trouble),
+    };
+    let mut found = Vec::new();
+    for path in expand(path, fitting).await? {
+        match files.stat(&path).await {
+            Ok(stat) if matches!(stat.kind, None | Some(Kind::Regular)) => found.push(path),
+            Err(Trouble::Lost) => return Err(Trouble::Lost),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weblog::follow::files::Stat;
+    use core::task::{Context, Poll, Waker};
+    use core::time::Duration;
+
+    /// Regular files by their paths; what stands above them is a directory.
+    struct Tree(&'static [&'static str]);
+
+    impl Files for Tree {
+        type File = ();
+
+        async fn open(&self, _: &[u8]) -> Result<(), Trouble> {
+            Err(Trouble::Missing)
+        }
+
+        async fn stat(&self, path: &[u8]) -> Result<Stat, Trouble> {
+            let kind = match path {
+                _ if path.starts_with(b"lost") => return Err(Trouble::Lost),
+                _ if self.0.iter().any(|file| file.as_bytes() == path) => Kind::Regular,
+                _ if self.0.iter().any(|file| file.as_bytes().starts_with(&[path, b"/"].concat())) => {
+                    Kind::Directory
+                }
+                _ => return Err(Trouble::Missing),
+            };
+            Ok(Stat { kind: Some(kind), ..Stat::default() })
+        }
+
+        async fn fstat(&self, (): &()) -> Result<Stat, Trouble> {
+            Err(Trouble::Missing)
+        }
+
+        async fn read(&self, (): &(), _: u64, _: usize, _: &mut Vec<u8>) -> Result<usize, Trouble> {
+            Err(Trouble::Missing)
+        }
+
+        async fn list(&self, directory: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
+            if directory.ends_with(b"secret") {
+                return Err(Trouble::Denied);
+            }
+            let above = match directory {
+                b"." => Vec::new(),
+                b"/" => b"/".to_vec(),
+                directory => [directory, b"/"].concat(),
+            };
+            let below = self.0.iter().filter_map(|file| file.as_bytes().strip_prefix(above.as_slice()));
+            let names = below.filter_map(|below| below.split(|byte| *byte == b'/').next());
+            let mut names: Vec<_> = names.map(|name| (name.to_vec(), Stat::default())).collect();
+            names.dedup();
+            Ok(names)
+        }
+
+        async fn wait(&self, _: Duration) {}
+    }
+
+    fn found(path: &str) -> Result<Vec<String>, Trouble> {
+        let tree = Tree(&[
+            "/var/log/nginx/b.log",
+            "/var/log/nginx/a.log",
+            "/var/log/nginx/.hidden.log",
+            "/var/log/nginx/old.log/x",
+            "/var/log/secret/c.log",
+            "/var/log/[ab].log",
+            "own/a.log",
+            "b.log",
+        ]);
+        let mut finding = core::pin::pin!(find(&tree, path.as_bytes()));
+        let Poll::Ready(found) = finding.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("nothing waits")
+        };
+        found.map(|paths| paths.into_iter().map(|path| String::from_utf8(path).unwrap()).collect())
+    }
+
+    #[test]
+    fn a_path_is_itself_and_a_pattern_is_what_it_finds() {
+        for (path, expected) in [
+            ("/not/there.log", &["/not/there.log"][..]),
+            ("/var/log/nginx/*.log", &["/var/log/nginx/a.log", "/var/log/nginx/b.log"]),
+            ("/var/log/*/[bc].log", &["/var/log/nginx/b.log"]),
+            ("/var/log/[ab].log", &["/var/log/[ab].log"]),
+            ("*.log", &["b.log"]),
+            ("own/?.log", &["own/a.log"]),
+            ("/none/*", &[]),
+        ] {
+            assert_eq!(found(path).unwrap(), expected, "{path}");
+        }
+        assert_eq!(found("lost*"), Err(Trouble::Lost));
+    }
+}
