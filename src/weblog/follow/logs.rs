@@ -74,6 +74,16 @@ impl Tray {
         self.taken.wake();
     }
 
+    /// Nothing more comes of this log.
+    pub(crate) fn end(&self, log: usize, why: Option<String>) {
+        self.put(log, Item::End(why));
+    }
+
+    /// Whether there is so much that nothing more is read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.borrow().bytes.len() >= TRAY_MAX
+    }
+
     fn put(&self, log: usize, item: Item) {
         self.kept.borrow_mut().told.push((log, item));
     }
@@ -82,7 +92,7 @@ impl Tray {
 impl Sink for Share {
     async fn ready(&mut self) {
         core::future::poll_fn(|cx| {
-            if self.tray.kept.borrow().bytes.len() < TRAY_MAX {
+            if !self.tray.is_full() {
                 return Poll::Ready(());
             }
             self.tray.taken.wait(cx);
@@ -134,7 +144,7 @@ impl LocalLogs {
         let mut follower = Follower::new(files, bytes, options, Rc::clone(&self.timers), ledger, share);
         self.tasks.starter().start(async move {
             let why = follower.run().await.err().map(|trouble| trouble.to_string());
-            tray.put(log, Item::End(why));
+            tray.end(log, why);
         });
         log
     }
@@ -151,7 +161,7 @@ impl LocalLogs {
         self.local.turn();
         self.timers.handle_timeout(now);
         self.tasks.run();
-        let full = self.tray.kept.borrow().bytes.len() >= TRAY_MAX;
+        let full = self.tray.is_full();
         self.tray.take(each);
         let next = self.timers.handle_timeout(now);
         if full || self.local.wants_turn() { Some(now) } else { next }
