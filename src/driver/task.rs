@@ -149,6 +149,11 @@ impl Timers {
         over
     }
 
+    #[cfg(test)]
+    pub(crate) fn waited_for(&self) -> usize {
+        self.sleeping.borrow().len()
+    }
+
     #[allow(dead_code, reason = "the remote files to come")]
     pub(crate) async fn sleep_until(&self, until: Instant) {
         core::future::poll_fn(|cx| if self.is_over(until, cx) { Poll::Ready(()) } else { Poll::Pending })
@@ -290,7 +295,7 @@ mod tests {
             assert!(!slept.get() && often.wake());
         }
         tasks.run();
-        assert_eq!(timers.sleeping.borrow().len(), 1);
+        assert_eq!(timers.waited_for(), 1);
         assert_eq!(timers.handle_timeout(until), None);
         tasks.run();
         assert!(slept.get() && tasks.is_empty());

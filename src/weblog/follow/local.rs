@@ -66,8 +66,17 @@ pub(crate) struct LocalFiles {
 
 impl Local {
     pub(crate) fn new(timers: Rc<Timers>) -> Rc<Self> {
+        Self::told_by(timers, Inotify::init().ok())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn without_inotify(timers: Rc<Timers>) -> Rc<Self> {
+        Self::told_by(timers, None)
+    }
+
+    fn told_by(timers: Rc<Timers>, inotify: Option<Inotify>) -> Rc<Self> {
         Rc::new(Self {
-            inotify: Inotify::init().ok().map(RefCell::new),
+            inotify: inotify.map(RefCell::new),
             watched: RefCell::default(),
             timers,
             left: Cell::new(TURN_MAX),
@@ -201,8 +210,7 @@ impl Files for LocalFiles {
                 let link = fs::symlink_metadata(path).map_err(|error| trouble(&error))?;
                 let file = rustix::fs::open(path, flags, Mode::empty()).map_err(errno)?;
                 let owner = rustix::fs::fstat(&file).map_err(errno)?.st_uid;
-                let trusted = [0, rustix::process::geteuid().as_raw(), owner];
-                if !trusted.contains(&link.uid()) {
+                if !is_trusted(link.uid(), owner, rustix::process::geteuid().as_raw()) {
                     return Err(Trouble::Other(FOREIGN_LINK.to_owned()));
                 }
                 Ok(file)
@@ -291,6 +299,11 @@ impl Files for LocalFiles {
     }
 }
 
+/// Whether a link may be followed: who can write to a log's directory must not choose what is read.
+const fn is_trusted(link: u32, target: u32, own: u32) -> bool {
+    link == 0 || link == own || link == target
+}
+
 fn stat(metadata: &Metadata) -> Stat {
     let kind = match metadata.file_type() {
         kind if kind.is_file() => Kind::Regular,
@@ -314,5 +327,17 @@ fn trouble(error: &io::Error) -> Trouble {
         io::ErrorKind::NotFound => Trouble::Missing,
         io::ErrorKind::PermissionDenied => Trouble::Denied,
         _ => Trouble::Other(escaped(error.to_string().as_bytes())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_trusted;
+
+    #[test]
+    fn t102_a_link_is_followed_if_it_is_roots_or_ours_or_leads_to_its_owners_file() {
+        const SHADOW: u32 = 0;
+        assert!(!is_trusted(33, SHADOW, 1000) && !is_trusted(33, SHADOW, 0));
+        assert!(is_trusted(33, 33, 0) && is_trusted(0, 33, 1000) && is_trusted(1000, 33, 1000));
     }
 }

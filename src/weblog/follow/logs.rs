@@ -15,7 +15,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Bytes of lines that wait to be taken; nothing more is read before.
+/// Bytes of lines, and of what is kept of each, that wait to be taken; nothing more is read before.
 pub const TRAY_MAX: usize = 1024 * 1024;
 
 /// What there is of a log.
@@ -79,14 +79,15 @@ impl Tray {
         self.put(log, Item::End(why));
     }
 
-    /// Whether something waits to be taken.
+    /// Whether nothing waits to be taken.
     pub(crate) fn is_empty(&self) -> bool {
         self.kept.borrow().told.is_empty()
     }
 
-    /// Whether tasks wait for room.
+    /// Whether there is so much that nothing more is read.
     pub(crate) fn is_full(&self) -> bool {
-        self.kept.borrow().bytes.len() >= TRAY_MAX
+        let kept = self.kept.borrow();
+        kept.bytes.len() + kept.told.len() * size_of::<(usize, Item)>() >= TRAY_MAX
     }
 
     fn put(&self, log: usize, item: Item) {
@@ -97,7 +98,7 @@ impl Tray {
 impl Sink for Share {
     async fn ready(&mut self) {
         core::future::poll_fn(|cx| {
-            if self.tray.kept.borrow().bytes.len() < TRAY_MAX {
+            if !self.tray.is_full() {
                 return Poll::Ready(());
             }
             self.tray.taken.wait(cx);

@@ -31,6 +31,8 @@ mod tests;
 use super::lines::Line;
 use core::fmt;
 use core::time::Duration;
+use files::{Files, Trouble};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 pub(crate) use follower::Follower;
@@ -127,6 +129,26 @@ impl fmt::Display for Note {
             Self::Gap(text) => write!(f, "gap: {text}"),
         }
     }
+}
+
+/// Of some paths those that stand for different files: one log may have two names. Those that are not there stay.
+///
+/// # Errors
+/// The way to the files is lost.
+#[allow(dead_code, reason = "the operands with globs to come")]
+pub(crate) async fn distinct<F: Files>(files: &F, paths: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Trouble> {
+    let (mut seen, mut kept) = (HashSet::new(), Vec::new());
+    for path in paths {
+        let identity = match files.stat(&path).await {
+            Ok(stat) => stat.identity,
+            Err(Trouble::Lost) => return Err(Trouble::Lost),
+            Err(_) => None,
+        };
+        if identity.is_none_or(|identity| seen.insert(identity)) {
+            kept.push(path);
+        }
+    }
+    Ok(kept)
 }
 
 /// Takes what is told of a log.

@@ -1,0 +1,180 @@
+//! Where a log is begun.
+
+use super::*;
+use crate::weblog::follow::Since;
+
+fn numbers(rig: &mut Rig, options: Options) -> Vec<u64> {
+    rig.ledger = Rc::default();
+    rig.lines.clear();
+    rig.start(options);
+    rig.run();
+    core::mem::take(&mut rig.lines).iter().map(|line| line[..7].parse().unwrap()).collect()
+}
+
+fn start(start: Start) -> Options {
+    Options { start, ..once() }
+}
+
+#[test]
+fn it_begins_so_many_lines_before_the_end_or_at_a_line() {
+    for blind in BOTH {
+        let mut rig = Rig::new(blind);
+        let many = 20_000; // several blocks
+        rig.write(many);
+        for count in [0, 1, 2, 700, 10_000, many - 1, many, many + 1, u64::MAX] {
+            let from = many.saturating_sub(count);
+            assert_eq!(
+                numbers(&mut rig, start(Start::LinesBeforeEnd(count))),
+                (from..many).collect::<Vec<_>>()
+            );
+            let from = count.saturating_sub(1).min(many);
+            assert_eq!(
+                numbers(&mut rig, start(Start::Line(count))),
+                (from..many).collect::<Vec<_>>(),
+                "+{count}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_partial_line_at_the_end_belongs_to_the_next_line_and_is_told_if_there_is_none() {
+    let mut rig = Rig::new(false);
+    rig.append("a\nb\nhal");
+    rig.start(Options { start: Start::LinesBeforeEnd(1), ..all() });
+    assert_eq!(rig.read(), ["b"]);
+    rig.append("f\n");
+    assert_eq!(rig.read(), ["half"]);
+    rig.append("rest");
+    rig.ledger = Rc::default();
+    rig.start(once());
+    assert_eq!(rig.read(), ["a", "b", "half", "rest|"]);
+    assert_eq!(rig.ended, Some(None));
+    rig.check_receipt();
+    rig.append(" of it\n");
+    rig.restart();
+    assert_eq!(rig.read(), ["rest of it"], "the place is where the line begins");
+}
+
+#[test]
+fn rotated_files_are_read_first_packed_or_not() {
+    for blind in BOTH {
+        let mut rig = Rig::new(blind);
+        for _ in 0..4 {
+            rig.write(1000);
+            rig.rotate();
+            rig.now += POLL;
+        }
+        rig.gzip(".4");
+        rig.gzip(".2");
+        rig.write(1000);
+        let with = |start| Options { with_rotated: true, start, ..once() };
+        for count in [1, 999, 1000, 1001, 1500, 3300, 4999, 5000, 6000] {
+            let from = 5000_u64.saturating_sub(count);
+            assert_eq!(
+                numbers(&mut rig, with(Start::LinesBeforeEnd(count))),
+                (from..5000).collect::<Vec<_>>()
+            );
+            let from = (count - 1).min(5000);
+            assert_eq!(
+                numbers(&mut rig, with(Start::Line(count))),
+                (from..5000).collect::<Vec<_>>(),
+                "+{count}"
+            );
+        }
+        rig.ledger = Rc::default();
+        rig.start(Options { with_rotated: true, ..all() });
+        rig.check();
+        rig.write(10);
+        rig.rotate();
+        rig.write(10);
+        rig.check();
+        rig.check_receipt();
+    }
+}
+
+#[test]
+fn what_is_packed_in_another_way_is_a_gap_by_name() {
+    let mut rig = Rig::new(false);
+    rig.write(10);
+    fs::write(rig.sibling(".2.xz"), "xz").unwrap();
+    fs::write(rig.sibling(".1.zst"), "zst").unwrap();
+    rig.start(Options { with_rotated: true, ..once() });
+    rig.check();
+    let told = |name: &str| format!("{name}: packed in a way that is not read");
+    assert_eq!(rig.ledger.receipt().gaps, [told("access.log.2.xz"), told("access.log.1.zst")]);
+}
+
+/// A stamp for each line: its number, and every tenth a few seconds back.
+fn stamp(line: &[u8]) -> Option<i64> {
+    let number: i64 = str::from_utf8(line.get(..7)?).ok()?.parse().ok()?;
+    (number % 3 != 0).then_some(if number % 10 == 0 { number - 5 } else { number })
+}
+
+#[test]
+fn a_time_is_found_by_halving_and_begun_a_minute_before() {
+    for blind in BOTH {
+        let mut rig = Rig::new(blind);
+        for _ in 0..3 {
+            rig.write(20_000);
+            rig.rotate();
+        }
+        rig.gzip(".3");
+        rig.write(20_000);
+        for seconds in [0, 1, 61, 19_999, 20_000, 20_100, 33_333, 60_030, 61_000, 79_999, 80_100, i64::MAX] {
+            for with_rotated in [false, true] {
+                let since = Some(Since { seconds, stamp: Rc::new(stamp) });
+                let got = numbers(&mut rig, Options { since, with_rotated, ..once() });
+                let first = if with_rotated { 0 } else { 60_000 };
+                let wanted = u64::try_from(seconds - 60).unwrap_or(0).clamp(first, 79_999);
+                assert!(got[0] <= wanted, "{seconds} {with_rotated}: {}", got[0]);
+                assert!(wanted - got[0] <= 1500 || got[0] == 0, "{seconds}: not so much before: {}", got[0]);
+                assert_eq!(got, (got[0]..80_000).collect::<Vec<_>>());
+            }
+        }
+        let since = Some(Since { seconds: 70_000, stamp: Rc::new(stamp) });
+        let last = Options { since, ..start(Start::LinesBeforeEnd(5)) };
+        assert_eq!(numbers(&mut rig, last).len(), 5, "the last lines of what there is since then");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_a_trouble_unless_it_is_waited_for() {
+    for blind in BOTH {
+        let mut rig = Rig::new(blind);
+        rig.start(once());
+        rig.run();
+        assert_eq!(rig.ended, Some(Some("no such file".to_owned())));
+        rig.start(Options::default());
+        rig.pass(POLL * 10);
+        assert_eq!((rig.ended.take(), rig.notes.as_slice()), (None, &[Note::Waiting][..]));
+        rig.write(5);
+        rig.check();
+        rig.manners.denied.set(true);
+        rig.ledger = Rc::default();
+        rig.start(once());
+        rig.run();
+        assert_eq!(rig.ended, Some(Some("permission denied".to_owned())));
+    }
+}
+
+#[test]
+fn a_log_that_is_new_and_rotated_before_anybody_has_looked_is_read() {
+    for blind in BOTH {
+        let mut rig = Rig::new(blind);
+        rig.write(0);
+        fs::rename(&rig.path, rig.sibling(".1")).unwrap();
+        fs::write(rig.sibling(".1"), "an old one\n").unwrap();
+        rig.start(Options::default());
+        rig.pass(POLL);
+        rig.now += POLL;
+        for _ in 0..3 {
+            rig.write(5);
+            rig.rotate();
+            rig.now += POLL;
+        }
+        rig.write(5);
+        rig.check();
+        rig.check_receipt();
+    }
+}
