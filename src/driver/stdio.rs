@@ -153,6 +153,21 @@ impl Output {
         Ok(Self(shared))
     }
 
+    /// Notices, without anything being written, that nobody reads standard output any more: [`take_written`](Self::take_written)
+    /// tells it as a broken pipe.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn watch(&self, waker: Arc<Waker>) -> io::Result<()> {
+        let shared = Arc::clone(&self.0);
+        thread::Builder::new().name("reader".to_owned()).spawn(move || {
+            wait_for_end(io::stdout().as_fd());
+            shared.lock().error = Some(io::ErrorKind::BrokenPipe.into());
+            let _ended = waker.wake();
+        })?;
+        Ok(())
+    }
+
     /// Takes bytes to write. What waits is bounded by the window of whoever sends them: credit is given for what
     /// [`take_written`](Self::take_written) says.
     pub fn push(&self, bytes: &[u8]) {
@@ -229,6 +244,14 @@ fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
 /// Returns once the descriptor may be ready.
 fn wait_for(descriptor: BorrowedFd<'_>, flags: PollFlags) {
     let _again = poll(&mut [PollFd::from_borrowed_fd(descriptor, flags)], None);
+}
+
+/// Returns once the other end is closed; of what has none, never.
+fn wait_for_end(descriptor: BorrowedFd<'_>) {
+    let mut descriptors = [PollFd::from_borrowed_fd(descriptor, PollFlags::empty())];
+    while !descriptors.iter().any(|it| it.revents().intersects(PollFlags::ERR | PollFlags::HUP)) {
+        let _again = poll(&mut descriptors, None);
+    }
 }
 
 #[cfg(test)]

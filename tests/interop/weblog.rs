@@ -125,9 +125,12 @@ fn statuses_tell_what_went_wrong() {
     assert_eq!(status(ssh_weblog(&files, server.port).args(["--no-follow", &missing])), Some(1));
     for wrong in [
         &["--no-such-option", "h:p"][..],
-        &["a", "b", "c"],
-        &["no-colon"],
         &["--json", "--show", "raw", "h:p"],
+        &["--format", "{nothing}", "h:p"],
+        &["--status", "7xx", "h:p"],
+        &["--since", "yesterday-ish", "h:p"],
+        &["--log-format", "nonsense", "h:p"],
+        &["h:"],
         &["-n", "x", "h:p"],
         &["-o", "Nonsense=1", "h:p"],
         &[],
@@ -156,13 +159,12 @@ fn statuses_tell_what_went_wrong() {
         watching.running.signal(signal);
         assert_eq!(watching.running.wait().code(), Some(expected));
     }
-    // Nobody reads any more: the next hit ends it, without a word.
+    // Nobody reads any more: that ends it, without a word and without another hit.
     let mut command = ssh_weblog(&files, server.port);
     let mut watching = Watching::start(command.args(["-q", "-n", "1", &here(), log.to_str().unwrap()]));
     assert!(watching.line().is_some());
     let Watching { mut running, lines } = watching;
     drop(lines);
-    append(&log, &hit("https://a.example/", "/b", 200));
     assert_eq!(running.wait().code(), Some(141));
     assert_eq!(running.log(), "");
 }

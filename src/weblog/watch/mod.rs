@@ -139,6 +139,8 @@ impl Watch {
         let manner = Manner { quiet: options.quiet, verbose: options.verbose, retry: options.retry };
         let hosts = options.hosts.iter().map(|host| Host::new(host.clone(), manner, &waker)).collect();
         let showing = Showing::new(view, options.sorted, options.quiet, options.verbose);
+        let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
+        out.watch(Arc::clone(&waker))?;
         Ok(Self {
             hosts,
             sources: Sources::new(&options, showing.view().since(), now),
@@ -146,7 +148,7 @@ impl Watch {
             signal_source: None,
             until: options.seconds.map(|seconds| now + Duration::from_secs(seconds)),
             report_due: showing.view().every().map(|every| now + every),
-            out: Output::spawn(Descriptor::Out, Arc::clone(&waker))?,
+            out,
             unwritten: 0,
             status: None,
             told_unsaved: false,
