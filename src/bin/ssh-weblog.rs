@@ -17,6 +17,7 @@ use strombus::driver::text::escaped_lines;
 use strombus::tell;
 use strombus::weblog::demo;
 use strombus::weblog::follow::Start;
+use strombus::weblog::follow::via::Via;
 use strombus::weblog::options::ViewOptions;
 use std::time::SystemTime;
 use strombus::weblog::view::{Destination, View};
@@ -94,6 +95,9 @@ struct Arguments {
     /// log_format; found out from the lines if it is not given
     #[arg(long, value_name = "FORMAT", help_heading = LOGS)]
     log_format: Option<String>,
+    /// Read logs on hosts in this way only; without it the first that a host has
+    #[arg(long, value_enum, value_name = "WAY", help_heading = LOGS)]
+    via: Option<Via>,
     /// Keep positions there, and go on at them the next time
     #[arg(long, value_name = "FILE", help_heading = LOGS)]
     state: Option<PathBuf>,
@@ -221,6 +225,7 @@ impl Arguments {
             start: self.start()?,
             with_rotated: self.with_rotated,
             follow: !self.no_follow,
+            via: self.via,
             retry: self.retry,
             state: self.state.clone(),
             sorted: self.sorted,

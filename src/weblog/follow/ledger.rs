@@ -138,6 +138,17 @@ impl Ledger {
         book.finished.read += account.read;
     }
 
+    /// So many bytes came of a log whose follower keeps its own place.
+    pub(super) fn count(&self, bytes: u64) {
+        let finished = &mut self.0.borrow_mut().finished;
+        (finished.written, finished.read) = (finished.written + bytes, finished.read + bytes);
+    }
+
+    /// One of its files was read to its end.
+    pub(super) fn count_generation(&self) {
+        self.0.borrow_mut().finished.generations += 1;
+    }
+
     pub(super) fn gap(&self, gap: &str) {
         let finished = &mut self.0.borrow_mut().finished;
         if finished.gaps.len() < GAPS_MAX {

@@ -24,6 +24,7 @@ pub mod shell;
 mod siblings;
 mod source;
 pub mod state;
+pub(crate) mod stream;
 pub mod via;
 #[cfg(test)]
 mod tests;

@@ -98,14 +98,15 @@ impl Ways {
 
 /// The command for [`Via::Tail`], which can begin at a line only.
 #[must_use]
-pub fn tail_command(path: &[u8], start: &Start) -> Vec<u8> {
+pub fn tail_command(path: &[u8], start: &Start, follow: bool) -> Vec<u8> {
     let lines = match start {
         Start::LinesBeforeEnd(lines) => lines.to_string(),
         Start::Line(line) => format!("+{}", (*line).max(1)),
         // GNU's would give the whole of a file that was rotated meanwhile, and call it truncated.
         Start::At(_) => "0".to_owned(),
     };
-    [b"LC_ALL=C exec tail -n ", lines.as_bytes(), b" -F -- ", &quoted(path)].concat()
+    let follow: &[u8] = if follow { b" -F" } else { b"" };
+    [b"LC_ALL=C exec tail -n ", lines.as_bytes(), follow, b" -- ", &quoted(path)].concat()
 }
 
 #[cfg(test)]
@@ -139,7 +140,7 @@ mod tests {
             for (start, first) in
                 [(Start::LinesBeforeEnd(1), "3"), (Start::Line(2), "2"), (Start::Line(0), "1")]
             {
-                let command = tail_command(name.as_bytes(), &start);
+                let command = tail_command(name.as_bytes(), &start, true);
                 let mut child = Command::new("sh")
                     .arg("-c")
                     .arg(OsStr::from_bytes(&command))
@@ -154,6 +155,6 @@ mod tests {
             }
         }
         let position = Start::At(super::super::shell::Position::default());
-        assert_eq!(tail_command(b"a", &position), b"LC_ALL=C exec tail -n 0 -F -- 'a'");
+        assert_eq!(tail_command(b"a", &position, true), b"LC_ALL=C exec tail -n 0 -F -- 'a'");
     }
 }

@@ -16,6 +16,7 @@ pub use showing::{SORTED_MAX, SORTED_WINDOW};
 pub use sources::{Place, Source};
 
 use super::follow::state::State;
+use super::follow::via::Via;
 use super::format::RecordParser;
 use super::options::ViewOptions;
 use super::view::{Destination, View};
@@ -77,6 +78,8 @@ pub struct WatchOptions {
     pub with_rotated: bool,
     /// Goes on at the end.
     pub follow: bool,
+    /// The only way that may be taken to read logs on hosts.
+    pub via: Option<Via>,
     /// How often a connection is tried again.
     pub retry: Option<u32>,
     /// Where positions are kept across runs.
@@ -136,7 +139,8 @@ impl Watch {
     fn new(options: WatchOptions, view: View, state: Option<State>, waker: Arc<Waker>) -> io::Result<Self> {
         terminal::leave_to_program(SIGTERM);
         let now = Instant::now();
-        let manner = Manner { quiet: options.quiet, verbose: options.verbose, retry: options.retry };
+        let WatchOptions { quiet, verbose, retry, via, follow, .. } = options;
+        let manner = Manner { quiet, verbose, retry, via, follow };
         let hosts = options.hosts.iter().map(|host| Host::new(host.clone(), manner, &waker)).collect();
         let showing = Showing::new(view, options.sorted, options.quiet, options.verbose);
         let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
@@ -191,6 +195,13 @@ impl Watch {
             let full = self.sources.take(&mut self.showing, self.options.quiet, self.options.verbose, cx.now);
             self.showing.handle_timeout(cx.now);
             next = if full || found { Some(cx.now) } else { next };
+            for host in &mut self.hosts {
+                if let Some(peer) = host.peer().filter(|_| host.owes_credit())
+                    && let Some(conn) = peers.get(peer)
+                {
+                    host.give_credit(conn)?;
+                }
+            }
         }
         self.report_in_time(cx.now);
         self.write();
@@ -321,10 +332,21 @@ impl Application<Client> for Watch {
     ) -> Result<(), Error> {
         let timers = std::rc::Rc::clone(self.sources.timers());
         let Some((at, host)) = self.host(peer) else { return Ok(()) };
-        if host.event(conn, event, cx.now, &timers)? == News::Ready
-            && let Some(files) = host.files().cloned()
-        {
-            self.sources.start_host(at, &files, &self.options);
+        match host.event(conn, event, cx.now, &timers)? {
+            News::Nothing => {}
+            News::Ready => {
+                if let Some(files) = host.files().cloned() {
+                    self.sources.start_host(at, &files, &self.options);
+                }
+            }
+            News::ReadyForCommands(via) => {
+                let logs = self.sources.start_commands(at, via, &self.options, &mut self.showing);
+                for log in logs {
+                    if let Some(host) = self.hosts.get_mut(at) {
+                        host.read_by(conn, log)?;
+                    }
+                }
+            }
         }
         self.wake();
         Ok(())
@@ -335,10 +357,10 @@ impl Application<Client> for Watch {
         _: &mut Context<'_>,
         peer: PeerId,
         conn: &mut Connection<Client>,
-        _: ChannelId,
+        id: ChannelId,
     ) -> Result<(), Error> {
         if let Some((_, host)) = self.host(peer) {
-            host.flush(conn)?;
+            host.writable(conn, id)?;
         }
         self.wake();
         Ok(())

@@ -3,6 +3,7 @@
 //! It does not know how a host is reached, nor what becomes of a line.
 
 use super::WatchOptions;
+use super::host::ByCommand;
 use super::showing::Showing;
 use crate::driver::glob::Pattern;
 use crate::driver::stdio::Input;
@@ -14,7 +15,10 @@ use crate::weblog::follow::ledger::Ledger;
 use crate::weblog::follow::local::Local;
 use crate::weblog::follow::named::find;
 use crate::weblog::follow::logs::{Share, Told, Tray};
+use crate::weblog::follow::shell;
 use crate::weblog::follow::state::State;
+use crate::weblog::follow::stream::{ShellLog, TailLog};
+use crate::weblog::follow::via::{Via, tail_command};
 use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::LineSplitter;
@@ -74,6 +78,8 @@ struct Log {
     operand: usize,
     path: Vec<u8>,
     ledger: Rc<Ledger>,
+    /// Its follower in a shell there, across connections.
+    shell: Option<Rc<RefCell<ShellLog>>>,
     /// Nothing more comes of it.
     ended: bool,
 }
@@ -198,7 +204,7 @@ impl Sources {
         let checkpoint = state.and_then(|state| state.checkpoint(&name)).cloned();
         let ledger = Rc::new(checkpoint.map(Ledger::from).unwrap_or_default());
         let parser = options.log_format.as_deref().and_then(|format| RecordParser::named(format).ok());
-        self.logs.push(Log { operand, path, ledger, ended: false });
+        self.logs.push(Log { operand, path, ledger, shell: None, ended: false });
         showing.add(name, parser.unwrap_or_default())
     }
 
@@ -216,6 +222,51 @@ impl Sources {
                 self.follow(files.files(), log, options, false);
             }
         }
+    }
+
+    /// A host's logs are read by commands: what they are, from where each was read to. A pattern is a name there.
+    pub(super) fn start_commands(
+        &mut self,
+        number: usize,
+        via: Via,
+        options: &WatchOptions,
+        showing: &mut Showing,
+    ) -> Vec<ByCommand> {
+        for at in 0..self.operands.len() {
+            let Some((Source { name, place: Place::Host { host, path } }, looking)) = self.operands.get_mut(at)
+            else {
+                continue;
+            };
+            if *host == number && *looking == Looking::Yes {
+                *looking = Looking::Done;
+                let (name, path) = (name.clone(), path.clone());
+                self.add(at, path, name, options, showing, None);
+            }
+        }
+        let start = match options.start {
+            Some(Start::LinesBeforeEnd(lines)) => shell::Start::LinesBeforeEnd(lines),
+            Some(Start::Line(line)) => shell::Start::Line(line),
+            None if options.follow && self.since.is_none() => shell::Start::LinesBeforeEnd(0),
+            None => shell::Start::Line(1),
+        };
+        let mut readers = Vec::new();
+        for log in 0..self.logs.len() {
+            if self.host_of(log) != Some(number) {
+                continue;
+            }
+            let Some(Log { path, ledger, shell, ended: false, .. }) = self.logs.get_mut(log) else { continue };
+            let share = Share { tray: Rc::clone(&self.tray), log };
+            readers.push(match via {
+                Via::Tail => {
+                    let command = tail_command(path, &start, options.follow);
+                    ByCommand::Tail(TailLog::new(share, Rc::clone(ledger)), command)
+                }
+                _ => ByCommand::Shell(Rc::clone(shell.get_or_insert_with(|| {
+                    Rc::new(RefCell::new(ShellLog::new(path, start.clone(), share, Rc::clone(ledger))))
+                }))),
+            });
+        }
+        readers
     }
 
     fn host_of(&self, log: usize) -> Option<usize> {
