@@ -9,6 +9,7 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 use strombus::copy::operand::{Host, Operand};
 use strombus::driver::algorithms::PRESET_HELP;
 use strombus::driver::config::{self, CommandLine, LoadError};
@@ -19,7 +20,6 @@ use strombus::weblog::demo;
 use strombus::weblog::follow::Start;
 use strombus::weblog::follow::via::Via;
 use strombus::weblog::options::ViewOptions;
-use std::time::SystemTime;
 use strombus::weblog::view::{Destination, View};
 use strombus::weblog::watch::{NO_CONNECTION, Place, Source, WatchOptions, watch};
 use zeroizing_alloc::ZeroAlloc;
@@ -52,7 +52,11 @@ the output, 255 no connection or login.";
 
 /// Follows web access logs, here and on any host over SSH, and shows who came from where.
 #[derive(Parser)]
-#[command(name = "ssh-weblog", version, override_usage = "ssh-weblog [OPTIONS] SOURCE...\n       ssh-weblog [OPTIONS] HOST PATH\n       ssh-weblog demo [--seconds N]")]
+#[command(
+    name = "ssh-weblog",
+    version,
+    override_usage = "ssh-weblog [OPTIONS] SOURCE...\n       ssh-weblog [OPTIONS] HOST PATH\n       ssh-weblog demo [--seconds N]"
+)]
 #[command(after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
 struct Arguments {
     /// Port of the hosts

@@ -35,8 +35,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 use std::time::Instant;
+use std::time::SystemTime;
 
 /// A command that does not exist, as a shell says it.
 const NOT_FOUND: u32 = 127;

@@ -405,7 +405,6 @@ impl Login {
         }
     }
 
-
     /// Shows what there is to tell before a question is put.
     fn flush_notices(&mut self) {
         for notice in self.notices.drain(..) {

@@ -25,9 +25,9 @@ mod siblings;
 mod source;
 pub mod state;
 pub(crate) mod stream;
-pub mod via;
 #[cfg(test)]
 mod tests;
+pub mod via;
 
 use super::lines::Line;
 use core::fmt;

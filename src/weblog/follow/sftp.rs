@@ -5,7 +5,6 @@
 //! several READs are under way once one was not enough. It does not know what is followed, nor how the host was reached:
 //! whoever owns the channel brings its data, and says when it is gone.
 
-
 use super::files::{Files, Kind, Stat, Trouble};
 use crate::connection::Connection;
 use crate::driver::glob::{FITTING_MAX, TooMany};

@@ -167,8 +167,7 @@ mod tests {
         });
         let gap = format!("gap: {}", Gap::Truncated);
         let waiting = Note::Waiting.to_string();
-        let expected =
-            [&*waiting, "0:10 a", "rotated", "1:0 new", "0:12 half", "0:17 rest|", &gap];
+        let expected = [&*waiting, "0:10 a", "rotated", "1:0 new", "0:12 half", "0:17 rest|", &gap];
         assert_eq!(told, expected);
         let receipt = ledger.receipt();
         assert_eq!((receipt.written, receipt.read, receipt.generations), (15, 15, 1));

@@ -14,10 +14,11 @@ use crate::driver::{Error, PeerId, Stream};
 use crate::sftp::{ClientChannel, ClientEvent};
 use crate::tell;
 use crate::transport::{self, Client};
+use crate::weblog::follow::sftp;
 use crate::weblog::follow::shell::{self, NONCE_LEN, Next};
 use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::{Via, Ways};
-use crate::weblog::follow::sftp;
+use crate::weblog::lines::LineSplitter;
 use crate::wire::DisconnectReason;
 use core::cell::RefCell;
 use core::time::Duration;
@@ -125,6 +126,8 @@ pub(super) struct Host {
     /// The connection is being ended, with this status.
     ending: Option<u8>,
     ways: Ways,
+    /// What the host says of itself.
+    notices: LineSplitter,
 }
 
 impl Host {
@@ -144,6 +147,7 @@ impl Host {
             written: 0,
             ending: None,
             ways: Ways::new(manner.via),
+            notices: LineSplitter::default(),
         };
         host.connect(waker);
         host
@@ -211,7 +215,9 @@ impl Host {
         let reached = match receiver.try_recv() {
             Ok(reached) => reached,
             Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => Err(Unreached::Failed("the connecting thread failed".to_owned())),
+            Err(TryRecvError::Disconnected) => {
+                Err(Unreached::Failed("the connecting thread failed".to_owned()))
+            }
         };
         let (stream, proxy) = match reached {
             Ok(reached) => reached,
@@ -239,7 +245,8 @@ impl Host {
     fn unreached(&mut self, why: &str, now: Instant) {
         let tries = self.manner.retry.unwrap_or(if self.was_up { u32::MAX } else { 0 });
         if self.tries >= tries {
-            let spaced = if self.was_up || self.manner.retry.is_some() { "connection lost for good" } else { "" };
+            let spaced =
+                if self.was_up || self.manner.retry.is_some() { "connection lost for good" } else { "" };
             match spaced {
                 "" => tell!("{why}"),
                 spaced => self.say(&format!("{spaced} ({why})")),
@@ -377,7 +384,9 @@ impl Host {
         if self.manner.verbose {
             self.say(&format!("via {}", self.ways.current().name()));
         }
-        if let Some(loses) = self.ways.current().loses().filter(|_| !self.was_up && !self.manner.quiet) {
+        if let Some(loses) =
+            self.ways.current().loses().filter(|_| !self.was_up && self.manner.follow && !self.manner.quiet)
+        {
             self.say(loses);
         }
         (self.was_up, self.tries, self.pause, self.lost) = (true, 0, PAUSE_MIN, None);
@@ -482,7 +491,8 @@ impl Host {
             ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
                 let is_tail = matches!(reader.log, ByCommand::Tail(..));
                 if is_tail && !self.manner.follow {
-                    let why = (exit_status != 0).then(|| format!("tail there ended with status {exit_status}"));
+                    let why =
+                        (exit_status != 0).then(|| format!("tail there ended with status {exit_status}"));
                     reader.log.end(why);
                 }
             }
@@ -523,9 +533,8 @@ impl Host {
         let State::Connected(connected) = &mut self.state else { return Ok(News::Nothing) };
         if let ChannelEvent::Stderr { data } = event {
             if !self.manner.quiet {
-                for line in data.strip_suffix(b"\n").unwrap_or(data).split(|byte| *byte == b'\n') {
-                    tell!("{}: {}", self.name, escaped(line));
-                }
+                let name = &self.name;
+                self.notices.push(data, |line| tell!("{name}: {}", escaped(line.bytes)));
             }
             conn.channel(id)?.adjust_window(data.len())?;
             return Ok(News::Nothing);

@@ -9,18 +9,18 @@
 //! It holds these together in the turns of one loop. Nothing is read of any log while too much output waits.
 
 mod host;
-mod sources;
 mod showing;
+mod sources;
 
 pub use showing::{SORTED_MAX, SORTED_WINDOW};
 pub use sources::{Place, Source};
 
+use super::follow::Start;
 use super::follow::state::State;
 use super::follow::via::Via;
 use super::format::RecordParser;
 use super::options::ViewOptions;
 use super::view::{Destination, View};
-use super::follow::Start;
 use crate::connection::{ChannelId, Connection, Event};
 use crate::driver::options::Options;
 use crate::driver::stdio::{Descriptor, Output};
@@ -207,7 +207,13 @@ impl Watch {
         self.write();
         self.save(cx.now);
         self.look_for_the_end(cx, peers);
-        let due = [next, self.until, self.report_due, self.showing.due(), self.state.as_ref().and_then(|state| state.due(cx.now))];
+        let due = [
+            next,
+            self.until,
+            self.report_due,
+            self.showing.due(),
+            self.state.as_ref().and_then(|state| state.due(cx.now)),
+        ];
         let hosts = self.hosts.iter().filter_map(Host::due);
         cx.set_timer(due.into_iter().flatten().chain(hosts).min());
         Ok(())
@@ -245,7 +251,6 @@ impl Watch {
             }
         }
     }
-
 
     /// Ends the watch with a status, if it has not ended.
     fn end(&mut self, cx: &Context<'_>, peers: &mut Peers<'_, Client>, status: u8) {

@@ -13,8 +13,8 @@ use crate::tell;
 use crate::weblog::follow::files::{Files, Trouble};
 use crate::weblog::follow::ledger::Ledger;
 use crate::weblog::follow::local::Local;
-use crate::weblog::follow::named::find;
 use crate::weblog::follow::logs::{Share, Told, Tray};
+use crate::weblog::follow::named::find;
 use crate::weblog::follow::shell;
 use crate::weblog::follow::state::State;
 use crate::weblog::follow::stream::{ShellLog, TailLog};
@@ -233,7 +233,8 @@ impl Sources {
         showing: &mut Showing,
     ) -> Vec<ByCommand> {
         for at in 0..self.operands.len() {
-            let Some((Source { name, place: Place::Host { host, path } }, looking)) = self.operands.get_mut(at)
+            let Some((Source { name, place: Place::Host { host, path } }, looking)) =
+                self.operands.get_mut(at)
             else {
                 continue;
             };
@@ -254,7 +255,9 @@ impl Sources {
             if self.host_of(log) != Some(number) {
                 continue;
             }
-            let Some(Log { path, ledger, shell, ended: false, .. }) = self.logs.get_mut(log) else { continue };
+            let Some(Log { path, ledger, shell, ended: false, .. }) = self.logs.get_mut(log) else {
+                continue;
+            };
             let share = Share { tray: Rc::clone(&self.tray), log };
             readers.push(match via {
                 Via::Tail => {
