@@ -107,6 +107,7 @@ mod tests {
         }
         let kept = last(&seconds, i64::MAX, SECONDS_KEPT);
         assert_eq!(kept.iter().map(|second| second.0).sum::<u32>(), 2);
+        let mut seconds = Seconds::default();
         for second in 0..i64::try_from(SECONDS_KEPT).unwrap() + 10 {
             add(&mut seconds, second, false);
         }
