@@ -52,8 +52,12 @@ const AGENTS: [&str; 4] = [
     "Mozilla/5.0 (X11; Linux x86_64; rv:147.0) Gecko/20100101 Firefox/147.0",
     "curl/8.5.0",
 ];
-const REFERRERS: [&str; 4] =
-    ["https://news.example/item?id=", "https://search.example/?q=ssh+", "https://x.org/", "https://www.site.example/a/"];
+const REFERRERS: [&str; 4] = [
+    "https://news.example/item?id=",
+    "https://search.example/?q=ssh+",
+    "https://x.org/",
+    "https://www.site.example/a/",
+];
 
 /// A combined log of so many lines.
 fn log(lines: u64) -> Vec<u8> {
@@ -72,7 +76,11 @@ fn log(lines: u64) -> Vec<u8> {
         let request = match random.below(300) {
             0 => r"\x16\x03\x01\x02\x00\x01\x00".to_owned(),
             1 => "-".to_owned(),
-            _ => format!("{} {path}?id={:x} HTTP/1.1", random.of(&["GET", "GET", "GET", "POST"]), random.next()),
+            _ => format!(
+                "{} {path}?id={:x} HTTP/1.1",
+                random.of(&["GET", "GET", "GET", "POST"]),
+                random.next()
+            ),
         };
         let (status, referred) = match random.below(100) {
             0..55 => ("200", true),
@@ -139,8 +147,16 @@ fn show(log: &[u8], out: &mut Vec<u8>) -> u64 {
 }
 
 fn program(program: &str, arguments: &[&str], file: &Path) -> bool {
-    Command::new(program).args(arguments).arg(file).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+    Command::new(program)
+        .args(arguments)
+        .arg(file)
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
+
+/// A name, and what it does; false if it could not.
+type Job<'a> = (&'a str, Box<dyn FnMut() -> bool + 'a>);
 
 fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
@@ -164,7 +180,7 @@ fn main() {
         filter(&log)
     );
     let mut out = Vec::new();
-    let mut jobs: [(&str, Box<dyn FnMut() -> bool + '_>); 5] = [
+    let mut jobs: [Job<'_>; 5] = [
         ("parse", Box::new(|| black_box(parse(black_box(&log))) > 0)),
         ("parse and filter", Box::new(|| black_box(filter(black_box(&log))) > 0)),
         ("default output", Box::new(|| black_box(show(black_box(&log), &mut out)) > 0)),

@@ -36,7 +36,8 @@ struct Answer {
 }
 
 fn request(resource: &[u8], headers: &[(&'static str, &[u8])]) -> Request {
-    let mut bytes = [b"GET ", resource, b" HTTP/1.1\r\nHost: shop.example:8080\r\nConnection: close\r\n"].concat();
+    let mut bytes =
+        [b"GET ", resource, b" HTTP/1.1\r\nHost: shop.example:8080\r\nConnection: close\r\n"].concat();
     let mut request = Request {
         method: Some(Some(b"GET")),
         resource: Some(resource.to_vec()),
@@ -70,7 +71,10 @@ fn requests() -> Vec<Request> {
                 ("X-Forwarded-For", b"10.0.0.9, 2001:db8::1"),
             ],
         ),
-        request(b"/caf%C3%A9%22", &[("Referer", b"https://x.org/caf\xc3\xa9"), ("User-Agent", b"latin \xe9\xff end")]),
+        request(
+            b"/caf%C3%A9%22",
+            &[("Referer", b"https://x.org/caf\xc3\xa9"), ("User-Agent", b"latin \xe9\xff end")],
+        ),
         request(b"/tab", &[("User-Agent", b"a\tb")]),
         request(&long, &[("Referer", &[b"https://x.org/".as_slice(), &[b'y'; 4000]].concat())]),
         request(b"/bare", &[]),
@@ -90,7 +94,10 @@ fn garbage() -> Vec<Request> {
             ..Request::default()
         },
         Request { bytes: b"\r\n\r\n\"\\ \"\r\n\r\n".to_vec(), ..Request::default() },
-        Request { bytes: b"GET /\x1b[31m HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_vec(), ..Request::default() },
+        Request {
+            bytes: b"GET /\x1b[31m HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_vec(),
+            ..Request::default()
+        },
     ]
 }
 
@@ -126,7 +133,11 @@ fn start(program: &str, word: &str, config: impl Fn(&Path, u16) -> Vec<String>) 
         command.args(arguments).env("HOME", place.path()).env("XDG_DATA_HOME", place.path());
         command.env("XDG_CONFIG_HOME", place.path()).stdin(Stdio::null()).stdout(Stdio::null());
         // Apache signals all of its process group at its end: it gets one of its own.
-        let mut child = command.stderr(Stdio::piped()).process_group(0).spawn().unwrap_or_else(|error| panic!("{program}: {error}: tests/setup installs it"));
+        let mut child = command
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}: tests/setup installs it"));
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut server = Server { child, stderr: None, port, place };
         loop {
@@ -152,7 +163,9 @@ impl Server {
         let _closed_already = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = Vec::new();
         let _reset = stream.read_to_end(&mut answer);
-        let status = answer.strip_prefix(b"HTTP/1.").and_then(|rest| std::str::from_utf8(rest.get(2..5)?).ok()?.parse().ok());
+        let status = answer
+            .strip_prefix(b"HTTP/1.")
+            .and_then(|rest| std::str::from_utf8(rest.get(2..5)?).ok()?.parse().ok());
         assert!(status.is_some() || !request.answered, "{}", String::from_utf8_lossy(&request.bytes));
         let body = answer.windows(4).position(|window| window == b"\r\n\r\n");
         let size = body.filter(|_| request.answered).map(|at| (answer.len() - at - 4) as u64);
@@ -201,7 +214,9 @@ fn check(record: &Record<'_>, request: &Request, answer: &Answer, has: Has, line
     if let Some(method) = request.method {
         assert_eq!(record.method.map(|method| method.decode().into_owned()).as_deref(), method, "{line}");
     }
-    if let Some(resource) = request.resource.as_ref().filter(|path| !has.decoded_path || !path.contains(&b'%')) {
+    if let Some(resource) =
+        request.resource.as_ref().filter(|path| !has.decoded_path || !path.contains(&b'%'))
+    {
         let found = record.resource().unwrap_or_default();
         assert_eq!(String::from_utf8_lossy(&found), String::from_utf8_lossy(resource), "{line}");
     }
@@ -232,7 +247,14 @@ fn check(record: &Record<'_>, request: &Request, answer: &Answer, has: Has, line
 }
 
 /// Reads a log in the format that is found out and in the one that is pasted.
-fn read(log: PathBuf, name: Option<&str>, pasted: Option<&str>, requests: &[Request], answers: &[Answer], has: Has) {
+fn read(
+    log: PathBuf,
+    name: Option<&str>,
+    pasted: Option<&str>,
+    requests: &[Request],
+    answers: &[Answer],
+    has: Has,
+) {
     let log = fs::read(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
     let lines: Vec<&[u8]> = log.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\n').collect();
     let all = String::from_utf8_lossy(&log).into_owned();
@@ -247,7 +269,10 @@ fn read(log: PathBuf, name: Option<&str>, pasted: Option<&str>, requests: &[Requ
             check(&record, request, answer, has, &text);
         }
         if let Some(name) = name.filter(|_| at == 0) {
-            assert_eq!((parser.name(), parser.take_news().is_some_and(|news| matches!(news, News::Found(_)))), (Some(name), true));
+            assert_eq!(
+                (parser.name(), parser.take_news().is_some_and(|news| matches!(news, News::Found(_)))),
+                (Some(name), true)
+            );
         }
     }
 }
@@ -258,15 +283,19 @@ fn lines_of_apache_say_what_was_asked() {
     let vhost = r#"%v:%p %h %l %u %t \"%r\" %>s %B \"%{Referer}i\" \"%{User-Agent}i\""#;
     let own = r#"%{%Y-%m-%d %H:%M:%S}t.%{msec_frac}t%{%z}t %a %v:%p \"%m %U%q %H\" %>s/%B %D us \"%{Referer}i\" \"%{User-Agent}i\" \"%{X-Forwarded-For}i\""#;
     let server = start("/usr/sbin/apache2", "resuming normal operations", |place, port| {
-        let modules = ["mpm_prefork", "authz_core"].map(|name| {
-            format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n")
-        });
-        let logs: String = [("common", "%h %l %u %t \\\"%r\\\" %>s %b"), ("combined", combined), ("vhost", vhost), ("own", own)]
-            .iter()
-            .map(|(name, format)| {
-                format!("LogFormat \"{format}\" {name}\nCustomLog {}/{name}.log {name}\n", place.display())
-            })
-            .collect();
+        let modules = ["mpm_prefork", "authz_core"]
+            .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"));
+        let logs: String = [
+            ("common", "%h %l %u %t \\\"%r\\\" %>s %b"),
+            ("combined", combined),
+            ("vhost", vhost),
+            ("own", own),
+        ]
+        .iter()
+        .map(|(name, format)| {
+            format!("LogFormat \"{format}\" {name}\nCustomLog {}/{name}.log {name}\n", place.display())
+        })
+        .collect();
         let config = format!(
             "{}ServerName shop.example\nListen 127.0.0.1:{port}\nServerRoot {place}\nDefaultRuntimeDir {place}\n\
              PidFile {place}/pid\nErrorLog /dev/stderr\nUser www-data\nGroup www-data\nDocumentRoot {place}\n{logs}\
@@ -303,8 +332,9 @@ fn lines_of_nginx_say_what_was_asked() {
                       '"http_referer":"$http_referer","http_user_agent":"$http_user_agent",'
                       '"http_x_forwarded_for":"$http_x_forwarded_for","remote_user":"$remote_user"}';"#;
     let server = start("/usr/sbin/nginx", "using the \"epoll\" event method", |place, port| {
-        let logs: String =
-            ["combined", "main", "own", "json"].map(|name| format!("access_log {}/{name}.log {name};\n", place.display())).concat();
+        let logs: String = ["combined", "main", "own", "json"]
+            .map(|name| format!("access_log {}/{name}.log {name};\n", place.display()))
+            .concat();
         let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {}/{name};\n", place.display()))
             .concat();
@@ -315,16 +345,24 @@ fn lines_of_nginx_say_what_was_asked() {
             place = place.display()
         );
         fs::write(place.join("nginx.conf"), config).unwrap();
-        ["-p", &place.display().to_string(), "-e", "stderr", "-c", &place.join("nginx.conf").display().to_string()]
-            .map(str::to_owned)
-            .into()
+        [
+            "-p",
+            &place.display().to_string(),
+            "-e",
+            "stderr",
+            "-c",
+            &place.join("nginx.conf").display().to_string(),
+        ]
+        .map(str::to_owned)
+        .into()
     });
     let mut requests = requests();
     let login = Base64::encode_string("ann \"lee\" caf\u{e9}:secret".as_bytes());
     let mut user = request(b"/user", &[("Authorization", format!("Basic {login}").as_bytes())]);
     user.user = "ann \"lee\" caf\u{e9}".as_bytes().to_vec();
     requests.push(user);
-    requests.push(request(b"/control", &[("Referer", b"\x1b]52;c;\x07\x7f\x01"), ("User-Agent", b"\x1b[31m")]));
+    requests
+        .push(request(b"/control", &[("Referer", b"\x1b]52;c;\x07\x7f\x01"), ("User-Agent", b"\x1b[31m")]));
     requests.extend(garbage());
     let (place, answers) = server.run(&requests, "-QUIT");
     let path = |name: &str| place.path().join(name);

@@ -45,7 +45,8 @@ pub(super) fn parse<'a>(
 /// The clients before the proxies, if the first token behind the agent is a quoted list of addresses.
 pub(super) fn forwarded_for(behind: &[u8]) -> Option<Text<'_>> {
     let (list, _) = quoted(behind.strip_prefix(b" ")?, Escapes::Backslash).ok()?;
-    let address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b',' | b' ' | b'[' | b']');
+    let address =
+        |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b',' | b' ' | b'[' | b']');
     list.filter(|list| list.bytes().iter().all(address))
 }
 
@@ -145,9 +146,13 @@ mod tests {
     #[test]
     fn a_user_may_hold_spaces_and_escaped_quotes_and_be_empty() {
         let good = String::from_utf8(COMBINED.to_vec()).unwrap();
-        for (user, expected) in
-            [("\"\"", None), (r#"a\"b"#, Some("a\"b")), ("-", None), (r"caf\xc3\xa9 x", Some("café x")), ("a [b", Some("a [b"))]
-        {
+        for (user, expected) in [
+            ("\"\"", None),
+            (r#"a\"b"#, Some("a\"b")),
+            ("-", None),
+            (r"caf\xc3\xa9 x", Some("café x")),
+            ("a [b", Some("a [b")),
+        ] {
             let line = good.replacen("ann lee", user, 1);
             let record = parse(line.as_bytes()).unwrap();
             assert_eq!(text(record.user).as_deref(), expected, "{user}");

@@ -93,23 +93,29 @@ impl Directive {
     /// What is wrong with it, and what to write.
     pub(super) fn compile(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let begins = |word: &str| text.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
+        let begins =
+            |word: &str| text.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
         let variable = |(at, _): (usize, &str)| {
-            text.as_bytes().get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || matches!(next, b'{' | b'_'))
+            text.as_bytes()
+                .get(at + 1)
+                .is_some_and(|next| next.is_ascii_alphabetic() || matches!(next, b'{' | b'_'))
         };
-        let (pieces, escapes, name) = if begins("log_format") || !begins("LogFormat") && text.match_indices('$').any(variable) {
-            let (pieces, escapes) = nginx::pieces(text)?;
-            (pieces, escapes, "log_format")
-        } else {
-            (apache::pieces(text)?, Escapes::Backslash, "LogFormat")
-        };
+        let (pieces, escapes, name) =
+            if begins("log_format") || !begins("LogFormat") && text.match_indices('$').any(variable) {
+                let (pieces, escapes) = nginx::pieces(text)?;
+                (pieces, escapes, "log_format")
+            } else {
+                (apache::pieces(text)?, Escapes::Backslash, "LogFormat")
+            };
         Self::of(best(joined(pieces)), escapes, name)
     }
 
     fn of(pieces: Vec<Piece>, escapes: Escapes, name: &'static str) -> Result<Self, String> {
         let (mut start, mut steps) = (Vec::new(), Vec::<Step>::new());
         let mut pieces = pieces.into_iter().peekable();
-        if let Some(Piece::Literal(_)) = pieces.peek() && let Some(Piece::Literal(literal)) = pieces.next() {
+        if let Some(Piece::Literal(_)) = pieces.peek()
+            && let Some(Piece::Literal(literal)) = pieces.next()
+        {
             start = literal;
         }
         let mut before = start.clone();
@@ -127,7 +133,11 @@ impl Directive {
         if steps.iter().all(|step| step.field == Field::Other) {
             return Err(format!(
                 "the {name} has no variable that is known: write one with {}",
-                if name == "LogFormat" { "%h, %t, %r, %>s" } else { "$remote_addr, $time_local, $request, $status" }
+                if name == "LogFormat" {
+                    "%h, %t, %r, %>s"
+                } else {
+                    "$remote_addr, $time_local, $request, $status"
+                }
             ));
         }
         Ok(Self { start, steps, escapes, name })
@@ -215,7 +225,9 @@ impl Field {
             Self::HostAndTarget => {
                 let scheme = memmem::find(bytes, b"://").map_or(0, |at| at + 3);
                 let rest = bytes.get(scheme..).unwrap_or_default();
-                let (host, target) = rest.split_at_checked(memchr::memchr(b'/', rest).unwrap_or(rest.len())).unwrap_or((rest, b""));
+                let (host, target) = rest
+                    .split_at_checked(memchr::memchr(b'/', rest).unwrap_or(rest.len()))
+                    .unwrap_or((rest, b""));
                 record.host = Text::new(without_port(host), escapes);
                 record.target = Text::new(target, escapes);
             }
@@ -225,7 +237,9 @@ impl Field {
             Self::Size => record.size = if bytes.is_empty() { 0 } else { size(bytes)? },
             Self::Referrer => record.referrer = text,
             Self::Agent => record.agent = text,
-            Self::Duration(unit) => record.duration = seconds(bytes).map(|number| number / unit.of_a_second()),
+            Self::Duration(unit) => {
+                record.duration = seconds(bytes).map(|number| number / unit.of_a_second())
+            }
             Self::ForwardedFor => record.forwarded_for = text,
             Self::Other => {}
         }
@@ -297,7 +311,13 @@ fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
                 Piece::Field(Field::Time(Form::Strftime(format)), _),
             ) => {
                 let between = String::from_utf8_lossy(between).replace('%', "%%");
-                (2, Piece::Field(Field::Time(Form::Strftime([before, between.as_str(), format].concat())), *rank))
+                (
+                    2,
+                    Piece::Field(
+                        Field::Time(Form::Strftime([before, between.as_str(), format].concat())),
+                        *rank,
+                    ),
+                )
             }
             ([.., Piece::Field(before, rank)], Piece::Field(field, other)) => {
                 let field = match (before, field) {

@@ -46,7 +46,8 @@ pub(super) fn number(digits: &[u8]) -> Result<u64, Malformed> {
         if digit > 9 {
             return Err(Malformed);
         }
-        number = number.checked_mul(10).and_then(|number| number.checked_add(digit.into())).ok_or(Malformed)?;
+        number =
+            number.checked_mul(10).and_then(|number| number.checked_add(digit.into())).ok_or(Malformed)?;
     }
     Ok(number)
 }

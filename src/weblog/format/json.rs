@@ -79,8 +79,19 @@ fn letters<'n>(name: &[u8], into: &'n mut [u8; NAME_MAX]) -> &'n [u8] {
 fn speaks_of_something_else(name: &[u8]) -> bool {
     matches!(
         letters(name, &mut [0; NAME_MAX]),
-        b"respheaders" | b"responseheaders" | b"tls" | b"serviceurl" | b"upstream" | b"file" | b"geoip" | b"kubernetes"
-            | b"cloud" | b"container" | b"error" | b"process" | b"observer"
+        b"respheaders"
+            | b"responseheaders"
+            | b"tls"
+            | b"serviceurl"
+            | b"upstream"
+            | b"file"
+            | b"geoip"
+            | b"kubernetes"
+            | b"cloud"
+            | b"container"
+            | b"error"
+            | b"process"
+            | b"observer"
     )
 }
 
@@ -133,7 +144,9 @@ fn meaning(holder: &[u8], name: &[u8]) -> Option<(Field, u8)> {
         (_, b"size" | b"responsesize" | b"byteswritten") => (Field::Size, 7),
         (_, b"bytes") => (Field::Size, 6),
         (_, b"origincontentsize") => (Field::Size, 4),
-        (_, b"httpreferer" | b"httpreferrer" | b"requestreferer" | b"requestreferrer") => (Field::Referrer, 9),
+        (_, b"httpreferer" | b"httpreferrer" | b"requestreferer" | b"requestreferrer") => {
+            (Field::Referrer, 9)
+        }
         (_, b"referer" | b"referrer") => (Field::Referrer, 8),
         (_, b"httpuseragent" | b"requestuseragent") => (Field::Agent, 9),
         (_, b"useragent") => (Field::Agent, 8),
@@ -163,7 +176,10 @@ impl<'a> Table<'a> {
         let Some((field, rank)) = meaning(holder, name) else { return };
         self.traefik |= matches!(name, b"downstreamstatus" | b"originstatus" | b"clienthost" | b"startutc");
         let Some(known) = self.ranks.get(field as usize).copied() else { return };
-        if rank > known && self.set(field, value).is_some() && let Some(known) = self.ranks.get_mut(field as usize) {
+        if rank > known
+            && self.set(field, value).is_some()
+            && let Some(known) = self.ranks.get_mut(field as usize)
+        {
             *known = rank;
         }
     }
@@ -177,7 +193,9 @@ impl<'a> Table<'a> {
         let record = &mut self.record;
         match field {
             Field::Time => record.time = Some(Stamp::parse_any(bytes).ok()?),
-            Field::Status => record.status = Some(number(bytes).ok().and_then(|code| u16::try_from(code).ok())?),
+            Field::Status => {
+                record.status = Some(number(bytes).ok().and_then(|code| u16::try_from(code).ok())?)
+            }
             Field::Size => record.size = number(bytes).ok()?,
             Field::Client => record.client = Some(text?.part(without_port(bytes))?),
             Field::Host => record.host = Some(text?.part(without_port(bytes))?),
@@ -309,7 +327,8 @@ mod tests {
         assert_eq!(record.duration, Some(Duration::from_nanos(268_977_000)));
         let error = CADDY.replace("http.log.access", "http.log.error");
         assert_eq!(parse(error.as_bytes()), Ok(None));
-        let words = CADDY.replace("1772323200.25", "\"01/Mar/2026:01:00:00 +0100\"").replace("0.268977", "\"1.5ms\"");
+        let words =
+            CADDY.replace("1772323200.25", "\"01/Mar/2026:01:00:00 +0100\"").replace("0.268977", "\"1.5ms\"");
         let (record, _) = parse(words.as_bytes()).unwrap().unwrap();
         assert_eq!(record.time.unwrap().rfc3339(), "2026-03-01T01:00:00+01:00");
         assert_eq!(record.duration, Some(Duration::from_micros(1500)));
@@ -351,7 +370,9 @@ mod tests {
 
     #[test]
     fn an_object_that_tells_of_no_request_is_refused() {
-        for line in [r#"{"level":"info","msg":"started","time":"2026-03-01T00:00:00Z"}"#, "{}", r#"{"status":"OK"}"#] {
+        for line in
+            [r#"{"level":"info","msg":"started","time":"2026-03-01T00:00:00Z"}"#, "{}", r#"{"status":"OK"}"#]
+        {
             assert_eq!(parse(line.as_bytes()), Err(Malformed), "{line}");
         }
     }

@@ -64,7 +64,9 @@ impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Found(name) => write!(f, "format {name}"),
-            Self::NotRecognised => f.write_str("format not recognised, combined assumed: name it with --log-format"),
+            Self::NotRecognised => {
+                f.write_str("format not recognised, combined assumed: name it with --log-format")
+            }
             Self::Utf16 => f.write_str("UTF-16 is not read: have the log written as UTF-8"),
         }
     }
@@ -309,7 +311,11 @@ impl Format {
 
     /// The first format that fits a line, by priority, and what the line is in it. What is read strictly comes before what takes
     /// much: a line of Traefik's or with a virtual host passes for a combined one too.
-    fn of<'a>(line: &'a [u8], columns: &mut Columns, stamps: &mut Stamps) -> Option<(Self, Option<Record<'a>>)> {
+    fn of<'a>(
+        line: &'a [u8],
+        columns: &mut Columns,
+        stamps: &mut Stamps,
+    ) -> Option<(Self, Option<Record<'a>>)> {
         if line.starts_with(b"{") {
             return json::parse(line).ok().map(|found| match found {
                 Some((record, Dialect::Traefik)) => (Self::Traefik, Some(record)),
@@ -326,7 +332,9 @@ impl Format {
         if let Ok(record) = traefik::parse(line, stamps) {
             return Some((Self::Traefik, Some(record)));
         }
-        if let Ok(record) = vhost::parse(line, stamps) && vhost::is(line) {
+        if let Ok(record) = vhost::parse(line, stamps)
+            && vhost::is(line)
+        {
             return Some((Self::Vhost, Some(record)));
         }
         let mut record = Record::default();

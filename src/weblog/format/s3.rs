@@ -14,7 +14,8 @@ use core::time::Duration;
 pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<Record<'a>, Malformed> {
     let (_owner, rest) = token(line);
     let (_bucket, rest) = token(rest);
-    let (time, rest) = rest.strip_prefix(b"[").and_then(|rest| rest.split_first_chunk::<26>()).ok_or(Malformed)?;
+    let (time, rest) =
+        rest.strip_prefix(b"[").and_then(|rest| rest.split_first_chunk::<26>()).ok_or(Malformed)?;
     let mut rest = rest.strip_prefix(b"] ").ok_or(Malformed)?;
     let [client, requester, _, operation, _] = tokens(&mut rest);
     if memchr::memchr(b'.', operation).is_none() {

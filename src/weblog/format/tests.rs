@@ -213,7 +213,8 @@ fn each_format_reads_its_lines_when_it_is_named() {
 
 #[test]
 fn the_clients_before_the_proxies_are_told_where_they_are_logged() {
-    let forwarded = |line: &str| text(RecordParser::detecting().parse(line.as_bytes()).unwrap().unwrap().forwarded_for);
+    let forwarded =
+        |line: &str| text(RecordParser::detecting().parse(line.as_bytes()).unwrap().unwrap().forwarded_for);
     assert_eq!(forwarded(EXAMPLES[4].line).as_deref(), Some("10.0.0.9"));
     assert_eq!(forwarded(EXAMPLES[12].line).as_deref(), Some("10.0.0.9"));
     assert_eq!(forwarded(EXAMPLES[0].line), None);
@@ -244,18 +245,30 @@ fn what_a_format_cannot_have_is_known() {
 #[test]
 fn the_columns_of_w3c_may_change_in_the_middle_of_a_file() {
     let mut parser = RecordParser::detecting();
-    for directive in ["#Software: Microsoft Internet Information Services 10.0", "#Version: 1.0", "#Date: 2026-03-01 00:00:00"] {
+    for directive in [
+        "#Software: Microsoft Internet Information Services 10.0",
+        "#Version: 1.0",
+        "#Date: 2026-03-01 00:00:00",
+    ] {
         assert_eq!(parser.parse(directive.as_bytes()), Ok(None));
         assert_eq!(parser.name(), None);
     }
     assert_eq!(parser.parse(b"#Fields: time cs-uri-stem sc-status"), Ok(None));
     assert_eq!(parser.name(), Some("w3c"));
     let record = parser.parse(b"00:00:01 /a 404").unwrap().unwrap();
-    assert_eq!((record.status, record.time.unwrap().rfc3339().as_str()), (Some(404), "2026-03-01T00:00:01+00:00"));
+    assert_eq!(
+        (record.status, record.time.unwrap().rfc3339().as_str()),
+        (Some(404), "2026-03-01T00:00:01+00:00")
+    );
     assert_eq!(parser.parse(b"#Fields: date time sc-status cs(Referer)"), Ok(None));
     let record = parser.parse(b"2026-03-02 00:00:01 200 https://x.org/a+b added").unwrap().unwrap();
     assert_eq!(text(record.referrer).as_deref(), Some("https://x.org/a b"));
-    for bad in ["2026-03-02 00:00:01 200", "2026-03-02 00:00:01 2x0 -", "2026-13-02 00:00:01 200 -", "2026-03-02 00:00:01 - -"] {
+    for bad in [
+        "2026-03-02 00:00:01 200",
+        "2026-03-02 00:00:01 2x0 -",
+        "2026-13-02 00:00:01 200 -",
+        "2026-03-02 00:00:01 - -",
+    ] {
         assert_eq!(parser.parse(bad.as_bytes()), Err(Malformed), "{bad}");
     }
 }
@@ -329,7 +342,10 @@ fn nuls_and_a_byte_order_mark_before_a_line_are_passed_over() {
 fn a_name_that_is_none_is_told_what_to_write() {
     for name in ["", "apache", "comb ined"] {
         let error = RecordParser::named(name).unwrap_err();
-        assert!(error.contains("combined, vhost") && error.contains("$remote_addr") && error.contains("%h"), "{error}");
+        assert!(
+            error.contains("combined, vhost") && error.contains("$remote_addr") && error.contains("%h"),
+            "{error}"
+        );
     }
 }
 
@@ -352,10 +368,17 @@ fn each_format(line: &[u8]) {
     let named = NAMES.iter().map(|name| RecordParser::named(name).unwrap());
     for mut parser in named.chain([RecordParser::detecting()]) {
         if let Ok(Some(record)) = parser.parse(line) {
-            for field in [record.client, record.user, record.host, record.method, record.protocol, record.agent] {
+            for field in
+                [record.client, record.user, record.host, record.method, record.protocol, record.agent]
+            {
                 let _ = text(field);
             }
-            let _ = (record.resource(), text(record.referrer), text(record.forwarded_for), record.time.map(|t| t.rfc3339()));
+            let _ = (
+                record.resource(),
+                text(record.referrer),
+                text(record.forwarded_for),
+                record.time.map(|t| t.rfc3339()),
+            );
             let user = record.user.map_or(&b""[..], Text::bytes);
             assert!(!user.starts_with(b"\"") && !user.windows(2).any(|w| w[0] != b'\\' && w[1] == b'"'));
         }

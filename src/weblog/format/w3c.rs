@@ -65,7 +65,11 @@ impl Columns {
     fn named(names: &[u8]) -> Self {
         let cloudfront = memchr::memmem::find(names, b"x-edge-").is_some();
         let words = names.split(|byte| matches!(byte, b' ' | b'\t')).filter(|name| !name.is_empty());
-        Self { columns: words.map(|name| Column::named(&name.to_ascii_lowercase())).collect(), day: None, cloudfront }
+        Self {
+            columns: words.map(|name| Column::named(&name.to_ascii_lowercase())).collect(),
+            day: None,
+            cloudfront,
+        }
     }
 
     /// Takes a line that begins with `#`; true if it named the columns.
@@ -178,7 +182,8 @@ impl Column {
 fn stamp(day: &[u8], time: &[u8]) -> Result<Stamp, Malformed> {
     let mut text = [b' '; 40];
     let length = day.len() + 1 + time.len();
-    let (to_day, to_time) = text.get_mut(..length).and_then(|text| text.split_at_mut_checked(day.len())).ok_or(Malformed)?;
+    let (to_day, to_time) =
+        text.get_mut(..length).and_then(|text| text.split_at_mut_checked(day.len())).ok_or(Malformed)?;
     to_day.copy_from_slice(day);
     to_time.get_mut(1..).ok_or(Malformed)?.copy_from_slice(time);
     text.get(..length).and_then(|text| Stamp::parse_rfc3339(text).ok()).ok_or(Malformed)

@@ -46,7 +46,8 @@ fn unquoted(text: &str) -> Result<String, String> {
     let quote = quote.filter(|quote| whole || text.len() > 1 && closes(text, *quote) == Some(text.len() - 1));
     let inside = match quote {
         Some(quote) => {
-            let end = closes(text, quote).ok_or("the LogFormat's quote is not closed: end the string with it")?;
+            let end =
+                closes(text, quote).ok_or("the LogFormat's quote is not closed: end the string with it")?;
             text.get(1..end).unwrap_or_default()
         }
         None => text,
@@ -84,14 +85,17 @@ fn variable(text: &[u8]) -> Result<(Field, u8, &[u8]), String> {
     let mut rest = text;
     let (mut parameter, mut last) = (None, false);
     loop {
-        let (byte, behind) = rest.split_first().ok_or("a % of the LogFormat names no field: write %% for one that is meant")?;
+        let (byte, behind) = rest
+            .split_first()
+            .ok_or("a % of the LogFormat names no field: write %% for one that is meant")?;
         rest = behind;
         match *byte {
             b'<' => last = false,
             b'>' => last = true,
             b'!' | b',' | b'0'..=b'9' => {}
             b'{' => {
-                let end = memchr::memchr(b'}', behind).ok_or("a %{ of the LogFormat is not closed: write %{…}")?;
+                let end =
+                    memchr::memchr(b'}', behind).ok_or("a %{ of the LogFormat is not closed: write %{…}")?;
                 parameter = behind.get(..end).map(String::from_utf8_lossy);
                 rest = behind.get(end + 1..).unwrap_or_default();
             }

@@ -12,9 +12,12 @@ pub(super) fn pieces(text: &str) -> Result<(Vec<Piece>, Escapes), String> {
         let (literal, behind) = rest.split_at_checked(at).unwrap_or((rest, ""));
         let behind = behind.get(1..).unwrap_or_default();
         let (name, behind) = match behind.strip_prefix('{') {
-            Some(behind) => behind.split_once('}').ok_or("a ${ of the log_format is not closed: write ${name}")?,
+            Some(behind) => {
+                behind.split_once('}').ok_or("a ${ of the log_format is not closed: write ${name}")?
+            }
             None => {
-                let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(behind.len());
+                let end =
+                    behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(behind.len());
                 behind.split_at_checked(end).unwrap_or((behind, ""))
             }
         };
@@ -35,7 +38,9 @@ fn unquoted(text: &str) -> Result<(String, Escapes), String> {
     let whole = text.strip_prefix("log_format").filter(|rest| rest.starts_with(char::is_whitespace));
     let mut escapes = Escapes::Backslash;
     let mut rest = match whole {
-        Some(rest) => rest.trim().split_once(char::is_whitespace).map_or("", |(_name, rest)| rest.trim_start()),
+        Some(rest) => {
+            rest.trim().split_once(char::is_whitespace).map_or("", |(_name, rest)| rest.trim_start())
+        }
         None => text,
     };
     if let Some(escape) = rest.strip_prefix("escape=") {
@@ -58,7 +63,10 @@ fn unquoted(text: &str) -> Result<(String, Escapes), String> {
         match first {
             ';' => break,
             '\'' | '"' => loop {
-                match characters.next().ok_or("a quote of the log_format is not closed: end each piece with its own")? {
+                match characters
+                    .next()
+                    .ok_or("a quote of the log_format is not closed: end each piece with its own")?
+                {
                     end if end == first => break,
                     '\\' => unescape(&mut characters, &mut out),
                     inside => out.push(inside),
@@ -93,7 +101,9 @@ fn unescape(characters: &mut core::iter::Peekable<core::str::Chars<'_>>, out: &m
 
 fn meaning(name: &str) -> (Field, u8) {
     let field = match name {
-        "remote_addr" | "realip_remote_addr" => return (Field::Client, if name == "remote_addr" { 2 } else { 1 }),
+        "remote_addr" | "realip_remote_addr" => {
+            return (Field::Client, if name == "remote_addr" { 2 } else { 1 });
+        }
         "remote_user" => Field::User,
         "time_local" => return (Field::Time(Form::Common), 3),
         "time_iso8601" => return (Field::Time(Form::Rfc3339), 4),

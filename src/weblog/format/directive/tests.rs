@@ -16,7 +16,8 @@ fn shown(directive: &str, line: &str) -> String {
     let directive = Directive::compile(directive).unwrap();
     let record = parse(&directive, line).unwrap_or_else(|Malformed| panic!("{line}"));
     let field = |field| text(field).unwrap_or("-".into());
-    let resource = record.resource().map_or("-".into(), |resource| String::from_utf8_lossy(&resource).into_owned());
+    let resource =
+        record.resource().map_or("-".into(), |resource| String::from_utf8_lossy(&resource).into_owned());
     format!(
         "{} {} {} {} {} {resource} {} {} {} {} {} {} {}",
         record.time.map_or("-".into(), |time| time.rfc3339()),
@@ -35,7 +36,8 @@ fn shown(directive: &str, line: &str) -> String {
 }
 
 const LINE: &str = r#"203.0.113.7 - ann lee [01/Mar/2026:00:00:00 +0000] "GET /a\"b HTTP/1.1" 200 512 "https://x.org/" "a \"b\"""#;
-const SHOWN: &str = "2026-03-01T00:00:00+00:00 203.0.113.7 ann lee - GET /a\"b HTTP/1.1 200 512 https://x.org/ a \"b\" - -";
+const SHOWN: &str =
+    "2026-03-01T00:00:00+00:00 203.0.113.7 ann lee - GET /a\"b HTTP/1.1 200 512 https://x.org/ a \"b\" - -";
 
 #[test]
 fn the_combined_format_is_read_in_every_form_that_is_pasted() {
@@ -64,15 +66,27 @@ fn variables_are_read_each_as_it_is_logged_and_unknown_ones_over() {
             "- h - x.net GET /a?q=1 HTTP/2.0 404 99 - - 1500 10.0.0.9, 10.0.0.8",
         ),
         ("%h %T %s %>s", "h 2 301 200", "- h - - - - - 200 0 - - 2000000 -"),
-        ("%h %{ms}T %!200,304{Referer}i|%^FB|%%", "h 25 https://x.org/|7|%", "- h - - - - - - 0 https://x.org/ - 25000 -"),
+        (
+            "%h %{ms}T %!200,304{Referer}i|%^FB|%%",
+            "h 25 https://x.org/|7|%",
+            "- h - - - - - - 0 https://x.org/ - 25000 -",
+        ),
         ("%h %U %q|%b", "h /a ?q=1|-", "- h - - - /a?q=1 - - 0 - - - -"),
-        ("%{%Y-%m-%dT%H:%M:%S%z}t %h", "2026-03-01T00:00:00+0100 h", "2026-03-01T00:00:00+01:00 h - - - - - - 0 - - - -"),
+        (
+            "%{%Y-%m-%dT%H:%M:%S%z}t %h",
+            "2026-03-01T00:00:00+0100 h",
+            "2026-03-01T00:00:00+01:00 h - - - - - - 0 - - - -",
+        ),
         (
             "[%{%d/%b/%Y:%T}t.%{msec_frac}t %{%z}t] %h",
             "[01/Mar/2026:00:00:00.250 +0000] h",
             "2026-03-01T00:00:00.250+00:00 h - - - - - - 0 - - - -",
         ),
-        ("%{%Y-%m-%d %H:%M:%S}t %h", "2026-03-01 00:00:00 h", "2026-03-01T00:00:00+00:00 h - - - - - - 0 - - - -"),
+        (
+            "%{%Y-%m-%d %H:%M:%S}t %h",
+            "2026-03-01 00:00:00 h",
+            "2026-03-01T00:00:00+00:00 h - - - - - - 0 - - - -",
+        ),
         ("%{msec}t %h", "1772323200250 h", "2026-03-01T00:00:00.250+00:00 h - - - - - - 0 - - - -"),
         ("%h \"%u\" x", "h \"\" x", "- h - - - - - - 0 - - - -"),
         ("%h %u x", "h \"\" x", "- h - - - - - - 0 - - - -"),
@@ -81,8 +95,16 @@ fn variables_are_read_each_as_it_is_logged_and_unknown_ones_over() {
             "x.net/a?b 2026-03-01T00:00:00+00:00 1772323200.250 0.269 10.0.0.1:80, 10.0.0.2:80",
             "2026-03-01T00:00:00+00:00 - - x.net - /a?b - - 0 - - 269000 -",
         ),
-        ("$scheme://$http_host$uri$is_args$args|$status", "https://x.net:8443/a?b|204", "- - - x.net - /a?b - 204 0 - - - -"),
-        ("$time_local $remote_addr", "01/Mar/2026:00:00:00 +0000 ::1", "2026-03-01T00:00:00+00:00 ::1 - - - - - - 0 - - - -"),
+        (
+            "$scheme://$http_host$uri$is_args$args|$status",
+            "https://x.net:8443/a?b|204",
+            "- - - x.net - /a?b - 204 0 - - - -",
+        ),
+        (
+            "$time_local $remote_addr",
+            "01/Mar/2026:00:00:00 +0000 ::1",
+            "2026-03-01T00:00:00+00:00 ::1 - - - - - - 0 - - - -",
+        ),
         (
             r#"log_format j escape=json '{"t":"$msec","r":"$request","ua":"$http_user_agent","s":$status,"x":"$foo"}';"#,
             r#"{"t":"1772323200.250","r":"GET /\u001b\"x\" HTTP/1.1","ua":"","s":200,"x":"}"}"#,

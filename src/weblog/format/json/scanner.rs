@@ -39,7 +39,8 @@ pub(super) fn scan<'a>(
     let mut rest = line.strip_prefix(b"{").ok_or(Malformed)?;
     while depth > 0 {
         rest = rest.trim_ascii_start();
-        let parent = depth.checked_sub(2).and_then(|at| containers.get(at)).map_or(&b""[..], |parent| parent.name);
+        let parent =
+            depth.checked_sub(2).and_then(|at| containers.get(at)).map_or(&b""[..], |parent| parent.name);
         let container = containers.get_mut(depth - 1).ok_or(Malformed)?;
         if container.begun {
             rest = rest.strip_prefix(b",").unwrap_or(rest).trim_ascii_start();
@@ -57,7 +58,7 @@ pub(super) fn scan<'a>(
             rest = behind.trim_ascii_start().strip_prefix(b":").ok_or(Malformed)?.trim_ascii_start();
             (container.name, name)
         };
-        let told = !container.passed_over && !(container.array && container.begun);
+        let told = !(container.passed_over || container.array && container.begun);
         container.begun = true;
         match rest {
             [b'"', ..] => {
@@ -110,14 +111,18 @@ mod tests {
 
     fn told(line: &[u8]) -> Result<String, Malformed> {
         let mut out = String::new();
-        scan(line, |name| name == b"skip", |holder, name, value| {
-            let (mark, value) = match value {
-                Scalar::String(value) => ("'", value),
-                Scalar::Bare(value) => ("", value),
-            };
-            let text = |bytes| String::from_utf8_lossy(bytes);
-            out += &format!("{}.{}={mark}{} ", text(holder), text(name), text(value));
-        })?;
+        scan(
+            line,
+            |name| name == b"skip",
+            |holder, name, value| {
+                let (mark, value) = match value {
+                    Scalar::String(value) => ("'", value),
+                    Scalar::Bare(value) => ("", value),
+                };
+                let text = |bytes| String::from_utf8_lossy(bytes);
+                out += &format!("{}.{}={mark}{} ", text(holder), text(name), text(value));
+            },
+        )?;
         Ok(out)
     }
 
@@ -125,7 +130,10 @@ mod tests {
     fn scalars_are_told_with_their_names_and_of_arrays_the_first() {
         for (line, expected) in [
             (r#"{}"#, ""),
-            (r#"{"a":1,"b":"x\"}","c":{"d":["1",2,{"e":3}],"f":null},"g":[[true]]}"#, ".a=1 .b='x\\\"} c.d='1 c.f=null g.g=true "),
+            (
+                r#"{"a":1,"b":"x\"}","c":{"d":["1",2,{"e":3}],"f":null},"g":[[true]]}"#,
+                ".a=1 .b='x\\\"} c.d='1 c.f=null g.g=true ",
+            ),
             (r#" { "a" : -1.5e3 , "b" : [ { "c" : 1 } ] } "#.trim_start(), ".a=-1.5e3 b.c=1 "),
             (r#"{"skip":{"a":1,"b":[{"c":2}]},"d":4}"#, ".d=4 "),
             (r#"{"a":,"b":-,"c":1,}"#, ".a= .b=- .c=1 "),
@@ -138,8 +146,23 @@ mod tests {
     #[test]
     fn what_is_no_object_is_refused() {
         for line in [
-            "", "{", "[1]", "{}x", "{}{}", r#"{"a"}"#, r#"{"a":1"#, r#"{"a":"x}"#, r#"{"a":"x\"}"#, "{a:1}", r#"{"a":1]"#,
-            r#"{"a":[1}"#, r#"{"a":1 "b":2}"#, r#"{"a":"x" "b":2}"#, r#"{"a":$status}"#, r#"{,"a":1}"#, r#"{"a":'x'}"#,
+            "",
+            "{",
+            "[1]",
+            "{}x",
+            "{}{}",
+            r#"{"a"}"#,
+            r#"{"a":1"#,
+            r#"{"a":"x}"#,
+            r#"{"a":"x\"}"#,
+            "{a:1}",
+            r#"{"a":1]"#,
+            r#"{"a":[1}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{"a":"x" "b":2}"#,
+            r#"{"a":$status}"#,
+            r#"{,"a":1}"#,
+            r#"{"a":'x'}"#,
         ] {
             assert_eq!(told(line.as_bytes()), Err(Malformed), "{line}");
         }
