@@ -155,6 +155,9 @@ fn program(program: &str, arguments: &[&str], file: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// A name, and what it does; false if it could not.
+type Job<'a> = (&'a str, Box<dyn FnMut() -> bool + 'a>);
+
 fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
@@ -177,7 +180,7 @@ fn main() {
         filter(&log)
     );
     let mut out = Vec::new();
-    let mut jobs: [(&str, Box<dyn FnMut() -> bool + '_>); 5] = [
+    let mut jobs: [Job<'_>; 5] = [
         ("parse", Box::new(|| black_box(parse(black_box(&log))) > 0)),
         ("parse and filter", Box::new(|| black_box(filter(black_box(&log))) > 0)),
         ("default output", Box::new(|| black_box(show(black_box(&log), &mut out)) > 0)),

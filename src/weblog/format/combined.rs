@@ -5,7 +5,7 @@
 //! client   ident user time                        request           status size  referrer       agent        forwarded for
 //! ```
 
-use super::fields::{number, quoted, size, until_quote};
+use super::fields::{number, quoted, size, text_until_quote, until_quote};
 use crate::weblog::record::{Escapes, Malformed, Record, Text};
 use crate::weblog::time::Stamps;
 use memchr::memchr;
@@ -18,8 +18,8 @@ pub(super) fn parse<'a>(
 ) -> Result<Option<&'a [u8]>, Malformed> {
     let (head, rest) = head_and_request(line)?;
     set_head(record, head, stamps)?;
-    let (request, rest) = until_quote(rest)?;
-    if let Some(request) = Text::new(request, Escapes::Backslash) {
+    let (request, rest) = text_until_quote(rest, Escapes::Backslash)?;
+    if let Some(request) = request {
         record.set_request(request);
     }
     let (status, rest) = rest.split_first_chunk::<5>().ok_or(Malformed)?;

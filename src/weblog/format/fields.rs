@@ -7,12 +7,23 @@ use memchr::{memchr, memchr2, memrchr};
 /// A quoted field at the beginning of `rest`, and what follows it.
 #[inline]
 pub(super) fn quoted(rest: &[u8], escapes: Escapes) -> Result<(Option<Text<'_>>, &[u8]), Malformed> {
-    let (inside, rest) = until_quote(rest.strip_prefix(b"\"").ok_or(Malformed)?)?;
-    Ok((Text::new(inside, escapes), rest))
+    text_until_quote(rest.strip_prefix(b"\"").ok_or(Malformed)?, escapes)
+}
+
+/// A field that ends at the first bare quote, and what follows that. One without a backslash has no escapes to undo.
+#[inline]
+pub(super) fn text_until_quote(
+    inside: &[u8],
+    escapes: Escapes,
+) -> Result<(Option<Text<'_>>, &[u8]), Malformed> {
+    let first = memchr2(b'"', b'\\', inside).ok_or(Malformed)?;
+    match inside.split_at_checked(first) {
+        Some((field, [b'"', rest @ ..])) => Ok((Text::plain(field), rest)),
+        _ => until_quote(inside).map(|(field, rest)| (Text::new(field, escapes), rest)),
+    }
 }
 
 /// What stands before the first bare quote, and what follows that. A backslash takes the next byte with it.
-#[inline]
 pub(super) fn until_quote(inside: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let mut end = 0;
     loop {

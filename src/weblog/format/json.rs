@@ -369,6 +369,18 @@ mod tests {
     }
 
     #[test]
+    fn names_under_what_speaks_of_something_else_do_not_count() {
+        for line in [
+            r#"{"uri":"/a","status":200,"kubernetes":{"labels":{"host":"pod","referer":"x"}}}"#,
+            r#"{"resp_headers":{"Status":["404"],"Host":["x"]},"uri":"/a","status":200}"#,
+            r#"{"upstream.status":"502","uri":"/a","status":200,"upstream.host":"10.0.0.2"}"#,
+        ] {
+            let (record, _) = parse(line.as_bytes()).unwrap().unwrap();
+            assert_eq!((record.status, record.host, record.referrer), (Some(200), None, None), "{line}");
+        }
+    }
+
+    #[test]
     fn an_object_that_tells_of_no_request_is_refused() {
         for line in
             [r#"{"level":"info","msg":"started","time":"2026-03-01T00:00:00Z"}"#, "{}", r#"{"status":"OK"}"#]

@@ -50,8 +50,9 @@ const EXAMPLES: [Example; 15] = [
     },
     Example {
         format: "combined",
-        line: r#"2001:db8::80 - - [01/Mar/2026:00:00:00 +0000] "GET /a HTTP/1.1" 200 512 "https://x.org/caf\xC3\xA9\x22" "-""#,
+        line: r#"2001:db8::80 - ann lee [01/Mar/2026:00:00:00 +0000] "GET /a HTTP/1.1" 200 512 "https://x.org/caf\xC3\xA9\x22" "-""#,
         client: "2001:db8::80",
+        user: Some("ann lee"),
         referrer: Some("https://x.org/café\""),
         agent: None,
         ..PLAIN
@@ -117,13 +118,13 @@ const EXAMPLES: [Example; 15] = [
     },
     Example {
         format: "traefik",
-        line: r#"203.0.113.7 - ann lee [01/Mar/2026:00:00:00 +0000] "GET /a"b HTTP/1.1" - 5 "https://x.org/"q"" "a "b" 200 5 "c\" 42 "-" "-" 1ms"#,
+        line: r#"203.0.113.7 - ann lee [01/Mar/2026:00:00:00 +0000] "GET /a"b HTTP/1.1" - 5 "https://x.org/"q"" "a "b" "b" 200 5 "c\" 42 "-" "-" 1ms"#,
         user: Some("ann lee"),
         resource: "/a\"b",
         status: 0,
         size: 5,
         referrer: Some("https://x.org/\"q\""),
-        agent: Some("a \"b\" 200 5 \"c\\"),
+        agent: Some("a \"b\" \"b\" 200 5 \"c\\"),
         milliseconds: Some(1),
         ..PLAIN
     },

@@ -12,11 +12,12 @@ use super::fields::{number, seconds, size, status, without_port};
 use crate::weblog::record::{Escapes, Malformed, Record, Text};
 use crate::weblog::time::Stamp;
 use core::time::Duration;
+use std::borrow::Cow;
 
 /// Which column holds what, and what it is for when none was named: IIS's own choice.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
-    columns: Vec<Column>,
+    columns: Cow<'static, [Column]>,
     /// The day of `#Date`, for columns without one.
     day: Option<[u8; 10]>,
     /// CloudFront wrote it.
@@ -44,22 +45,62 @@ enum Column {
     Other,
 }
 
-const IIS: &str = "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) \
-                   cs(Referer) sc-status sc-substatus sc-win32-status time-taken";
-const CLOUDFRONT: &str = "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status \
-                          cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id \
-                          x-host-header cs-protocol cs-bytes time-taken x-forwarded-for ssl-protocol ssl-cipher \
-                          x-edge-response-result-type cs-protocol-version";
+/// What IIS writes unless it is told otherwise.
+const IIS: [Column; 15] = [
+    Column::Date,
+    Column::Time,
+    Column::Other,
+    Column::Method,
+    Column::Stem,
+    Column::Query,
+    Column::Other,
+    Column::User,
+    Column::Client,
+    Column::Agent,
+    Column::Referrer,
+    Column::Status,
+    Column::Other,
+    Column::Other,
+    Column::Duration,
+];
+
+/// The first columns of CloudFront, which has more behind them.
+const CLOUDFRONT: [Column; 24] = [
+    Column::Date,
+    Column::Time,
+    Column::Other,
+    Column::Size,
+    Column::Client,
+    Column::Method,
+    Column::Host(2),
+    Column::Stem,
+    Column::Status,
+    Column::Referrer,
+    Column::Agent,
+    Column::Query,
+    Column::Other,
+    Column::Other,
+    Column::Other,
+    Column::Host(3),
+    Column::Other,
+    Column::Other,
+    Column::Duration,
+    Column::ForwardedFor,
+    Column::Other,
+    Column::Other,
+    Column::Other,
+    Column::Protocol,
+];
 
 impl Columns {
     /// Those of IIS, until a directive names others.
-    pub(super) fn iis() -> Self {
-        Self::named(IIS.as_bytes())
+    pub(super) const fn iis() -> Self {
+        Self { columns: Cow::Borrowed(&IIS), day: None, cloudfront: false }
     }
 
     /// Those of CloudFront.
-    pub(super) fn cloudfront() -> Self {
-        Self::named(CLOUDFRONT.as_bytes())
+    pub(super) const fn cloudfront() -> Self {
+        Self { columns: Cow::Borrowed(&CLOUDFRONT), day: None, cloudfront: true }
     }
 
     fn named(names: &[u8]) -> Self {
@@ -90,7 +131,7 @@ impl Columns {
         let mut values = line.split(|byte| *byte == separator);
         let (mut record, mut host, mut time) = (Record::default(), 0, None);
         let mut day = self.day.as_ref().map(<[u8; 10]>::as_slice);
-        for column in &self.columns {
+        for column in self.columns.iter() {
             let value = values.next().ok_or(Malformed)?;
             match *column {
                 Column::Date => day = Some(value),

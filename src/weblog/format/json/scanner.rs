@@ -58,7 +58,7 @@ pub(super) fn scan<'a>(
             rest = behind.trim_ascii_start().strip_prefix(b":").ok_or(Malformed)?.trim_ascii_start();
             (container.name, name)
         };
-        let told = !container.passed_over && !(container.array && container.begun);
+        let told = !(container.passed_over || container.array && container.begun);
         container.begun = true;
         match rest {
             [b'"', ..] => {
