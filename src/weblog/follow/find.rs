@@ -79,7 +79,14 @@ impl<T> Candidate<T> {
 
     /// Whether it was opened, and can be read.
     pub(super) const fn is_readable(&self) -> bool {
-        matches!(self.opened, Some(Ok(_)))
+        self.opened().is_some()
+    }
+
+    pub(super) const fn opened(&self) -> Option<&Opened<T>> {
+        match &self.opened {
+            Some(Ok(opened)) => Some(opened),
+            _ => None,
+        }
     }
 
     /// The file, or what is said of one that cannot be read.
@@ -166,11 +173,11 @@ impl<T> Opened<T> {
         Ok(if position.mark.begins(own) { Fit::Same } else { Fit::No })
     }
 
-    /// Whether this is the file that was looked at so, and begins so.
+    /// Whether this is the file that was then looked at so, and began so: it may have grown.
     pub(super) fn is_of(&self, (stat, head): &(Stat, Vec<u8>)) -> bool {
         match (self.stat.identity, stat.identity) {
             (Some(own), Some(other)) => own == other,
-            _ => self.stat.size == stat.size && self.head == *head,
+            _ => self.stat.size <= stat.size && !self.head.is_empty() && head.starts_with(&self.head),
         }
     }
 
@@ -235,34 +242,6 @@ impl<T> Survey<T> {
             Some(Ok(opened)) => opened.end(files).await.map(Some),
             _ => Ok(None),
         }
-    }
-
-    /// A rotated file that holds what the file of `spot` held, if there is one.
-    pub(super) async fn copy<F>(
-        files: &F,
-        path: &[u8],
-        spot: &Spot,
-    ) -> Result<Option<(Opened<T>, Fit)>, Trouble>
-    where
-        F: Files<File = T>,
-    {
-        let position = spot.position();
-        let mut shorter = None;
-        for sibling in siblings(files, path).await?.into_iter().rev() {
-            if sibling.packing == Packing::Foreign {
-                continue;
-            }
-            match open(files, &sibling.path).await {
-                Ok(opened) => match opened.fit(files, &position).await? {
-                    Fit::Same => return Ok(Some((opened, Fit::Same))),
-                    Fit::No if opened.head.is_empty() || !spot.head().starts_with(&opened.head) => {}
-                    Fit::No | Fit::Shorter => shorter = shorter.or(Some((opened, Fit::Shorter))),
-                },
-                Err(Trouble::Lost) => return Err(Trouble::Lost),
-                Err(_) => {}
-            }
-        }
-        Ok(shorter)
     }
 
     async fn once<F>(
