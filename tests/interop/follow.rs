@@ -94,7 +94,7 @@ impl Drop for Sftp {
 fn a_handle_reads_on_in_its_file_when_the_name_goes_to_another_and_when_it_is_gone() {
     for generation in Generation::ALL {
         let files = Files::new();
-        let server = sshd(generation, &files, &[]);
+        let server = sshd(generation, &files, &["Subsystem sftp internal-sftp"]);
         let log = files.path("access.log");
         fs::write(&log, "one\n").unwrap();
         let mut writer = OpenOptions::new().append(true).open(&log).unwrap();
