@@ -27,6 +27,7 @@ pub(super) const TRANSFERS_MAX: usize = IN_FLIGHT_MAX - 32;
 pub(super) const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Handles of a server that tells nothing.
 const HANDLES_UNTOLD: usize = 64;
+
 /// What a request for bulk is known by.
 pub(super) enum Transfer {
     Read { to: Rc<Incoming>, offset: u64, len: u32 },

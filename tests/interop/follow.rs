@@ -94,7 +94,7 @@ impl Drop for Sftp {
 fn a_handle_reads_on_in_its_file_when_the_name_goes_to_another_and_when_it_is_gone() {
     for generation in Generation::ALL {
         let files = Files::new();
-        let server = sshd(generation, &files, &[]);
+        let server = sshd(generation, &files, &["Subsystem sftp internal-sftp"]);
         let log = files.path("access.log");
         fs::write(&log, "one\n").unwrap();
         let mut writer = OpenOptions::new().append(true).open(&log).unwrap();
@@ -104,8 +104,8 @@ fn a_handle_reads_on_in_its_file_when_the_name_goes_to_another_and_when_it_is_go
         let open =
             Request::Open { filename: path.as_bytes(), pflags: Pflags::READ, attrs: Default::default() };
         let Said::Handle(handle) = sftp.ask(&open) else { panic!("it is there") };
-        let read = |offset| Request::Read { handle: &handle, offset, len: 100 };
-        let fstat = Request::Fstat { handle: &handle };
+        let read = |offset| Request::Read { handle: handle.as_slice(), offset, len: 100 };
+        let fstat = Request::Fstat { handle: handle.as_slice() };
         assert_eq!(sftp.ask(&read(0)), Said::Data(b"one\n".to_vec()));
         assert_eq!(sftp.ask(&read(4)), Said::Status(1), "the end");
 

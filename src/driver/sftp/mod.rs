@@ -13,7 +13,7 @@
 //! A server whose users may do less than the process can should not be dumpable (prctl(2)), as OpenSSH's `sftp-server`
 //! is not: the root `/` has `/proc/self/mem` in it.
 //!
-//! It does not know who may use it, and how it is asked for.
+//! It does not know who may use it, and how it is asked for. Beside it stands the programs' client, whose answers are awaited.
 
 #[cfg(feature = "programs")]
 pub(crate) mod client;

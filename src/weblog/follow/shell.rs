@@ -316,11 +316,12 @@ impl ShellFollower {
         self.current =
             Some(Reading { generation: self.generations, inode, offset, line, recent: Vec::new() });
         self.is_old = false;
-        let finding = match core::mem::replace(&mut self.wanted, Wanted::Lines(0)) {
-            Wanted::At(position, lines) if position.before.is_empty() => Finding::Lines(lines, size),
-            Wanted::At(position, _) => Finding::Before(position.before),
-            Wanted::Lines(lines) => Finding::Lines(lines, size),
-            Wanted::Back { bytes, lines } => {
+        // It stays wanted until it is found: the run may end before.
+        let finding = match &self.wanted {
+            Wanted::At(position, lines) if position.before.is_empty() => Finding::Lines(*lines, size),
+            Wanted::At(position, _) => Finding::Before(position.before.clone()),
+            Wanted::Lines(lines) => Finding::Lines(*lines, size),
+            &Wanted::Back { bytes, lines } => {
                 let kept = (size.saturating_sub(offset) <= BACK_MIN).then(Vec::new);
                 Finding::Back { bytes, lines, size, from: offset, seen: 0, kept }
             }
@@ -332,6 +333,7 @@ impl ShellFollower {
     /// It is known where the file begins for us.
     fn began(&mut self, size: u64, each: &mut impl FnMut(Event<'_>)) {
         let Some(current) = &mut self.current else { return };
+        self.wanted = Wanted::Lines(0);
         current.generation = self.resumed.take().unwrap_or(self.generations);
         self.generations = self.generations.max(current.generation + 1);
         let Reading { generation, inode, offset, .. } = *current;

@@ -193,6 +193,9 @@ fn it_goes_on_where_it_was_in_the_same_file_and_nowhere_else() {
     assert_eq!(case.follower.position(), None);
     case.mark("N 7 0 9");
     case.take(b"a\nb").unwrap();
+    assert_eq!(case.begin(), "want=7 off=0 back= f='log'", "it ended before the place was found");
+    case.mark("N 7 0 9");
+    case.take(b"a\nb").unwrap();
     case.take(b"c\nde\n").unwrap();
     assert_eq!(case.told(), ["0 began: 7 5 9", "0 5: de\\n"], "what was held of a line is sent again");
     assert_eq!(case.follower.position().unwrap().before, b"a\nbc\nde\n");
