@@ -28,11 +28,14 @@ struct Source {
     malformed: u64,
 }
 
+/// A record's time, and how many lines came before it.
+type Rank = ((i64, u32), u64);
+
 /// Lines that wait for earlier ones.
 #[derive(Default)]
 struct Sorted {
-    /// By the record's time, and in the order in which they came; each with when that was.
-    waiting: BTreeMap<((i64, u32), u64), (Instant, Vec<u8>)>,
+    /// Each with when it came.
+    waiting: BTreeMap<Rank, (Instant, Vec<u8>)>,
     bytes: usize,
     count: u64,
 }
