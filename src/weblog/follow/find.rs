@@ -1,7 +1,7 @@
 //! Which file is which: a position's file among those that have the log's name or had it.
 
 use super::files::{Files, Kind, Stat, Trouble};
-use super::position::{HEAD_MAX, MARK_MAX, Position, Spot};
+use super::position::{Before, HEAD_MAX, MARK_MAX, Position, Spot};
 use super::siblings::{Packing, Sibling, siblings, split};
 use super::source::head;
 use crate::driver::text::escaped;
@@ -62,6 +62,13 @@ pub(super) struct Question<'a> {
     pub(super) resuming: bool,
     /// If no position is found, every rotated file is new; otherwise those that were written since the last position.
     pub(super) all_new: bool,
+}
+
+impl<'a> Question<'a> {
+    /// Where the positions are, and what came after them.
+    pub(super) const fn new(before: &'a Before, positions: &'a [Position], resuming: bool) -> Self {
+        Self { before: before.position(), positions, resuming, all_new: matches!(before, Before::Nothing) }
+    }
 }
 
 impl<T> Candidate<T> {
@@ -159,6 +166,14 @@ impl<T> Opened<T> {
         Ok(if position.mark.begins(own) { Fit::Same } else { Fit::No })
     }
 
+    /// Whether this is the file that was looked at so, and begins so.
+    pub(super) fn is_of(&self, (stat, head): &(Stat, Vec<u8>)) -> bool {
+        match (self.stat.identity, stat.identity) {
+            (Some(own), Some(other)) => own == other,
+            _ => self.stat.size == stat.size && self.head == *head,
+        }
+    }
+
     /// The place at its end.
     pub(super) async fn end<F: Files<File = T>>(&self, files: &F) -> Result<Position, Trouble> {
         let end = if self.packed { 0 } else { self.stat.size };
@@ -195,11 +210,12 @@ impl<T> Survey<T> {
             .filter(|last| self.candidates.get(*last).is_some_and(Candidate::is_named))
     }
 
-    /// The name of the newest rotated file that is packed in a way that is not read.
-    pub(super) fn foreign(&self) -> Option<Vec<u8>> {
-        let siblings = self.candidates.iter().rev().filter_map(|candidate| candidate.sibling.as_ref());
-        let foreign = siblings.into_iter().find(|sibling| sibling.packing == Packing::Foreign)?;
-        Some(split(&foreign.path).1.to_vec())
+    /// The name of the oldest file from `from` on that is packed in a way that is not read.
+    pub(super) fn foreign(&self, from: usize) -> Option<String> {
+        let mut siblings =
+            self.candidates.iter().skip(from).filter_map(|candidate| candidate.sibling.as_ref());
+        let foreign = siblings.find(|sibling| sibling.packing == Packing::Foreign)?;
+        Some(escaped(split(&foreign.path).1))
     }
 
     /// The place at the end of a candidate, if that can be read.
@@ -221,25 +237,26 @@ impl<T> Survey<T> {
         }
     }
 
-    /// A rotated file that holds what the file of `position` held, if there is one.
+    /// A rotated file that holds what the file of `spot` held, if there is one.
     pub(super) async fn copy<F>(
         files: &F,
         path: &[u8],
-        position: &Position,
+        spot: &Spot,
     ) -> Result<Option<(Opened<T>, Fit)>, Trouble>
     where
         F: Files<File = T>,
     {
+        let position = spot.position();
         let mut shorter = None;
         for sibling in siblings(files, path).await?.into_iter().rev() {
             if sibling.packing == Packing::Foreign {
                 continue;
             }
             match open(files, &sibling.path).await {
-                Ok(opened) => match opened.fit(files, position).await? {
+                Ok(opened) => match opened.fit(files, &position).await? {
                     Fit::Same => return Ok(Some((opened, Fit::Same))),
-                    Fit::Shorter => shorter = shorter.or(Some((opened, Fit::Shorter))),
-                    Fit::No => {}
+                    Fit::No if opened.head.is_empty() || !spot.head().starts_with(&opened.head) => {}
+                    Fit::No | Fit::Shorter => shorter = shorter.or(Some((opened, Fit::Shorter))),
                 },
                 Err(Trouble::Lost) => return Err(Trouble::Lost),
                 Err(_) => {}
@@ -319,6 +336,9 @@ impl<T> Survey<T> {
         resuming: bool,
         is_last: bool,
     ) -> Result<Option<(usize, Fit)>, Trouble> {
+        if position.head.len == 0 {
+            return Ok(None); // an empty file is like any other, and its number may be used again
+        }
         let is_own = |candidate: &Candidate<T>| {
             position.identity.is_some() && candidate.identity() == position.identity
         };
@@ -329,12 +349,10 @@ impl<T> Survey<T> {
             let is_taken = self.found.iter().flatten().any(|(taken, _)| *taken == at);
             let Some(candidate) = self.candidates.get_mut(at).filter(|_| !is_taken) else { continue };
             let foreign = candidate.sibling.as_ref().is_some_and(|own| own.packing == Packing::Foreign);
-            // An empty file is like any other; and whoever has rotated knows that the name stands for another file, unless
-            // that is a whole copy.
-            let blank = position.head.len == 0 && !is_own(candidate);
+            // Whoever has rotated knows that the name stands for another file, unless that is a whole copy.
             let whole = resuming || position.head.len == HEAD_MAX as u64;
             let named = candidate.is_named();
-            if foreign || blank || (named && !(is_last && (whole || is_own(candidate)))) {
+            if foreign || (named && !(is_last && (whole || is_own(candidate)))) {
                 continue;
             }
             candidate.open(files).await?;

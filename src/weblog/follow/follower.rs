@@ -4,12 +4,11 @@ use super::begin::place;
 use super::files::{Files, Stat, Trouble};
 use super::find::{Candidate, Fit, Opened, Question, Survey};
 use super::ledger::{Account, Ledger};
-use super::position::{Checkpoint, Position};
+use super::position::{Before, Checkpoint, Position};
 use super::reading::Reading;
 use super::source::Step;
 use super::{DRAIN, Note, Options, PAST_MAX, Sink};
 use crate::driver::task::{Timers, yield_now};
-use crate::driver::text::escaped;
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -186,10 +185,15 @@ impl<F: Files, S: Sink> Follower<F, S> {
 
     /// Remembers the rotated file before the first one that is read: whatever comes after it is new.
     async fn anchor(&self, survey: &mut Survey<F::File>, begin: usize) -> Result<(), Trouble> {
-        let before = match begin.checked_sub(1) {
-            Some(at) => survey.end(&self.files, at).await?,
-            None => None,
-        };
+        let mut before = Before::Nothing;
+        for at in (0..begin).rev() {
+            match survey.end(&self.files, at).await? {
+                Some(empty) if empty.head.len == 0 => continue, // like any other
+                Some(position) => before = Before::File(position),
+                None => before = Before::Unknown,
+            }
+            break;
+        }
         self.ledger.set_before(before);
         Ok(())
     }
@@ -199,15 +203,16 @@ impl<F: Files, S: Sink> Follower<F, S> {
         let before = self.ledger.before();
         let accounts = self.ledger.accounts();
         let positions: Vec<Position> = accounts.iter().map(|account| account.position.clone()).collect();
-        let question =
-            Question { before: before.as_ref(), positions: &positions, resuming: true, all_new: false };
+        let question = Question::new(&before, &positions, true);
         let survey = Survey::of(&self.files, &self.path, question).await?;
         if survey.named().is_none() && !self.options.follow {
             return Err(Trouble::Missing);
         }
         let found = survey.found.clone();
         let named = survey.named();
-        let (mut readings, mut gaps, mut finished) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut readings, mut gaps, mut finished, mut gone) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (new_from, mut named_foreign) = (survey.new_from, None);
         for (account, found) in accounts.iter().zip(&found) {
             match found {
                 Some((_, Fit::Same)) => {}
@@ -215,13 +220,13 @@ impl<F: Files, S: Sink> Follower<F, S> {
                 None => {
                     let position = &account.position;
                     if !position.ended && position.head.len > 0 {
-                        gaps.push(lost(position, survey.foreign().as_deref()));
+                        named_foreign = survey.foreign(new_from);
+                        gaps.push(lost(position, named_foreign.as_deref()));
                     }
-                    finished.push(account.clone());
+                    gone.push(account.clone());
                 }
             }
         }
-        let new_from = survey.new_from;
         for (at, candidate) in survey.candidates.into_iter().enumerate() {
             let own = accounts.iter().zip(&found).find(|(_, found)| **found == Some((at, Fit::Same)));
             if own.is_none() && at < new_from {
@@ -236,11 +241,13 @@ impl<F: Files, S: Sink> Follower<F, S> {
                     reading.fixed = reading.is_packed() && named != Some(at);
                     readings.push((reading, account, named == Some(at)));
                 }
+                Err(gap) if named_foreign.as_ref().is_some_and(|name| gap.starts_with(name)) => {}
                 Err(gap) => gaps.push(gap),
             }
         }
         // From here on nothing waits: this happens as a whole.
         finished.iter().for_each(|account| self.ledger.finish(account));
+        gone.iter().for_each(|account| self.ledger.lose(account));
         gaps.into_iter().for_each(|gap| self.gap(gap));
         for (mut reading, account, named) in readings {
             (reading.spot.generation, reading.spot.start) = match account {
@@ -266,6 +273,9 @@ impl<F: Files, S: Sink> Follower<F, S> {
             turn = turn.or(self.drain(at).await?);
         }
         self.let_go();
+        if self.find_missed().await? {
+            return Ok(Turn::More);
+        }
         for _ in 0..STEPS_MAX {
             let Some(step) = self.step_current().await? else { break };
             match step {
@@ -310,7 +320,7 @@ impl<F: Files, S: Sink> Follower<F, S> {
                     reading.over = reading.fixed;
                     if reading.fixed && !reading.is_whole() {
                         let at = reading.spot.read();
-                        self.gap(format!("a packed file ends amid its text, after byte {at}"));
+                        self.gap(ends_amid_text(at));
                     }
                 }
                 Step::Replaced | Step::Broken => {
@@ -327,6 +337,60 @@ impl<F: Files, S: Sink> Follower<F, S> {
                 return Ok(turn);
             }
         }
+    }
+
+    /// A file that was empty holds something: what it held before it was copied and truncated is not seen in it, but there is
+    /// the copy. Whether there was one.
+    async fn find_missed(&mut self) -> Result<bool, Trouble> {
+        if !self.options.follow || !self.is_fresh().await? {
+            return Ok(false);
+        }
+        let Checkpoint { before, files: mut positions } = self.ledger.checkpoint();
+        positions.pop();
+        let survey =
+            match Survey::of(&self.files, &self.path, Question::new(&before, &positions, false)).await {
+                Ok(survey) => survey,
+                Err(Trouble::Lost) => return Err(Trouble::Lost),
+                Err(_) => return Ok(false), // looking at the name tells
+            };
+        let named = survey.named();
+        let new = survey.new_from..named.unwrap_or_default();
+        if new.is_empty() || !matches!(self.is_same().await, Ok(true)) {
+            return Ok(false);
+        }
+        let own = self.blank().await?;
+        let mut readings = Vec::new();
+        for candidate in survey.candidates.into_iter().take(new.end).skip(new.start) {
+            let opened = candidate.take().ok();
+            if let Some(opened) = opened.filter(|opened| !own.as_ref().is_some_and(|own| opened.is_of(own))) {
+                readings.push(Reading::at(&self.files, opened, 0).await?);
+            }
+        }
+        let any = !readings.is_empty();
+        for mut reading in readings {
+            reading.fixed = reading.is_packed();
+            reading.spot.generation = self.ledger.begin();
+            self.past.push(reading);
+        }
+        self.publish();
+        Ok(any)
+    }
+
+    /// Whether the current file was empty and is no more.
+    async fn is_fresh(&self) -> Result<bool, Trouble> {
+        match self.current.as_ref().filter(|current| current.spot.is_blank() && !current.over) {
+            Some(current) => Ok(self.files.fstat(&current.file).await?.size > 0),
+            None => Ok(false),
+        }
+    }
+
+    /// The current file, if it was empty, as it is now: it is not known from its position.
+    async fn blank(&self) -> Result<Option<(Stat, Vec<u8>)>, Trouble> {
+        let Some(current) = self.current.as_ref().filter(|current| current.spot.is_blank()) else {
+            return Ok(None);
+        };
+        let stat = self.files.fstat(&current.file).await?;
+        Ok(Some((stat, super::source::head(&self.files, &current.file).await?.0)))
     }
 
     async fn step_current(&mut self) -> Result<Option<Step>, Trouble> {
@@ -358,14 +422,21 @@ impl<F: Files, S: Sink> Follower<F, S> {
 
     /// Everything was read.
     fn end(&mut self) {
-        if let Some(current) = &mut self.current {
-            current.finish(&mut self.sink);
-            self.publish();
+        let Some(current) = &mut self.current else { return };
+        let ends_amid = current.is_packed() && !current.over && !current.is_whole();
+        let read = current.spot.read();
+        current.finish(&mut self.sink);
+        self.publish();
+        if ends_amid {
+            self.gap(ends_amid_text(read));
         }
     }
 
     /// Looks what the name stands for.
     async fn look(&mut self) -> Result<Turn, Trouble> {
+        if self.is_fresh().await? {
+            return Ok(Turn::More); // first it gets to be known by what it holds
+        }
         let looked = match self.is_same().await {
             Ok(true) => {
                 self.said = None;
@@ -406,16 +477,17 @@ impl<F: Files, S: Sink> Follower<F, S> {
     /// The name stands for another file: those that came between are read before it.
     async fn go_on(&mut self) -> Result<Turn, Trouble> {
         let Checkpoint { before, files: positions } = self.ledger.checkpoint();
-        let question =
-            Question { before: before.as_ref(), positions: &positions, resuming: false, all_new: false };
+        let question = Question::new(&before, &positions, false);
         let survey = Survey::of(&self.files, &self.path, question).await?;
         let Some(named) = survey.named() else { return Err(Trouble::Missing) };
         let copy = survey.found.last().is_some_and(|found| *found == Some((named, Fit::Same)));
         let offset = positions.last().filter(|_| copy).map_or(0, |position| position.offset);
         let new_from = if copy { named } else { survey.new_from };
+        let own = self.blank().await?;
         let (mut readings, mut gaps) = (Vec::new(), Vec::new());
         for candidate in survey.candidates.into_iter().skip(new_from) {
             match candidate.take() {
+                Ok(opened) if own.as_ref().is_some_and(|own| opened.is_of(own)) => {}
                 Ok(opened) => readings.push(Reading::at(&self.files, opened, offset).await?),
                 Err(gap) => gaps.push(gap),
             }
@@ -448,7 +520,7 @@ impl<F: Files, S: Sink> Follower<F, S> {
     async fn begin_again(&mut self) -> Result<(), Trouble> {
         let Some(current) = &self.current else { return Ok(()) };
         let position = current.spot.position();
-        let copy = Survey::copy(&self.files, &self.path, &position).await?;
+        let copy = Survey::copy(&self.files, &self.path, &current.spot).await?;
         let shorter = matches!(copy, Some((_, Fit::Shorter)));
         let mut copy = match copy {
             Some((opened, Fit::Same)) => Some(Reading::at(&self.files, opened, position.offset).await?),
@@ -493,10 +565,14 @@ fn is_as(a: &Stat, b: &Stat) -> bool {
     (a.size, a.mtime) == (b.size, b.mtime)
 }
 
+fn ends_amid_text(read: u64) -> String {
+    format!("a packed file is damaged or ends amid its text, after byte {read}")
+}
+
 /// What is said of a file that is gone.
-fn lost(position: &Position, foreign: Option<&[u8]>) -> String {
+fn lost(position: &Position, foreign: Option<&str>) -> String {
     let at = position.offset;
     let time = position.mtime.map(|time| format!(" (last written at @{time})")).unwrap_or_default();
-    let packed = foreign.map(|name| format!("; it may be in {}", escaped(name))).unwrap_or_default();
+    let packed = foreign.map(|name| format!("; it may be in {name}")).unwrap_or_default();
     format!("the file that was read to byte {at}{time} is gone{packed}")
 }

@@ -1,6 +1,6 @@
 //! What was told of a log so far, kept outside of whoever follows it: positions to go on at, and what a receipt says.
 
-use super::position::{Checkpoint, Position, Spot};
+use super::position::{Before, Checkpoint, Position, Spot};
 use core::cell::RefCell;
 
 /// Gaps that are kept by name; more are counted.
@@ -12,8 +12,7 @@ pub struct Ledger(RefCell<Book>);
 
 #[derive(Debug, Default)]
 struct Book {
-    /// The last file of which nothing more is wanted.
-    before: Option<Position>,
+    before: Before,
     open: Vec<Account>,
     /// Files that were begun.
     begun: u64,
@@ -93,11 +92,11 @@ impl Ledger {
         self.0.borrow().open.clone()
     }
 
-    pub(super) fn before(&self) -> Option<Position> {
+    pub(super) fn before(&self) -> Before {
         self.0.borrow().before.clone()
     }
 
-    pub(super) fn set_before(&self, before: Option<Position>) {
+    pub(super) fn set_before(&self, before: Before) {
         self.0.borrow_mut().before = before;
     }
 
@@ -121,13 +120,22 @@ impl Ledger {
         self.0.borrow_mut().open = spots.map(Account::of).collect();
     }
 
-    /// Nothing more comes of this file.
+    /// Nothing more comes of this file. An empty one could not be told from others.
     pub(super) fn finish(&self, account: &Account) {
         let mut book = self.0.borrow_mut();
         book.finished.written += account.written;
         book.finished.read += account.read;
         book.finished.generations += 1;
-        book.before = Some(Position { ended: true, ..account.position.clone() });
+        if account.position.head.len > 0 {
+            book.before = Before::File(Position { ended: true, ..account.position.clone() });
+        }
+    }
+
+    /// This file is not to be found any more.
+    pub(super) fn lose(&self, account: &Account) {
+        let mut book = self.0.borrow_mut();
+        book.finished.written += account.written;
+        book.finished.read += account.read;
     }
 
     pub(super) fn gap(&self, gap: &str) {

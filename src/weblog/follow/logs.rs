@@ -15,7 +15,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Bytes of lines that wait to be taken; nothing more is read before.
+/// Bytes of lines, and of what is kept of each, that wait to be taken; nothing more is read before.
 pub const TRAY_MAX: usize = 1024 * 1024;
 
 /// What there is of a log.
@@ -81,7 +81,8 @@ impl Tray {
 
     /// Whether there is so much that nothing more is read.
     pub(crate) fn is_full(&self) -> bool {
-        self.kept.borrow().bytes.len() >= TRAY_MAX
+        let kept = self.kept.borrow();
+        kept.bytes.len() + kept.told.len() * size_of::<(usize, Item)>() >= TRAY_MAX
     }
 
     fn put(&self, log: usize, item: Item) {

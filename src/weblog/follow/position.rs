@@ -56,11 +56,33 @@ pub struct Position {
 /// Where a log was read to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The last file of which nothing more is wanted: what comes after it in the order of rotation is.
+    /// What comes after this in the order of rotation is wanted.
     #[serde(default)]
-    pub before: Option<Position>,
+    pub before: Before,
     /// The files that are read, the oldest first: the last one has the log's name, those before it were rotated away.
     pub files: Vec<Position>,
+}
+
+/// What there was before the files that are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Before {
+    /// Nobody knows.
+    #[default]
+    Unknown,
+    /// No rotated file.
+    Nothing,
+    /// The last file of which nothing more is wanted.
+    File(Position),
+}
+
+impl Before {
+    pub(super) const fn position(&self) -> Option<&Position> {
+        match self {
+            Self::File(position) => Some(position),
+            Self::Unknown | Self::Nothing => None,
+        }
+    }
 }
 
 /// A place while its file is read: the bytes themselves.
@@ -107,6 +129,15 @@ impl Spot {
         self.identity = stat.identity;
         self.mtime = stat.mtime.or(self.mtime);
         self.size = stat.size;
+    }
+
+    /// Nothing was read of it yet, and it was empty.
+    pub(super) const fn is_blank(&self) -> bool {
+        self.head.is_empty()
+    }
+
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
     }
 
     pub(super) const fn read(&self) -> u64 {
@@ -167,11 +198,13 @@ mod tests {
     #[test]
     fn a_place_remembers_the_beginning_and_what_is_before_the_first_line_not_told() {
         let text: Vec<u8> = (0..3000).flat_map(|n: u32| format!("{n}\n").into_bytes()).collect();
+        let start = text[..400].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
         for step in [1, 100, 255, 300, 5000] {
             let stat = Stat { size: text.len() as u64, ..Stat::default() };
-            let mut spot = Spot::at(&stat, text[..700].to_vec(), 400, text[144..400].to_vec());
-            let mut at = 400;
-            for chunk in text[400..].chunks(step) {
+            let mark = text[start - MARK_MAX..start].to_vec();
+            let mut spot = Spot::at(&stat, text[..700].to_vec(), start as u64, mark);
+            let mut at = start;
+            for chunk in text[start..].chunks(step) {
                 at += chunk.len();
                 let told = text[..at].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
                 spot.advance(chunk, told as u64);
@@ -194,7 +227,7 @@ mod tests {
             mark: Excerpt::of(b""),
             ended: true,
         };
-        let checkpoint = Checkpoint { before: Some(position.clone()), files: vec![position] };
+        let checkpoint = Checkpoint { before: Before::File(position.clone()), files: vec![position] };
         let text = serde_json::to_string(&checkpoint).unwrap();
         assert!(!text.contains("head\":\"head"), "no bytes of the log");
         assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), checkpoint);

@@ -119,11 +119,11 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weblog::follow::position::Position;
+    use crate::weblog::follow::position::{Before, Position};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn at(offset: u64) -> Checkpoint {
-        Checkpoint { before: None, files: vec![Position { offset, ..Position::default() }] }
+        Checkpoint { before: Before::Nothing, files: vec![Position { offset, ..Position::default() }] }
     }
 
     #[test]

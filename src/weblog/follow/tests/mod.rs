@@ -133,7 +133,7 @@ fn once() -> Options {
 
 fn line(number: u64) -> String {
     format!(
-        "{number:07} 203.0.113.7 - - [01/Mar/2026:00:00:00 +0000] \"GET /{number} HTTP/1.1\" 200 1 \"-\" \"-\""
+        "{number:07} 203.0.113.7 - - [01/Mar/2026:00:00:00 +0000] \"GET /{number:07} HTTP/1.1\" 200 1 \"-\" \"-\""
     )
 }
 

@@ -98,7 +98,7 @@ fn a_packed_file_is_inflated_and_what_is_wrong_with_it_is_told() {
     assert_eq!((rig.ended.take(), rig.ledger.receipt().read), (Some(None), text.len() as u64));
     for (content, told) in [
         (packed[..packed.len() / 2].to_vec(), None),
-        ([&packed[..1000], &[0xff; 1000][..], &packed[2000..]].concat(), Some("cannot be inflated")),
+        ([&packed[..], &[0; 100][..]].concat(), Some("cannot be inflated")),
     ] {
         fs::write(&rig.path, content).unwrap();
         rig.ledger = Rc::default();
@@ -107,14 +107,14 @@ fn a_packed_file_is_inflated_and_what_is_wrong_with_it_is_told() {
         assert_eq!(rig.ended.take(), Some(None));
         let gaps = rig.ledger.receipt().gaps;
         assert_eq!(gaps.len(), 1, "{gaps:?}");
-        assert!(gaps[0].contains(told.unwrap_or("ends amid")), "{gaps:?}");
+        assert!(gaps[0].contains(told.unwrap_or("is damaged or ends amid")), "{gaps:?}");
     }
 }
 
 #[test]
 fn a_packed_file_of_nothing_but_one_byte_is_read_in_bounded_pieces() {
     let mut rig = Rig::new(false);
-    let text = "\n".repeat(64 << 20);
+    let text = "\n".repeat(8 << 20);
     fs::write(&rig.path, member(&text)).unwrap();
     drop(text);
     rig.start(once());
@@ -129,5 +129,5 @@ fn a_packed_file_of_nothing_but_one_byte_is_read_in_bounded_pieces() {
             break;
         }
     }
-    assert_eq!(lines, 64 << 20);
+    assert_eq!(lines, 8 << 20);
 }
