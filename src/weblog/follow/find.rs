@@ -79,7 +79,14 @@ impl<T> Candidate<T> {
 
     /// Whether it was opened, and can be read.
     pub(super) const fn is_readable(&self) -> bool {
-        matches!(self.opened, Some(Ok(_)))
+        self.opened().is_some()
+    }
+
+    pub(super) const fn opened(&self) -> Option<&Opened<T>> {
+        match &self.opened {
+            Some(Ok(opened)) => Some(opened),
+            _ => None,
+        }
     }
 
     /// The file, or what is said of one that cannot be read.
@@ -166,11 +173,11 @@ impl<T> Opened<T> {
         Ok(if position.mark.begins(own) { Fit::Same } else { Fit::No })
     }
 
-    /// Whether this is the file that was looked at so, and begins so.
+    /// Whether this is the file that was then looked at so, and began so: it may have grown.
     pub(super) fn is_of(&self, (stat, head): &(Stat, Vec<u8>)) -> bool {
         match (self.stat.identity, stat.identity) {
             (Some(own), Some(other)) => own == other,
-            _ => self.stat.size == stat.size && self.head == *head,
+            _ => self.stat.size <= stat.size && !self.head.is_empty() && head.starts_with(&self.head),
         }
     }
 

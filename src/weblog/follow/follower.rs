@@ -353,16 +353,14 @@ impl<F: Files, S: Sink> Follower<F, S> {
                 Err(Trouble::Lost) => return Err(Trouble::Lost),
                 Err(_) => return Ok(false), // looking at the name tells
             };
-        let named = survey.named();
-        let new = survey.new_from..named.unwrap_or_default();
-        if new.is_empty() || !matches!(self.is_same().await, Ok(true)) {
-            return Ok(false);
-        }
-        let own = self.blank().await?;
+        // Only what is older than the file itself, whose name may be another one by now.
+        let Some(own) = self.blank().await? else { return Ok(false) };
+        let is_own =
+            |candidate: &Candidate<F::File>| candidate.opened().is_some_and(|opened| opened.is_of(&own));
+        let Some(own) = survey.candidates.iter().rposition(is_own) else { return Ok(false) };
         let mut readings = Vec::new();
-        for candidate in survey.candidates.into_iter().take(new.end).skip(new.start) {
-            let opened = candidate.take().ok();
-            if let Some(opened) = opened.filter(|opened| !own.as_ref().is_some_and(|own| opened.is_of(own))) {
+        for candidate in survey.candidates.into_iter().take(own).skip(survey.new_from) {
+            if let Ok(opened) = candidate.take() {
                 readings.push(Reading::at(&self.files, opened, 0).await?);
             }
         }
