@@ -244,34 +244,6 @@ impl<T> Survey<T> {
         }
     }
 
-    /// A rotated file that holds what the file of `spot` held, if there is one.
-    pub(super) async fn copy<F>(
-        files: &F,
-        path: &[u8],
-        spot: &Spot,
-    ) -> Result<Option<(Opened<T>, Fit)>, Trouble>
-    where
-        F: Files<File = T>,
-    {
-        let position = spot.position();
-        let mut shorter = None;
-        for sibling in siblings(files, path).await?.into_iter().rev() {
-            if sibling.packing == Packing::Foreign {
-                continue;
-            }
-            match open(files, &sibling.path).await {
-                Ok(opened) => match opened.fit(files, &position).await? {
-                    Fit::Same => return Ok(Some((opened, Fit::Same))),
-                    Fit::No if opened.head.is_empty() || !spot.head().starts_with(&opened.head) => {}
-                    Fit::No | Fit::Shorter => shorter = shorter.or(Some((opened, Fit::Shorter))),
-                },
-                Err(Trouble::Lost) => return Err(Trouble::Lost),
-                Err(_) => {}
-            }
-        }
-        Ok(shorter)
-    }
-
     async fn once<F>(
         files: &F,
         path: &[u8],

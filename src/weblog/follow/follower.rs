@@ -342,7 +342,8 @@ impl<F: Files, S: Sink> Follower<F, S> {
     /// A file that was empty holds something: what it held before it was copied and truncated is not seen in it, but there is
     /// the copy. Whether there was one.
     async fn find_missed(&mut self) -> Result<bool, Trouble> {
-        if !self.options.follow || !self.is_fresh().await? {
+        let checked = self.current.as_ref().is_none_or(|current| current.checked);
+        if checked || !self.options.follow || !self.is_fresh().await? {
             return Ok(false);
         }
         let Checkpoint { before, files: mut positions } = self.ledger.checkpoint();
@@ -360,9 +361,12 @@ impl<F: Files, S: Sink> Follower<F, S> {
         let Some(own) = survey.candidates.iter().rposition(is_own) else { return Ok(false) };
         let mut readings = Vec::new();
         for candidate in survey.candidates.into_iter().take(own).skip(survey.new_from) {
-            if let Ok(opened) = candidate.take() {
+            if let Some(opened) = candidate.take().ok().filter(|opened| !opened.head.is_empty()) {
                 readings.push(Reading::at(&self.files, opened, 0).await?);
             }
+        }
+        if let Some(current) = &mut self.current {
+            current.checked = true;
         }
         let any = !readings.is_empty();
         for mut reading in readings {
@@ -484,8 +488,11 @@ impl<F: Files, S: Sink> Follower<F, S> {
         let own = self.blank().await?;
         let (mut readings, mut gaps) = (Vec::new(), Vec::new());
         for candidate in survey.candidates.into_iter().skip(new_from) {
+            let named = candidate.is_named();
+            let is_held = |opened: &Opened<F::File>| own.as_ref().is_some_and(|own| opened.is_of(own));
             match candidate.take() {
-                Ok(opened) if own.as_ref().is_some_and(|own| opened.is_of(own)) => {}
+                // An empty one cannot be told from those that are held.
+                Ok(opened) if !named && (opened.head.is_empty() || is_held(&opened)) => {}
                 Ok(opened) => readings.push(Reading::at(&self.files, opened, offset).await?),
                 Err(gap) => gaps.push(gap),
             }
@@ -517,30 +524,56 @@ impl<F: Files, S: Sink> Follower<F, S> {
     /// The file was truncated, or written anew: what a copy of it has is read first, then it begins at 0 again.
     async fn begin_again(&mut self) -> Result<(), Trouble> {
         let Some(current) = &self.current else { return Ok(()) };
-        let position = current.spot.position();
-        let copy = Survey::copy(&self.files, &self.path, &current.spot).await?;
-        let shorter = matches!(copy, Some((_, Fit::Shorter)));
-        let mut copy = match copy {
-            Some((opened, Fit::Same)) => Some(Reading::at(&self.files, opened, position.offset).await?),
-            _ => None,
-        };
+        let Checkpoint { before, files: positions } = self.ledger.checkpoint();
+        let survey = Survey::of(&self.files, &self.path, Question::new(&before, &positions, false)).await?;
+        let found = survey.found.last().copied().flatten();
+        let copy = found.filter(|(_, fit)| *fit == Fit::Same).map(|(at, _)| at);
+        let mut is_shorter = found.is_some_and(|(_, fit)| fit == Fit::Shorter);
+        let at = current.spot.told();
+        // The copy, and what was copied after it and never seen.
+        let (mut readings, mut gaps) = (Vec::new(), Vec::new());
+        let from = copy.unwrap_or(survey.new_from);
+        for (n, candidate) in survey.candidates.into_iter().enumerate().skip(from) {
+            if candidate.is_named() {
+                break;
+            }
+            match candidate.take() {
+                Ok(opened) if Some(n) == copy => {
+                    let mut reading = Reading::at(&self.files, opened, at).await?;
+                    (reading.spot.generation, reading.spot.start) =
+                        (current.spot.generation, current.spot.start);
+                    reading.fixed = true;
+                    readings.push(reading);
+                }
+                Ok(opened) if opened.head.is_empty() => {}
+                // Too small to be known by its beginning.
+                Ok(opened) if opened.stat.size < at && current.spot.head().starts_with(&opened.head) => {
+                    is_shorter = true;
+                }
+                Ok(opened) => {
+                    let mut reading = Reading::at(&self.files, opened, 0).await?;
+                    reading.spot.generation = self.ledger.begin();
+                    readings.push(reading);
+                }
+                Err(gap) => gaps.push(gap),
+            }
+        }
         let stat = self.files.fstat(&current.file).await?;
         let (head, packed) = super::source::head(&self.files, &current.file).await?;
         let Some(mut old) = self.current.take() else { return Ok(()) };
-        self.sink.note(Note::Truncated { at: position.offset });
-        if let Some(copy) = &mut copy {
-            (copy.spot.generation, copy.spot.start, copy.fixed) = (old.spot.generation, old.spot.start, true);
-        } else {
+        self.sink.note(Note::Truncated { at });
+        if copy.is_none() {
             old.finish(&mut self.sink);
             self.ledger.finish(&Account::of(&old.spot));
-            if !shorter {
-                let at = position.offset;
-                self.gap(format!(
-                    "truncated, and nobody kept a copy: what came after byte {at}, if anything"
-                ));
+            if !is_shorter {
+                gaps.insert(
+                    0,
+                    format!("truncated, and nobody kept a copy: what came after byte {at}, if anything"),
+                );
             }
         }
-        self.past.extend(copy);
+        gaps.into_iter().for_each(|gap| self.gap(gap));
+        self.past.extend(readings);
         let opened = Opened { file: old.file, stat, head, packed };
         let mut current = Reading::new(opened);
         current.spot.generation = self.ledger.begin();

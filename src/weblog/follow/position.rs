@@ -140,6 +140,10 @@ impl Spot {
         &self.head
     }
 
+    pub(super) const fn told(&self) -> u64 {
+        self.told
+    }
+
     pub(super) const fn read(&self) -> u64 {
         self.read
     }

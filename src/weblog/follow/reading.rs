@@ -23,6 +23,8 @@ pub(super) struct Reading<T> {
     from: u64,
     /// Nobody writes to it any more.
     pub(super) fixed: bool,
+    /// It was looked for files that came before it and were never seen.
+    pub(super) checked: bool,
     /// Nothing more is wanted of it.
     pub(super) over: bool,
     /// Since when there has been nothing new.
@@ -35,7 +37,18 @@ impl<T> Reading<T> {
         let Opened { file, stat, head, packed } = opened;
         let spot = if packed { Spot::packed(&stat, head, 0) } else { Spot::at(&stat, head, 0, Vec::new()) };
         let (source, lines) = (Source::default(), LineSplitter::default());
-        Self { file, source, lines, packed, spot, from: 0, fixed: false, over: false, idle: None }
+        Self {
+            file,
+            source,
+            lines,
+            packed,
+            spot,
+            from: 0,
+            fixed: false,
+            checked: false,
+            over: false,
+            idle: None,
+        }
     }
 
     /// Reads on at `offset`.

@@ -22,21 +22,13 @@ fn scenarios() -> u64 {
 fn act(rig: &mut Rig, choices: &mut Choices, rotations: &mut u64) {
     let lines = choices.below(4) * choices.below(30);
     rig.write(lines);
-    eprintln!("write to {}", rig.written);
     if *rotations == 0 {
         return;
     }
     match choices.below(6) {
-        0 => {
-            eprintln!("rotate");
-            rig.rotate()
-        }
-        1 => {
-            eprintln!("copytruncate");
-            rig.copy_and_truncate()
-        }
+        0 => rig.rotate(),
+        1 => rig.copy_and_truncate(),
         2 if rig.sibling(".1").exists() => {
-            eprintln!("gzip");
             return rig.gzip(".1");
         }
         _ => return,
@@ -45,7 +37,6 @@ fn act(rig: &mut Rig, choices: &mut Choices, rotations: &mut u64) {
     if choices.below(3) > 0 {
         let lines = choices.below(20);
         rig.write(lines);
-        eprintln!("write to {}", rig.written);
     }
     rig.now += Duration::from_secs(choices.below(3));
 }
@@ -65,9 +56,7 @@ fn a_way_that_is_lost_at_any_call_costs_no_line_and_repeats_none() {
             }
             let time = Duration::from_millis(choices.below(3000));
             rig.pass(if choices.below(10) == 0 { DRAIN } else { time });
-            eprintln!("seen {}", rig.lines.len());
             if let Some(why) = rig.ended.take() {
-                eprintln!("cut {:?}", rig.ledger.checkpoint());
                 assert_eq!(why.as_deref(), Some("connection lost"), "{seed}");
                 cuts += 1;
                 rig.manners.calls_left.set(None);

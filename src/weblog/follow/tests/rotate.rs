@@ -68,6 +68,24 @@ fn row_3_after_copytruncate_the_rest_is_read_from_the_copy() {
 }
 
 #[test]
+fn row_3_copies_that_nobody_has_looked_between_are_all_read() {
+    for blind in BOTH {
+        let mut rig = Rig::following(blind);
+        for _ in 0..4 {
+            rig.write(10);
+            rig.check();
+            for _ in 0..3 {
+                rig.write(7);
+                rig.copy_and_truncate();
+            }
+            rig.write(2);
+            rig.check();
+        }
+        rig.check_receipt();
+    }
+}
+
+#[test]
 fn row_3_a_copy_that_was_made_before_what_was_read_is_no_gap() {
     for blind in BOTH {
         let mut rig = Rig::following(blind);
