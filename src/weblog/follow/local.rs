@@ -39,11 +39,14 @@ pub(crate) struct Local {
     /// `None`: the system has none left.
     inotify: Option<RefCell<Inotify>>,
     /// Who wants to know of what happens in a directory: all names, or those that begin so.
-    watched: RefCell<HashMap<WatchDescriptor, Vec<(Weak<Bell>, Vec<u8>)>>>,
+    watched: RefCell<HashMap<WatchDescriptor, Watchers>>,
     timers: Rc<Timers>,
     left: Cell<usize>,
     hungry: Waiting,
 }
+
+/// Bells, each with how the names begin for which it rings.
+type Watchers = Vec<(Weak<Bell>, Vec<u8>)>;
 
 /// Rings when something may be new for a log.
 #[derive(Debug)]

@@ -52,13 +52,16 @@ pub enum Start {
     Line(u64),
 }
 
+/// The time of a line.
+pub type StampOf = dyn Fn(&[u8]) -> Option<i64>;
+
 /// A time before which nothing is wanted.
 #[derive(Clone)]
 pub struct Since {
     /// Since 1970.
     pub seconds: i64,
     /// The time of a line, in seconds since 1970, if it has one.
-    pub stamp: Rc<dyn Fn(&[u8]) -> Option<i64>>,
+    pub stamp: Rc<StampOf>,
 }
 
 impl fmt::Debug for Since {
