@@ -154,7 +154,6 @@ impl Timers {
         self.sleeping.borrow().len()
     }
 
-    #[allow(dead_code, reason = "the remote files to come")]
     pub(crate) async fn sleep_until(&self, until: Instant) {
         core::future::poll_fn(|cx| if self.is_over(until, cx) { Poll::Ready(()) } else { Poll::Pending })
             .await;

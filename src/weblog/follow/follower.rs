@@ -307,7 +307,11 @@ impl<F: Files, S: Sink> Follower<F, S> {
             let Some(reading) = self.past.get_mut(at).filter(|reading| !reading.over) else {
                 return Ok(turn);
             };
-            let step = reading.step(&self.files, &mut self.sink).await?;
+            let step = match reading.step(&self.files, &mut self.sink).await {
+                Ok(step) => step,
+                Err(Trouble::Lost) => return Err(Trouble::Lost),
+                Err(_) => Step::Broken, // the others are read on
+            };
             let ended_before = reading.spot.ended;
             match step {
                 Step::More => {

@@ -3,7 +3,7 @@
 //! The directories of all logs are watched by one inotify; each log is looked at once a second besides, for file systems that
 //! tell nothing, a queue that ran over, and when there are no watches left. Reading a local file does not wait, so that so
 //! many bytes are read in one turn of the loop and no more. Whoever owns the loop registers the descriptor and calls
-//! [`Local::turn`]. It does not know which bytes are a line.
+//! `Local::turn`. It does not know which bytes are a line.
 
 use super::files::{Files, Kind, Stat, Trouble};
 use crate::driver::task::{Timers, Waiting};

@@ -7,7 +7,7 @@
 //!                                 Ledger ──▶ Checkpoint (goes on from there), Receipt (what was lost)
 //! ```
 //!
-//! The algorithm stands once, over [`files::Files`]. It does not know what a line means, nor how a host is reached.
+//! The algorithm stands once, over the trait `files::Files`. It does not know what a line means, nor how a host is reached.
 
 mod begin;
 pub(crate) mod files;
