@@ -87,6 +87,7 @@ const HELP: &str = "Commands:\n  (none)                      referrer  --> resou
 struct Log {
     name: String,
     path: PathBuf,
+    parser: RecordParser,
 }
 
 type Session = (PeerId, ChannelId);
@@ -143,7 +144,7 @@ impl WeblogServer {
         let mut files = LocalLogs::new(Instant::now());
         let log = |file: LogFile| {
             files.add(&file.path, Options::default(), Rc::default());
-            Log { name: file.name, path: file.path }
+            Log { name: file.name, path: file.path, parser: RecordParser::default() }
         };
         let logs: Vec<Log> = logs.into_iter().map(log).collect();
         let mut refused = None;
@@ -257,6 +258,11 @@ impl App {
                 }
                 match command {
                     _ if !granted => {}
+                    Ok(Command::Tail(options)) if *options != options.of_lines() || options.dashboard => {
+                        let text =
+                            "tail shows lines only: no reports, no --over, no --stop-on, no --dashboard\n";
+                        end(conn, id, WRONG_ARGUMENTS, "", text)?;
+                    }
                     Ok(Command::Tail(options)) => match self.view(&options) {
                         Ok(view) => self.watch(session, view),
                         Err(text) => end(conn, id, WRONG_ARGUMENTS, "", &text)?,
@@ -291,12 +297,12 @@ impl App {
 
     /// Reads what is new in every log and shows it to everyone who can take it.
     fn read(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Server>) {
-        let (logs, feeds, mut news) = (&self.logs, &mut self.feeds, false);
+        let (logs, feeds, mut news) = (&mut self.logs, &mut self.feeds, false);
         let next = self.files.turn(cx.now, |log, told| {
-            let Some(log) = logs.get(log) else { return };
+            let Some(log) = logs.get_mut(log) else { return };
             match told {
                 Told::Line(_, line) => {
-                    let record = RecordParser::default().parse(line.bytes).ok().flatten();
+                    let record = log.parser.parse(line.bytes).ok().flatten();
                     for feed in feeds.iter_mut() {
                         news |= feed.push(&log.name, &line, record.as_ref());
                     }

@@ -19,4 +19,5 @@ mod sftp;
 mod streams;
 mod tokens;
 mod tools;
+mod watch;
 mod weblog;

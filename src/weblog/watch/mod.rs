@@ -121,6 +121,9 @@ struct Watch {
 /// An option that can't be understood, as a text for the user; nothing was done then.
 pub fn watch(options: WatchOptions) -> Result<u8, String> {
     let view = View::new(&options.view, options.destination, SystemTime::now())?;
+    if options.view.dashboard {
+        return Err("--dashboard is not there yet".to_owned());
+    }
     if let Some(format) = &options.log_format {
         RecordParser::named(format)?;
     }

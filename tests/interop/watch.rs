@@ -1,0 +1,206 @@
+//! Logs that are followed on hosts: by each way, across rotations and lost connections.
+
+use super::openssh::{Files, Generation, Server, free_port, is_long, run, sshd};
+use super::weblog::{Watching, append, here, hit, ssh_weblog};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+
+/// Cuts of a connection, in a short run and in a long one.
+const CUTS: (u32, u32) = (4, 1000);
+
+/// Rotated files that are kept.
+const KEPT: u32 = 20;
+
+/// An sshd of that generation with its sftp-server.
+fn serving(generation: Generation, files: &Files) -> Server {
+    sshd(generation, files, &[&format!("Subsystem sftp {}", generation.program("sftp-server").display())])
+}
+
+/// Ends the processes that serve the server's connections, without a word to anybody.
+fn cut(server: &Server) {
+    let mut all = vec![server.running.child.id()];
+    let mut at = 0;
+    while let Some(pid) = all.get(at).copied() {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        all.extend(children.split_ascii_whitespace().map(|child| child.parse::<u32>().unwrap()));
+        at += 1;
+    }
+    for child in all.into_iter().skip(1) {
+        let child = Pid::from_raw(child.try_into().unwrap()).unwrap();
+        let _gone_by_itself = kill_process(child, Signal::KILL);
+    }
+}
+
+/// Rotates as logrotate does: `access.log.1` is always the newest.
+fn rotate(files: &Files) {
+    let named = |number: u32| files.path(&format!("access.log.{number}"));
+    for number in (1..KEPT).rev().filter(|number| named(*number).exists()) {
+        fs::rename(named(number), named(number + 1)).unwrap();
+    }
+    fs::rename(files.path("access.log"), named(1)).unwrap();
+    append(&files.path("access.log"), "");
+}
+
+/// SplitMix64, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+}
+
+#[test]
+fn each_line_comes_once_in_order_however_often_the_connection_is_cut_and_the_log_rotated() {
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let server = serving(generation, &files);
+        let log = files.path("access.log");
+        append(&log, &hit("-", "/0", 200));
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-n", "+1", "--via", "sftp", "--format", "{resource}", "--stop-on", "/end", &here()]);
+        let mut watching = Watching::start(command.arg(&log));
+        assert_eq!(watching.line().as_deref(), Some("/0"), "{}", watching.running.log());
+        let (mut dice, mut written) = (Dice(2003), 1);
+        let mut write = |dice: &mut Dice, count: u64| {
+            let lines: String = (0..count).map(|n| hit("-", &format!("/{}", written + n), 200)).collect();
+            written += count;
+            append(&log, &lines);
+            if dice.throw(2) == 0 {
+                rotate(&files);
+            }
+            written
+        };
+        let mut read = 1;
+        for _ in 0..if is_long() { CUTS.1 } else { CUTS.0 } {
+            let count = 1 + dice.throw(50);
+            let all = write(&mut dice, count);
+            // Some of it is read before the cut, and more is written while nobody reads.
+            for expected in read..read + dice.throw(all - read + 1) {
+                assert_eq!(watching.line(), Some(format!("/{expected}")), "{}", watching.running.log());
+                read = expected + 1;
+            }
+            cut(&server);
+            let count = dice.throw(50);
+            write(&mut dice, count);
+        }
+        append(&log, &hit("-", "/end", 200));
+        for expected in read..written {
+            assert_eq!(watching.line(), Some(format!("/{expected}")), "{}", watching.running.log());
+        }
+        assert_eq!(watching.line().as_deref(), Some("/end"));
+        assert_eq!(watching.line().as_deref(), Some("Bye bye..."));
+        assert_eq!(watching.running.wait().code(), Some(0));
+        let told = watching.running.log();
+        assert!(
+            told.contains("127.0.0.1: connection lost (") && told.contains("reconnected after"),
+            "{told}"
+        );
+        assert!(!told.contains("gap"), "{told}");
+    }
+}
+
+#[test]
+fn a_log_is_followed_across_a_rotation_by_every_way_that_a_host_may_have() {
+    for generation in Generation::ALL {
+        for via in ["sftp", "sh", "tail"] {
+            let files = Files::new();
+            let server = serving(generation, &files);
+            let log = files.path("it's $(a) log");
+            append(&log, &(hit("-", "/old", 200) + &hit("-", "/0", 200)));
+            let mut command = ssh_weblog(&files, server.port);
+            command.args(["-v", "-n1", "--via", via, "--format", "{resource}", "--stop-on", "/end"]);
+            let mut watching = Watching::start(command.arg(here()).arg(&log));
+            assert_eq!(watching.line().as_deref(), Some("/0"), "{}", watching.running.log());
+            append(&log, &hit("-", "/1", 200));
+            assert_eq!(watching.line().as_deref(), Some("/1"));
+            fs::rename(&log, files.path("rotated")).unwrap();
+            append(&log, &(hit("-", "/2", 200) + &hit("-", "/end", 200)));
+            for expected in ["/2", "/end", "Bye bye..."] {
+                assert_eq!(watching.line().as_deref(), Some(expected), "{via}: {}", watching.running.log());
+            }
+            assert_eq!(watching.running.wait().code(), Some(0));
+            let told = watching.running.log();
+            assert!(told.contains(&format!("127.0.0.1: via {via}\n")), "{told}");
+            assert!(told.contains(": format combined\n") && told.contains("\nreceipt "), "{told}");
+        }
+    }
+}
+
+#[test]
+fn without_sftp_a_shell_is_taken_and_one_that_was_asked_for_is_missed() {
+    let files = Files::new();
+    let server = sshd(Generation::Bookworm, &files, &[]);
+    let log = files.path("access.log");
+    append(&log, &hit("-", "/0", 200));
+    let mut command = ssh_weblog(&files, server.port);
+    command.args(["-v", "-n1", "--format", "{resource}", "--stop-on", "/end"]);
+    let mut watching = Watching::start(command.arg(here()).arg(&log));
+    assert_eq!(watching.line().as_deref(), Some("/0"), "{}", watching.running.log());
+    append(&log, &hit("-", "/end", 200));
+    assert_eq!(watching.line().as_deref(), Some("/end"));
+    assert_eq!(watching.running.wait().code(), Some(0));
+    assert!(watching.running.log().contains("127.0.0.1: via sh\n"), "{}", watching.running.log());
+    let mut command = ssh_weblog(&files, server.port);
+    let output = run(command.args(["-q", "--no-follow", "--via", "sftp"]).arg(here()).arg(&log), b"");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("no sftp there") && told.contains("Subsystem sftp internal-sftp"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_had_is_told_and_does_not_stop_the_others() {
+    let files = Files::new();
+    let server = serving(Generation::Trixie, &files);
+    append(&files.path("a.log"), &hit("https://a.example/", "/a", 200));
+    append(&files.path("b.log"), &hit("https://b.example/", "/b", 200));
+    fs::create_dir(files.path("d.log")).unwrap();
+    let pattern = format!("{}:{}/?.log", here(), files.directory.path().display());
+    let missing = format!("{}:{}", here(), files.text("missing.log"));
+    let unreached = format!("ssh://127.0.0.1:{}/a.log", free_port());
+    let local = files.text("b.log");
+    for (sources, status) in [
+        (vec![&pattern, &local], 0),
+        (vec![&missing, &pattern, &local], 1),
+        (vec![&unreached, &pattern, &local], 255),
+    ] {
+        let mut command = ssh_weblog(&files, server.port);
+        let output = run(command.args(["--no-follow", "--show", "hits"]).args(&sources), b"");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{told}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        let mut lines: Vec<_> = shown.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        lines.sort_unstable();
+        let there = |name: &str| format!("{}:{}", here(), files.text(name));
+        let mut expected = [local.clone(), there("a.log"), there("b.log")];
+        expected.sort_unstable();
+        assert_eq!(lines, expected, "each hit says where it is from");
+        assert_eq!(told.matches("host key fingerprint").count(), 1, "one connection a host: {told}");
+        assert_eq!(told.contains("no such file"), status == 1, "{told}");
+    }
+}
+
+#[test]
+fn positions_are_kept_across_runs_and_through_a_rotation_between_them() {
+    let files = Files::new();
+    let server = serving(Generation::Bookworm, &files);
+    let (log, state) = (files.path("access.log"), files.text("state"));
+    let shown = || {
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-q", "--no-follow", "--state", &state, "--format", "{resource}", &here()]);
+        let output = run(command.arg(&log), b"");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    append(&log, &(hit("-", "/0", 200) + &hit("-", "/1", 200)));
+    assert_eq!(shown(), "/0\n/1\n");
+    assert_eq!(shown(), "");
+    append(&log, &hit("-", "/2", 200));
+    fs::rename(&log, files.path("access.log.1")).unwrap();
+    append(&log, &hit("-", "/3", 200));
+    assert_eq!(shown(), "/2\n/3\n");
+}
