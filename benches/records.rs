@@ -13,10 +13,11 @@ use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use strombus::weblog::format::RecordParser;
 use strombus::weblog::lines::LineSplitter;
-use strombus::weblog::show::{Show, View};
+use strombus::weblog::options::ViewOptions;
+use strombus::weblog::view::{Destination, Place, Room, View};
 
 /// What mawk runs, with `"` between fields.
 const MAWK: &str =
@@ -132,13 +133,15 @@ fn filter(log: &[u8]) -> u64 {
 
 fn show(log: &[u8], out: &mut Vec<u8>) -> u64 {
     let (mut parser, mut splitter) = (RecordParser::default(), LineSplitter::default());
-    let view = View::Text { show: Show::Referrers, escaped: true, coloured: false };
+    let view = View::new(&ViewOptions::default(), Destination::default(), SystemTime::now()).unwrap();
+    let mut room = Room::default();
     let mut shown = 0;
     for chunk in log.chunks(CHUNK) {
         out.clear();
         splitter.push(chunk, |line| {
             if let Ok(Some(record)) = parser.parse(line.bytes) {
-                view.render("log", &line, Some(&record), out);
+                let hit = view.hit(&record, &mut room);
+                view.show(Place { source: "log", seq: None }, &line, hit.as_ref(), out);
             }
         });
         shown += out.len() as u64;

@@ -2,9 +2,12 @@
 //!
 //! It knows logins and channels, not what is in a log. All logs of a host share one connection.
 
+mod command;
+
+pub(super) use command::ByCommand;
+
 use super::{INTERRUPTED, NO_CONNECTION};
-use crate::connection::{Channel, ChannelEvent, ChannelId, Connection, Event, Request};
-use crate::crypto::{Rng, SystemRng};
+use crate::connection::{ChannelEvent, ChannelId, Connection, Event};
 use crate::driver::login::{Login, Refused};
 use crate::driver::options::Options;
 use crate::driver::proxy::{self, Proxy, Tell, Unreached};
@@ -15,12 +18,10 @@ use crate::sftp::{ClientChannel, ClientEvent};
 use crate::tell;
 use crate::transport::{self, Client};
 use crate::weblog::follow::sftp;
-use crate::weblog::follow::shell::{self, NONCE_LEN, Next};
-use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::{Via, Ways};
 use crate::weblog::lines::LineSplitter;
 use crate::wire::DisconnectReason;
-use core::cell::RefCell;
+use command::Reader;
 use core::time::Duration;
 use mio::Waker;
 use std::collections::HashMap;
@@ -79,23 +80,6 @@ enum Way {
     Sftp(ChannelId, Rc<sftp::Host>),
     /// A channel for each log, which a command there reads.
     Commands(HashMap<ChannelId, Reader>),
-}
-
-/// A log that a command there reads.
-struct Reader {
-    log: ByCommand,
-    /// What the command is still to be sent.
-    input: Vec<u8>,
-    /// Bytes whose credit waits until what came was taken.
-    credit: usize,
-    /// The command could not be run there.
-    refused: bool,
-}
-
-/// How a command's output is to be understood.
-pub(super) enum ByCommand {
-    Shell(Rc<RefCell<ShellLog>>),
-    Tail(TailLog, Vec<u8>),
 }
 
 /// What the watch is to do.
@@ -392,136 +376,6 @@ impl Host {
         (self.was_up, self.tries, self.pause, self.lost) = (true, 0, PAUSE_MIN, None);
     }
 
-    /// Logs are read by commands from here on.
-    fn by_commands(&mut self, now: Instant) -> News {
-        if !self.manner.follow && self.ways.current() == Via::Sh && self.manner.via.is_none() {
-            // Without following, tail does as well.
-            let _there_is = self.ways.lacking();
-        }
-        if let State::Connected(connected) = &mut self.state {
-            connected.way = Way::Commands(HashMap::new());
-        }
-        self.up(now);
-        News::ReadyForCommands(self.ways.current())
-    }
-
-    /// The host lacks the way that was tried: another, or the end.
-    fn lacking(&mut self, conn: &mut Connection<Client>, now: Instant) -> News {
-        match self.ways.lacking() {
-            Ok(_) => self.by_commands(now),
-            Err(text) => {
-                self.give_up(conn, text, super::UNREADABLE);
-                News::Nothing
-            }
-        }
-    }
-
-    /// Begins to read a log by a command.
-    ///
-    /// # Errors
-    /// The connection's.
-    pub(super) fn read_by(&mut self, conn: &mut Connection<Client>, log: ByCommand) -> Result<(), Error> {
-        if let State::Connected(connected) = &mut self.state
-            && let Way::Commands(readers) = &mut connected.way
-        {
-            let id = conn.open_session()?;
-            readers.insert(id, Reader { log, input: Vec::new(), credit: 0, refused: false });
-        }
-        Ok(())
-    }
-
-    fn command_event(
-        &mut self,
-        conn: &mut Connection<Client>,
-        id: ChannelId,
-        event: ChannelEvent<'_>,
-        now: Instant,
-    ) -> Result<News, Error> {
-        let name = &self.name;
-        let State::Connected(connected) = &mut self.state else { return Ok(News::Nothing) };
-        let Way::Commands(readers) = &mut connected.way else { return Ok(News::Nothing) };
-        let Some(reader) = readers.get_mut(&id) else { return Ok(News::Nothing) };
-        match event {
-            ChannelEvent::Opened => {
-                let command = match &mut reader.log {
-                    ByCommand::Shell(log) => {
-                        let mut random = [0; NONCE_LEN / 2];
-                        SystemRng.fill(&mut random);
-                        reader.input = log.borrow_mut().begin(random);
-                        shell::COMMAND.as_bytes()
-                    }
-                    ByCommand::Tail(_, command) => command.as_slice(),
-                };
-                conn.channel(id)?.request_exec(command)?;
-            }
-            ChannelEvent::OpenFailure { description, .. } => {
-                reader.log.end(Some(format!("no session for it: {}", escaped(description))));
-                readers.remove(&id);
-            }
-            ChannelEvent::Reply { success } => {
-                reader.refused = !success;
-                if success {
-                    reader.write(&mut conn.channel(id)?)?;
-                } else {
-                    conn.channel(id)?.close()?;
-                }
-            }
-            ChannelEvent::Data { data } => {
-                reader.credit += data.len();
-                let next = match &mut reader.log {
-                    ByCommand::Shell(log) => log.borrow_mut().handle_data(data),
-                    ByCommand::Tail(log, _) => {
-                        log.handle_data(data);
-                        Ok(Next::Wait)
-                    }
-                };
-                match next {
-                    Ok(Next::Wait) => {}
-                    Ok(Next::Again) => conn.channel(id)?.close()?,
-                    Ok(Next::Special) => {
-                        reader.log.end(Some("not a regular file".to_owned()));
-                        conn.channel(id)?.close()?;
-                    }
-                    Err(fault) => {
-                        tell!("{name}: {}", fault.description);
-                        conn.channel(id)?.close()?;
-                    }
-                }
-            }
-            ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
-                let is_tail = matches!(reader.log, ByCommand::Tail(..));
-                if is_tail && !self.manner.follow {
-                    let why =
-                        (exit_status != 0).then(|| format!("tail there ended with status {exit_status}"));
-                    reader.log.end(why);
-                }
-            }
-            ChannelEvent::Closed => {
-                let Some(reader) = readers.remove(&id) else { return Ok(News::Nothing) };
-                return self.command_ended(conn, reader, now);
-            }
-            _ => {}
-        }
-        Ok(News::Nothing)
-    }
-
-    /// A command has ended, which none does that follows, unless it could not run or is to be begun anew.
-    fn command_ended(
-        &mut self,
-        conn: &mut Connection<Client>,
-        reader: Reader,
-        now: Instant,
-    ) -> Result<News, Error> {
-        match reader.log {
-            ByCommand::Shell(log) if log.borrow().has_begun() => self.read_by(conn, ByCommand::Shell(log))?,
-            ByCommand::Shell(_) => return Ok(self.lacking(conn, now)),
-            ByCommand::Tail(..) if reader.refused => return Ok(self.lacking(conn, now)),
-            ByCommand::Tail(..) if !self.manner.follow => {}
-            ByCommand::Tail(..) => conn.disconnect(DisconnectReason::BY_APPLICATION, "tail has ended"),
-        }
-        Ok(News::Nothing)
-    }
-
     fn channel_event(
         &mut self,
         conn: &mut Connection<Client>,
@@ -623,29 +477,6 @@ impl Host {
         self.flush(conn)
     }
 
-    /// Whether credit waits for commands.
-    pub(super) fn owes_credit(&self) -> bool {
-        match &self.state {
-            State::Connected(connected) => match &connected.way {
-                Way::Commands(readers) => readers.values().any(|reader| reader.credit > 0),
-                _ => false,
-            },
-            _ => false,
-        }
-    }
-
-    /// What came was taken: commands may say more.
-    pub(super) fn give_credit(&mut self, conn: &mut Connection<Client>) -> Result<(), Error> {
-        if let State::Connected(connected) = &mut self.state
-            && let Way::Commands(readers) = &mut connected.way
-        {
-            for (id, reader) in readers {
-                conn.channel(*id)?.adjust_window(core::mem::take(&mut reader.credit))?;
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the login may wait for somebody outside of the loop.
     pub(super) const fn waits_for_answer(&self) -> bool {
         matches!(&self.state, State::Connected(connected) if matches!(connected.way, Way::None))
@@ -672,30 +503,6 @@ impl Host {
         } else {
             self.say(&text);
             self.state = State::Over(NO_CONNECTION);
-        }
-    }
-}
-
-impl Reader {
-    /// Sends the command's input, and then its end.
-    fn write(&mut self, channel: &mut Channel<'_, Client>) -> Result<(), Error> {
-        if self.input.is_empty() {
-            return Ok(());
-        }
-        let n = channel.write(&self.input);
-        self.input.drain(..n);
-        if self.input.is_empty() {
-            channel.send_eof()?;
-        }
-        Ok(())
-    }
-}
-
-impl ByCommand {
-    fn end(&mut self, why: Option<String>) {
-        match self {
-            Self::Shell(log) => log.borrow().end(why),
-            Self::Tail(log, _) => log.end(why),
         }
     }
 }

@@ -1,0 +1,221 @@
+//! Logs that commands on the host read, a channel each.
+
+use super::{Host, News, State, Way};
+use crate::connection::{Channel, ChannelEvent, ChannelId, Connection, Request};
+use crate::crypto::{Rng, SystemRng};
+use crate::driver::Error;
+use crate::driver::text::escaped;
+use crate::tell;
+use crate::transport::Client;
+use crate::weblog::follow::shell::{self, NONCE_LEN, Next};
+use crate::weblog::follow::stream::{ShellLog, TailLog};
+use crate::weblog::follow::via::Via;
+use crate::weblog::watch::UNREADABLE;
+use crate::wire::DisconnectReason;
+use core::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// A log that a command there reads.
+pub(super) struct Reader {
+    log: ByCommand,
+    /// What the command is still to be sent.
+    input: Vec<u8>,
+    /// Bytes whose credit waits until what came was taken.
+    credit: usize,
+    /// The command could not be run there.
+    refused: bool,
+}
+
+/// How a command's output is to be understood.
+pub(in crate::weblog::watch) enum ByCommand {
+    Shell(Rc<RefCell<ShellLog>>),
+    Tail(TailLog, Vec<u8>),
+}
+
+impl Host {
+    /// Logs are read by commands from here on.
+    pub(super) fn by_commands(&mut self, now: Instant) -> News {
+        if !self.manner.follow && self.ways.current() == Via::Sh && self.manner.via.is_none() {
+            // Without following, tail does as well.
+            let _there_is = self.ways.lacking();
+        }
+        if let State::Connected(connected) = &mut self.state {
+            connected.way = Way::Commands(HashMap::new());
+        }
+        self.up(now);
+        News::ReadyForCommands(self.ways.current())
+    }
+
+    /// The host lacks the way that was tried: another, or the end.
+    pub(super) fn lacking(&mut self, conn: &mut Connection<Client>, now: Instant) -> News {
+        match self.ways.lacking() {
+            Ok(_) => self.by_commands(now),
+            Err(text) => {
+                self.give_up(conn, text, UNREADABLE);
+                News::Nothing
+            }
+        }
+    }
+
+    /// Begins to read a log by a command.
+    ///
+    /// # Errors
+    /// The connection's.
+    pub(in crate::weblog::watch) fn read_by(
+        &mut self,
+        conn: &mut Connection<Client>,
+        log: ByCommand,
+    ) -> Result<(), Error> {
+        if let State::Connected(connected) = &mut self.state
+            && let Way::Commands(readers) = &mut connected.way
+        {
+            let id = conn.open_session()?;
+            readers.insert(id, Reader { log, input: Vec::new(), credit: 0, refused: false });
+        }
+        Ok(())
+    }
+
+    pub(super) fn command_event(
+        &mut self,
+        conn: &mut Connection<Client>,
+        id: ChannelId,
+        event: ChannelEvent<'_>,
+        now: Instant,
+    ) -> Result<News, Error> {
+        let name = &self.name;
+        let State::Connected(connected) = &mut self.state else { return Ok(News::Nothing) };
+        let Way::Commands(readers) = &mut connected.way else { return Ok(News::Nothing) };
+        let Some(reader) = readers.get_mut(&id) else { return Ok(News::Nothing) };
+        match event {
+            ChannelEvent::Opened => {
+                let command = match &mut reader.log {
+                    ByCommand::Shell(log) => {
+                        let mut random = [0; NONCE_LEN / 2];
+                        SystemRng.fill(&mut random);
+                        reader.input = log.borrow_mut().begin(random);
+                        shell::COMMAND.as_bytes()
+                    }
+                    ByCommand::Tail(_, command) => command.as_slice(),
+                };
+                conn.channel(id)?.request_exec(command)?;
+            }
+            ChannelEvent::OpenFailure { description, .. } => {
+                reader.log.end(Some(format!("no session for it: {}", escaped(description))));
+                readers.remove(&id);
+            }
+            ChannelEvent::Reply { success } => {
+                reader.refused = !success;
+                if success {
+                    reader.write(&mut conn.channel(id)?)?;
+                } else {
+                    conn.channel(id)?.close()?;
+                }
+            }
+            ChannelEvent::Data { data } => {
+                reader.credit += data.len();
+                let next = match &mut reader.log {
+                    ByCommand::Shell(log) => log.borrow_mut().handle_data(data),
+                    ByCommand::Tail(log, _) => {
+                        log.handle_data(data);
+                        Ok(Next::Wait)
+                    }
+                };
+                match next {
+                    Ok(Next::Wait) => {}
+                    Ok(Next::Again) => conn.channel(id)?.close()?,
+                    Ok(Next::Special) => {
+                        reader.log.end(Some("not a regular file".to_owned()));
+                        conn.channel(id)?.close()?;
+                    }
+                    Err(fault) => {
+                        tell!("{name}: {}", fault.description);
+                        conn.channel(id)?.close()?;
+                    }
+                }
+            }
+            ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
+                let is_tail = matches!(reader.log, ByCommand::Tail(..));
+                if is_tail && !self.manner.follow {
+                    let why =
+                        (exit_status != 0).then(|| format!("tail there ended with status {exit_status}"));
+                    reader.log.end(why);
+                }
+            }
+            ChannelEvent::Closed => {
+                let Some(reader) = readers.remove(&id) else { return Ok(News::Nothing) };
+                return self.command_ended(conn, reader, now);
+            }
+            _ => {}
+        }
+        Ok(News::Nothing)
+    }
+
+    /// A command has ended, which none does that follows, unless it could not run or is to be begun anew.
+    fn command_ended(
+        &mut self,
+        conn: &mut Connection<Client>,
+        reader: Reader,
+        now: Instant,
+    ) -> Result<News, Error> {
+        match reader.log {
+            ByCommand::Shell(log) if log.borrow().has_begun() => self.read_by(conn, ByCommand::Shell(log))?,
+            ByCommand::Shell(_) => return Ok(self.lacking(conn, now)),
+            ByCommand::Tail(..) if reader.refused => return Ok(self.lacking(conn, now)),
+            ByCommand::Tail(..) if !self.manner.follow => {}
+            ByCommand::Tail(..) => conn.disconnect(DisconnectReason::BY_APPLICATION, "tail has ended"),
+        }
+        Ok(News::Nothing)
+    }
+
+    /// Whether credit waits for commands.
+    pub(in crate::weblog::watch) fn owes_credit(&self) -> bool {
+        match &self.state {
+            State::Connected(connected) => match &connected.way {
+                Way::Commands(readers) => readers.values().any(|reader| reader.credit > 0),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// What came was taken: commands may say more.
+    pub(in crate::weblog::watch) fn give_credit(
+        &mut self,
+        conn: &mut Connection<Client>,
+    ) -> Result<(), Error> {
+        if let State::Connected(connected) = &mut self.state
+            && let Way::Commands(readers) = &mut connected.way
+        {
+            for (id, reader) in readers {
+                conn.channel(*id)?.adjust_window(core::mem::take(&mut reader.credit))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Reader {
+    /// Sends the command's input, and then its end.
+    pub(super) fn write(&mut self, channel: &mut Channel<'_, Client>) -> Result<(), Error> {
+        if self.input.is_empty() {
+            return Ok(());
+        }
+        let n = channel.write(&self.input);
+        self.input.drain(..n);
+        if self.input.is_empty() {
+            channel.send_eof()?;
+        }
+        Ok(())
+    }
+}
+
+impl ByCommand {
+    fn end(&mut self, why: Option<String>) {
+        match self {
+            Self::Shell(log) => log.borrow().end(why),
+            Self::Tail(log, _) => log.end(why),
+        }
+    }
+}
