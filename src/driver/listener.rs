@@ -194,3 +194,33 @@ pub(super) fn offence<S: UserauthSide>(conn: &Connection<S>, why: &Result<(), Er
         _ => Some(Offence::NoAuth),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_those_who_were_refused_no_more_than_the_bound_linger_and_each_is_closed_in_its_time() {
+        let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = own.local_addr().unwrap();
+        let socket = TcpListener::from_std(own.try_clone().unwrap());
+        let mut listener = Listener { socket, paused: None, refused: VecDeque::new() };
+        let now = Instant::now();
+        let mut clients = Vec::new();
+        for _ in 0..REFUSED_MAX + 8 {
+            clients.push(std::net::TcpStream::connect(address).unwrap());
+            let (socket, _) = own.accept().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            listener.refuse(TcpStream::from_std(socket), "Not allowed\r\n", now);
+        }
+        assert_eq!(listener.refused.len(), REFUSED_MAX);
+        assert_eq!(listener.due(), Some(now + REFUSED_LINGER));
+        listener.close_refused(now + REFUSED_LINGER);
+        assert_eq!(listener.refused.len(), 0);
+        for mut client in clients {
+            let mut line = String::new();
+            client.read_to_string(&mut line).unwrap();
+            assert_eq!(line, "Not allowed\r\n", "nobody's line is lost");
+        }
+    }
+}
