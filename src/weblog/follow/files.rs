@@ -35,7 +35,6 @@ pub(crate) enum Trouble {
     /// There is, but not for us.
     Denied,
     /// The way to the files is gone; whoever follows goes on at its position over a new one.
-    #[allow(dead_code, reason = "the remote files to come")]
     Lost,
     /// Anything else: a text for the user, harmless to show.
     Other(String),

@@ -139,7 +139,6 @@ impl fmt::Display for Note {
 ///
 /// # Errors
 /// The way to the files is lost.
-#[allow(dead_code, reason = "the operands with globs to come")]
 pub(crate) async fn distinct<F: Files>(files: &F, paths: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Trouble> {
     let (mut seen, mut kept) = (HashSet::new(), Vec::new());
     for path in paths {

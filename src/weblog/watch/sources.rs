@@ -19,7 +19,7 @@ use crate::weblog::follow::shell;
 use crate::weblog::follow::state::State;
 use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::{Via, tail_command};
-use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
+use crate::weblog::follow::{Follower, Note, Options, Since, Start, distinct, sftp};
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::LineSplitter;
 use crate::weblog::time::Stamp;
@@ -290,7 +290,11 @@ impl Sources {
                 return tell(vec![path], true);
             }
             loop {
-                match find(&files, &path).await {
+                let found = match find(&files, &path).await {
+                    Ok(paths) => distinct(&files, paths).await,
+                    Err(trouble) => Err(trouble),
+                };
+                match found {
                     Ok(paths) => tell(paths, !follow),
                     Err(Trouble::Lost) => return,
                     Err(_) => tell(Vec::new(), !follow),
