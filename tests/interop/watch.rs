@@ -1,9 +1,10 @@
 //! Logs that are followed on hosts: by each way, across rotations and lost connections.
 
-use super::openssh::{Files, Generation, Server, free_port, is_long, run, sshd};
+use super::openssh::{Files, Generation, Server, free_port, is_long, ours, run, sshd};
 use super::weblog::{Watching, append, here, hit, ssh_weblog};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::os::unix::fs::symlink;
 
 /// Cuts of a connection, in a short run and in a long one.
 const CUTS: (u32, u32) = (4, 1000);
@@ -204,4 +205,17 @@ fn positions_are_kept_across_runs_and_through_a_rotation_between_them() {
     fs::rename(&log, files.path("access.log.1")).unwrap();
     append(&log, &hit("-", "/3", 200));
     assert_eq!(shown(), "/2\n/3\n");
+}
+
+#[test]
+fn a_log_that_a_pattern_finds_by_several_names_is_read_once() {
+    let files = Files::new();
+    append(&files.path("a.log"), &hit("-", "/once", 200));
+    fs::hard_link(files.path("a.log"), files.path("b.log")).unwrap();
+    symlink("a.log", files.path("c.log")).unwrap();
+    append(&files.path("d.log"), &hit("-", "/another", 200));
+    let mut command = ours("ssh-weblog");
+    let output = run(command.args(["--no-follow", "--format", "{resource}", &files.text("?.log")]), b"");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "/once\n/another\n");
 }
