@@ -108,8 +108,8 @@ impl Sshd {
     }
 
     fn tell(&mut self) {
-        for line in self.authenticator.log.drain(..) {
-            tell!("{line}");
+        for entry in self.authenticator.log.drain(..) {
+            tell!("{}", entry.text);
         }
     }
 }

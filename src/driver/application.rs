@@ -1,6 +1,7 @@
 //! What a program implements, and what it may do from there.
 
-use super::gate::Refusal;
+use super::gate::{Gate, Refusal};
+use super::listener::locked;
 use super::peer::Peer;
 use super::{Error, Stream, pool::Pool};
 use crate::connection::{ChannelId, Connection, Event};
@@ -10,6 +11,7 @@ use slab::Slab;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 /// A program around connections. Its methods are called from the loop and must not block.
@@ -111,6 +113,7 @@ pub struct Context<'a> {
     pub(super) sources: &'a mut Slab<()>,
     pub(super) timer: &'a mut Option<Instant>,
     pub(super) listening: &'a mut bool,
+    pub(super) gate: Option<&'a Mutex<Gate>>,
     /// The time of this round of the loop.
     pub now: Instant,
 }
@@ -146,15 +149,21 @@ impl Context<'_> {
         *self.listening = false;
     }
 
+    /// The gate, if there is one; no peer comes or goes as long as it is held.
+    #[must_use]
+    pub fn gate(&self) -> Option<MutexGuard<'_, Gate>> {
+        self.gate.map(locked)
+    }
+
     /// Sets or clears the program's one timer.
     pub const fn set_timer(&mut self, at: Option<Instant>) {
         *self.timer = at;
     }
 }
 
-const KINDS: usize = 2;
-/// The first tokens are the loop's own.
-const OWN: usize = 2;
+const KINDS: usize = 3;
+/// The first token is the loop's own.
+const OWN: usize = 1;
 
 impl SourceId {
     pub(super) const fn token(self) -> Token {
@@ -166,23 +175,27 @@ pub(super) const fn peer_token(slot: usize) -> Token {
     Token(OWN + slot * KINDS)
 }
 
+pub(super) const fn listener_token(index: usize) -> Token {
+    Token(OWN + index * KINDS + 2)
+}
+
 /// What a token names.
 pub(super) enum Named {
     Waker,
-    Listener,
+    Listener(usize),
     Peer(usize),
     Source(SourceId),
 }
 
 pub(super) const WAKER: Token = Token(0);
-pub(super) const LISTENER: Token = Token(1);
 
 pub(super) const fn named(token: Token) -> Named {
-    match token.0 {
-        0 => Named::Waker,
-        1 => Named::Listener,
-        n if (n - OWN).is_multiple_of(KINDS) => Named::Peer((n - OWN) / KINDS),
-        n => Named::Source(SourceId((n - OWN) / KINDS)),
+    let Some(number) = token.0.checked_sub(OWN) else { return Named::Waker };
+    let index = number / KINDS;
+    match number % KINDS {
+        0 => Named::Peer(index),
+        1 => Named::Source(SourceId(index)),
+        _ => Named::Listener(index),
     }
 }
 

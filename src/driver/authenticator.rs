@@ -32,8 +32,55 @@ pub struct Authenticator {
     pub passwords: Option<Arc<Passwords>>,
     checker: Checker<Asked>,
     strangers: HashMap<PeerId, Stranger>,
-    /// Lines for the log, escaped.
-    pub log: Vec<String>,
+    /// What is for the log, in its order.
+    pub log: Vec<Entry>,
+}
+
+/// A line of the log, and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose connection it was on.
+    pub peer: PeerId,
+    /// The line, escaped.
+    pub text: String,
+    /// The verdict that it tells of, if it does.
+    pub verdict: Option<Verdict>,
+}
+
+/// What came of a credential, or of all those that were only asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What the login is now.
+    pub outcome: Outcome,
+    /// By what.
+    pub method: Method,
+    /// Whose it is, or would be: any bytes, at most [`USER_NAME_MAX`].
+    pub user_name: Vec<u8>,
+    /// The key, and by which line it is taken, or why not; perhaps nothing.
+    pub with: String,
+}
+
+/// What a login is after a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Through.
+    Accepted,
+    /// A step further.
+    Partial,
+    /// Where it was.
+    Failed,
+}
+
+impl Outcome {
+    /// As sshd logs it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Partial => "Partial",
+            Self::Failed => "Failed",
+        }
+    }
 }
 
 /// A peer, as far as the log is concerned.
@@ -74,8 +121,8 @@ impl Authenticator {
     /// A peer is gone. One who only asked about keys has left no other line.
     pub fn disconnect(&mut self, peer: PeerId) {
         if let Some(Stranger { address, keys: keys @ 1.., user_name }) = self.strangers.remove(&peer) {
-            let line = line("Failed", Method::Publickey, &user_name, address);
-            self.tell(&format!("{line}: none of {keys} keys would do"));
+            let with = format!("none of {keys} keys would do");
+            self.tell_verdict(peer, address, Outcome::Failed, Method::Publickey, &user_name, &with);
         }
     }
 
@@ -131,7 +178,7 @@ impl Authenticator {
             }
             Err(reasons) => {
                 for reason in reasons {
-                    self.tell(&format!("{shown} is refused: {reason}"));
+                    self.tell(asked.peer, &format!("{shown} is refused: {reason}"));
                 }
                 if is_proved {
                     return self.refuse(conn, asked, &shown);
@@ -181,14 +228,14 @@ impl Authenticator {
         let Asked { ticket, ref user_name, method, peer } = asked;
         match conn.accept_user(ticket, permissions)? {
             Accepted::Query => {}
-            Accepted::Partial => self.tell_of("Partial", method, user_name, peer, with),
+            Accepted::Partial => self.tell_of(Outcome::Partial, method, user_name, peer, with),
             Accepted::Complete => {
-                self.tell_of("Accepted", method, user_name, peer, with);
+                self.tell_of(Outcome::Accepted, method, user_name, peer, with);
                 self.judge_the_end(conn, peer);
             }
             Accepted::Insufficient(why) => {
                 let why = if with.is_empty() { why.to_string() } else { format!("{with}: {why}") };
-                self.tell_of("Failed", method, user_name, peer, &why);
+                self.tell_of(Outcome::Failed, method, user_name, peer, &why);
             }
         }
         Ok(())
@@ -200,7 +247,7 @@ impl Authenticator {
         asked: Asked,
         with: &str,
     ) -> Result<(), transport::Error> {
-        self.tell_of("Failed", asked.method, &asked.user_name, asked.peer, with);
+        self.tell_of(Outcome::Failed, asked.method, &asked.user_name, asked.peer, with);
         conn.refuse_user(asked.ticket)
     }
 
@@ -211,7 +258,7 @@ impl Authenticator {
             origin: Origin { address: self.address(peer).map(|address| address.ip()), host_name: None },
         };
         if let Some(Err(why)) = conn.permissions().map(|permissions| permissions.admits(&login)) {
-            self.tell(&format!("the login came too late: {why}"));
+            self.tell(peer, &format!("the login came too late: {why}"));
             conn.disconnect(DisconnectReason::BY_APPLICATION, "the login came too late");
         }
     }
@@ -220,26 +267,38 @@ impl Authenticator {
         self.strangers.get(&peer)?.address
     }
 
-    fn tell_of(&mut self, what: &str, method: Method, user_name: &[u8], peer: PeerId, with: &str) {
+    fn tell_of(&mut self, outcome: Outcome, method: Method, user_name: &[u8], peer: PeerId, with: &str) {
         if let Some(stranger) = self.strangers.get_mut(&peer) {
             stranger.keys = 0;
         }
-        let line = line(what, method, user_name, self.address(peer));
-        self.tell(&if with.is_empty() { line } else { format!("{line}: {with}") });
+        self.tell_verdict(peer, self.address(peer), outcome, method, user_name, with);
     }
 
-    fn tell(&mut self, line: &str) {
-        self.log.push(escaped(line.as_bytes()));
+    /// As sshd logs it.
+    fn tell_verdict(
+        &mut self,
+        peer: PeerId,
+        address: Option<SocketAddr>,
+        outcome: Outcome,
+        method: Method,
+        user_name: &[u8],
+        with: &str,
+    ) {
+        let user_name = user_name.get(..USER_NAME_MAX).unwrap_or(user_name);
+        let from = address.map_or_else(String::new, |address| {
+            format!(" from {} port {}", address.ip().to_canonical(), address.port())
+        });
+        let user = String::from_utf8_lossy(user_name);
+        let colon = if with.is_empty() { "" } else { ": " };
+        let line = format!("{} {} for {user}{from} ssh2{colon}{with}", outcome.word(), method.name());
+        let (user_name, with) = (user_name.to_vec(), escaped(with.as_bytes()));
+        let verdict = Some(Verdict { outcome, method, user_name, with });
+        self.log.push(Entry { peer, text: escaped(line.as_bytes()), verdict });
     }
-}
 
-/// A line as sshd logs it.
-fn line(what: &str, method: Method, user_name: &[u8], address: Option<SocketAddr>) -> String {
-    let from = address.map_or_else(String::new, |address| {
-        format!(" from {} port {}", address.ip().to_canonical(), address.port())
-    });
-    let user = String::from_utf8_lossy(user_name.get(..USER_NAME_MAX).unwrap_or(user_name));
-    format!("{what} {} for {user}{from} ssh2", method.name())
+    fn tell(&mut self, peer: PeerId, line: &str) {
+        self.log.push(Entry { peer, text: escaped(line.as_bytes()), verdict: None });
+    }
 }
 
 /// Since 1970. A clock before that is as far from every limit as can be.

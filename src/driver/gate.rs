@@ -115,6 +115,11 @@ impl Gate {
         }
     }
 
+    /// Goes by other rules from now on; who is in stays, and what a source is.
+    pub fn set_config(&mut self, config: GateConfig) {
+        self.config = GateConfig { net_block: self.config.net_block, ..config };
+    }
+
     /// A peer has come from `source`.
     ///
     /// # Errors
@@ -161,16 +166,22 @@ impl Gate {
 
     /// Adds to the penalty of a source, unless it is exempt. Connections that it has go on.
     fn penalise(&mut self, source: IpAddr, offence: Offence, now: Instant) {
-        if self.is_exempt(source) {
+        let block = self.config.net_block.of(source);
+        if self.is_exempt(source) || self.is_spared(block) {
             return;
         }
         let Some(rules) = &self.config.penalties else { return };
-        let block = self.config.net_block.of(source);
         let penalised = match block {
             Block::V4(_) => &mut self.penalised4,
             Block::V6(_) => &mut self.penalised6,
         };
         penalised.add(block, offence, rules, now);
+    }
+
+    /// Whether a source has no penalty because somebody from there is logged in.
+    fn is_spared(&self, block: Block) -> bool {
+        let is_in = |count: &Count| count.connections > count.startups;
+        self.config.spares_logged_in && self.sources.get(&block).is_some_and(is_in)
     }
 
     /// Connections without a login.
@@ -215,7 +226,7 @@ impl Gate {
                 _ if full => Some(Refusal::PenaltiesFull),
                 offence => offence.map(Refusal::Penalty),
             };
-            if refusal.is_some() && !self.is_exempt(source) {
+            if refusal.is_some() && !self.is_exempt(source) && !self.is_spared(block) {
                 return refusal;
             }
         }

@@ -4,7 +4,7 @@
 //! why, even if he speaks first. It knows sockets, and what an end without a login counts as; which peers may come the gate knows, and on which thread they live the workers do.
 
 use super::gate::{Gate, Offence, Place};
-use super::{Application, Driver, Error, Stream, application::LISTENER, context};
+use super::{Application, Driver, Error, Stream, application::listener_token, context};
 use crate::connection::Connection;
 use crate::transport;
 use crate::userauth::UserauthSide;
@@ -86,10 +86,19 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     ///
     /// # Errors
     /// The system's.
-    pub fn listen(&mut self, mut socket: TcpListener, accept: Accept<S>) -> io::Result<()> {
-        self.poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
-        self.listener = Some(Listener { socket, paused: None, refused: VecDeque::new() });
+    pub fn listen(&mut self, socket: TcpListener, accept: Accept<S>) -> io::Result<()> {
         self.accept = Some(accept);
+        self.listen_at(socket)
+    }
+
+    /// Accepts peers from another socket, too, as from the first.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn listen_at(&mut self, mut socket: TcpListener) -> io::Result<()> {
+        let token = listener_token(self.listeners.len());
+        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        self.listeners.push(Listener { socket, paused: None, refused: VecDeque::new() });
         Ok(())
     }
 
@@ -108,33 +117,41 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         self.gate.as_deref().map(locked)
     }
 
-    pub(super) fn is_paused(&self, now: Instant) -> bool {
-        self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|until| until > now))
+    pub(super) fn is_paused(&self, index: usize, now: Instant) -> bool {
+        self.listeners.get(index).is_some_and(|listener| listener.paused.is_some_and(|until| until > now))
     }
 
-    pub(super) fn accept(&mut self, now: Instant) {
+    /// Accepts from the listener of that number.
+    pub(super) fn accept(&mut self, index: usize, now: Instant) {
         for _ in 0..ACCEPTS_PER_ROUND {
-            let Some(listener) = &mut self.listener else { return };
+            let Some(listener) = self.listeners.get_mut(index) else { return };
             listener.paused = None;
             match listener.socket.accept() {
                 Ok((socket, address)) => {
-                    let stays = self.admit(socket, address, now).and_then(|newcomer| self.hand_on(newcomer));
+                    let stays =
+                        self.admit(index, socket, address, now).and_then(|newcomer| self.hand_on(newcomer));
                     if stays.is_some_and(|newcomer| self.welcome(newcomer, now).is_err()) {
-                        return self.pause_accepting(now + ACCEPT_PAUSE); // the system cannot watch more sockets
+                        return self.pause_accepting(index, now + ACCEPT_PAUSE); // the system cannot watch more sockets
                     }
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
-                    _ => return self.pause_accepting(now + ACCEPT_PAUSE),
+                    _ => return self.pause_accepting(index, now + ACCEPT_PAUSE),
                 },
             }
         }
-        self.pause_accepting(now); // there may be more, of which the system does not tell again
+        self.pause_accepting(index, now); // there may be more, of which the system does not tell again
     }
 
     /// Asks the gate.
-    fn admit(&mut self, socket: TcpStream, address: SocketAddr, now: Instant) -> Option<Newcomer> {
+    fn admit(
+        &mut self,
+        index: usize,
+        socket: TcpStream,
+        address: SocketAddr,
+        now: Instant,
+    ) -> Option<Newcomer> {
         let Some(gate) = &self.gate else { return Some(Newcomer { socket, address, place: None }) };
         let mut gate = locked(gate);
         let why = match gate.admit(address.ip(), now) {
@@ -143,7 +160,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         };
         let told = gate.tell(now);
         drop(gate); // the program may look at it
-        if let Some(listener) = &mut self.listener {
+        if let Some(listener) = self.listeners.get_mut(index) {
             listener.refuse(socket, why.line(), now);
         }
         if let Some(passed_over) = told {
@@ -171,8 +188,8 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     }
 
     /// Meanwhile the backlog holds the peers, and those that are here may end.
-    const fn pause_accepting(&mut self, until: Instant) {
-        if let Some(listener) = &mut self.listener {
+    fn pause_accepting(&mut self, index: usize, until: Instant) {
+        if let Some(listener) = self.listeners.get_mut(index) {
             listener.paused = Some(until);
         }
     }

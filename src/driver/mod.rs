@@ -94,7 +94,7 @@ pub struct Driver<S: UserauthSide, A> {
     poll: Poll,
     /// Held, so that a wake-up is not lost with the last holder outside.
     waker: Arc<Waker>,
-    listener: Option<Listener>,
+    listeners: Vec<Listener>,
     /// Makes the connections of those who are accepted, here or by another worker.
     accept: Option<Accept<S>>,
     gate: Option<Arc<Mutex<Gate>>>,
@@ -121,6 +121,7 @@ macro_rules! context {
             sources: &mut $driver.sources,
             timer: &mut $driver.timer,
             listening: &mut $driver.listening,
+            gate: $driver.gate.as_deref(),
             now: $now,
         }
     };
@@ -158,7 +159,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             app: make(Arc::clone(&waker))?,
             poll,
             waker,
-            listener: None,
+            listeners: Vec::new(),
             accept: None,
             gate: None,
             seat: None,
@@ -235,8 +236,8 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
                         self.source(Source::Ready(id), now)?
                     }
                     Named::Source(_) => {}
-                    Named::Listener if self.is_paused(now) => {} // its time brings it
-                    Named::Listener => self.accept(now),
+                    Named::Listener(index) if self.is_paused(index, now) => {} // its time brings it
+                    Named::Listener(index) => self.accept(index, now),
                     Named::Peer(slot) => {
                         if let Some(peer) = self.peers.get_mut(slot) {
                             peer.readable |= event.is_readable() || event.is_read_closed();
@@ -260,7 +261,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         if !self.queue.is_empty() {
             return Some(Duration::ZERO);
         }
-        let listener = self.listener.as_ref().and_then(Listener::due);
+        let listener = self.listeners.iter().filter_map(Listener::due).min();
         let next =
             [self.deadlines.first().map(|(at, _)| *at), self.timer, listener].into_iter().flatten().min()?;
         // A millisecond is what the system waits in; one more, and the deadline has surely passed.
@@ -281,11 +282,12 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             self.timer = None;
             self.source(Source::Timer, now)?;
         }
-        if let Some(listener) = &mut self.listener {
+        for index in 0..self.listeners.len() {
+            let Some(listener) = self.listeners.get_mut(index) else { continue };
             listener.close_refused(now);
-        }
-        if self.listener.as_ref().is_some_and(|listener| listener.paused.is_some_and(|at| at < now)) {
-            self.accept(now);
+            if listener.paused.is_some_and(|at| at < now) {
+                self.accept(index, now);
+            }
         }
         Ok(())
     }

@@ -276,7 +276,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
     pub(super) fn hear(&mut self) -> Result<(), Error> {
         let Some(seat) = &self.seat else {
             if !self.listening {
-                self.listener = None;
+                self.listeners.clear();
             }
             return Ok(());
         };
@@ -284,7 +284,7 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             seat.crew.reach(Stage::Asked);
         }
         if seat.index == 0 && seat.crew.has_reached(Stage::Asked) {
-            self.listener = None;
+            self.listeners.clear();
             seat.crew.reach(Stage::Stopped);
         }
         // Looked at before the inbox is, for the last peer was put there before.
@@ -320,7 +320,7 @@ impl End {
         if let Some(crew) = self.crew.take_if(|crew| crew.has_reached(Stage::Asked))
             && driver.seat.as_ref().is_some_and(|seat| seat.index == 0)
         {
-            driver.listener = None; // it may have been asked after it was done
+            driver.listeners.clear(); // it may have been asked after it was done
             crew.reach(Stage::Stopped);
         }
         Ok(())

@@ -64,7 +64,7 @@ impl Default for ClientConfig {
 }
 
 /// A server's configuration of the transport.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// What both sides configure. The list of host key algorithms is narrowed to those that `host_keys` can sign with
     /// and that are not legacy.

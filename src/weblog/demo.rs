@@ -3,7 +3,9 @@
 
 use super::client::{WatchOptions, watch};
 use super::generate::Generator;
-use super::server::{LogFile, ServerOptions, WeblogServer};
+use super::serve::settings::{Limits, LogFile, Settings};
+use super::serve::users::{Rights, Users};
+use super::serve::{ServerOptions, WeblogServer};
 use super::view::View;
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PrivateKey;
@@ -54,19 +56,25 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
     let account = Account { authorized_keys: vec![authorized_keys], ..Account::default() };
     let host_key = PrivateKey::generate_ed25519(&mut rng);
     let public_host_key = host_key.public_key();
-    let options = ServerOptions {
-        listen: SocketAddr::from((HOST, 0)),
-        config: ServerConfig::new(vec![Arc::new(host_key)]),
+    let users = Users {
         accounts: Accounts::new(Names::Of([(USER.into(), account)].into())),
         methods: MethodChains::any_of(&[Method::Publickey]),
         passwords: None,
-        logs: vec![LogFile { name: "access".to_owned(), path: log.clone() }],
+        rights: [(USER.into(), Rights::default())].into(),
+    };
+    let logs = vec![LogFile { name: "access".to_owned(), path: log.clone(), log_format: None }];
+    let options = ServerOptions {
+        listen: vec![SocketAddr::from((HOST, 0))],
+        config: ServerConfig::new(vec![Arc::new(host_key)]),
+        settings: Settings { users, logs, limits: Limits::default() },
+        reload: None,
     };
     // A server stays on the thread that it was made on.
     let (begin, begun) = channel();
     let serve = move || {
         let server = WeblogServer::bind(options, false)?;
-        let _nobody_waits = begin.send((server.address().port(), server.stopper()));
+        let _nobody_waits =
+            begin.send((server.addresses().first().map_or(0, SocketAddr::port), server.stopper()));
         server.run()
     };
     let serving = thread::Builder::new().name("server".to_owned()).spawn(serve).map_err(text)?;

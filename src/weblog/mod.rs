@@ -4,15 +4,13 @@
 
 pub mod client;
 pub mod demo;
-pub mod feed;
 pub mod follow;
 pub mod format;
 pub mod generate;
 pub mod lines;
 pub mod options;
 pub mod record;
-pub mod server;
+pub mod serve;
 pub mod time;
-pub mod users;
 pub mod view;
 pub mod watch;

@@ -30,6 +30,8 @@ pub struct GateConfig {
     pub penalties: Option<Penalties>,
     /// `PerSourcePenaltyExemptList`: who never gets a penalty, and is not refused because others have; by default nobody.
     pub penalty_exempt: Option<SourceList>,
+    /// Whether a source from which somebody is logged in gets no penalty and is not refused for one: false, as in sshd.
+    pub spares_logged_in: bool,
 }
 
 /// Random early drop of connections without a login: none below `start`, `rate` percent there, more above, all from `full` on.
@@ -96,6 +98,7 @@ impl Default for GateConfig {
             net_block: NetBlock::default(),
             penalties: Some(Penalties::default()),
             penalty_exempt: None,
+            spares_logged_in: false,
         }
     }
 }

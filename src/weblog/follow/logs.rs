@@ -2,16 +2,19 @@
 
 use super::ledger::Ledger;
 use super::local::Local;
+use super::named::look;
 use super::{Follower, Note, Options, Sink};
 use crate::driver::task::{Tasks, Timers, Waiting};
 use crate::weblog::lines::Line;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::ops::Range;
+use core::pin::pin;
 use core::task::Poll;
+use std::ffi::OsStr;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -121,13 +124,51 @@ impl Sink for Share {
     }
 }
 
+/// Ends a task from outside.
+#[derive(Debug, Default)]
+struct Stop {
+    is_set: Cell<bool>,
+    waiting: Waiting,
+}
+
+impl Stop {
+    fn set(&self) {
+        self.is_set.set(true);
+        self.waiting.wake();
+    }
+
+    /// `task` to its end, or to the stop; whether it came to its end.
+    async fn or(&self, task: impl Future<Output = ()>) -> bool {
+        let mut task = pin!(task);
+        core::future::poll_fn(|cx| {
+            if self.is_set.get() {
+                return Poll::Ready(false);
+            }
+            self.waiting.wait(cx);
+            task.as_mut().poll(cx).map(|()| true)
+        })
+        .await
+    }
+}
+
+/// A log that is followed.
+struct Followed {
+    ledger: Rc<Ledger>,
+    stop: Rc<Stop>,
+}
+
+/// A name that is looked for, by its number.
+type Found = (usize, PathBuf);
+
 /// Local logs that are followed.
 pub struct LocalLogs {
     tasks: Tasks,
     timers: Rc<Timers>,
     local: Rc<Local>,
     tray: Rc<Tray>,
-    count: usize,
+    logs: Vec<Followed>,
+    looks: Vec<Rc<Stop>>,
+    found: Rc<RefCell<Vec<Found>>>,
 }
 
 impl LocalLogs {
@@ -136,23 +177,74 @@ impl LocalLogs {
     pub fn new(now: Instant) -> Self {
         let timers = Rc::new(Timers::new(now));
         let local = Local::new(Rc::clone(&timers));
-        Self { tasks: Tasks::default(), timers, local, tray: Rc::default(), count: 0 }
+        let (logs, looks, found) = (Vec::new(), Vec::new(), Rc::default());
+        Self { tasks: Tasks::default(), timers, local, tray: Rc::default(), logs, looks, found }
     }
 
     /// Follows the log at `path`, beginning with the next turn; the number it is told by. `ledger` says where to go on, or is
     /// a new one.
     pub fn add(&mut self, path: &Path, options: Options, ledger: Rc<Ledger>) -> usize {
-        let log = self.count;
-        self.count += 1;
+        let log = self.logs.len();
         let tray = Rc::clone(&self.tray);
         let share = Share { tray: Rc::clone(&tray), log };
+        let stop = Rc::new(Stop::default());
+        self.logs.push(Followed { ledger: Rc::clone(&ledger), stop: Rc::clone(&stop) });
         let (files, bytes) = (self.local.log(path), path.as_os_str().as_bytes().to_vec());
         let mut follower = Follower::new(files, bytes, options, Rc::clone(&self.timers), ledger, share);
         self.tasks.starter().start(async move {
-            let why = follower.run().await.err().map(|trouble| trouble.to_string());
-            tray.end(log, why);
+            let mut why = None;
+            if stop.or(async { why = follower.run().await.err().map(|trouble| trouble.to_string()) }).await {
+                tray.end(log, why);
+            }
         });
         log
+    }
+
+    /// Follows a log no more; what of it is in the tray is still told.
+    pub fn end(&mut self, log: usize) {
+        if let Some(log) = self.logs.get(log) {
+            log.stop.set();
+        }
+    }
+
+    /// Looks for the files that a path means, beginning with the next turn; if it is a pattern, again from time to time. The
+    /// number that [`found`](Self::found) tells them by.
+    pub fn look(&mut self, path: &Path) -> usize {
+        let number = self.looks.len();
+        let stop = Rc::new(Stop::default());
+        self.looks.push(Rc::clone(&stop));
+        let (found, timers) = (Rc::clone(&self.found), Rc::clone(&self.timers));
+        let (files, path) = (self.local.log(path), path.as_os_str().as_bytes().to_vec());
+        self.tasks.starter().start(async move {
+            let tell = |paths: super::named::Found| {
+                let paths = paths.paths.iter().map(|path| PathBuf::from(OsStr::from_bytes(path)));
+                found.borrow_mut().extend(paths.map(|path| (number, path)));
+            };
+            stop.or(look(&files, &path, true, &timers, tell)).await;
+        });
+        number
+    }
+
+    /// Looks no more.
+    pub fn end_look(&mut self, look: usize) {
+        if let Some(stop) = self.looks.get(look) {
+            stop.set();
+        }
+    }
+
+    /// What was found since this was asked last, each with the number of its [`look`](Self::look); what was found before may
+    /// be among it.
+    pub fn found(&mut self) -> Vec<(usize, PathBuf)> {
+        self.found.take()
+    }
+
+    /// Bytes that are known to be written to a log and were not told yet.
+    #[must_use]
+    pub fn behind(&self, log: usize) -> u64 {
+        self.logs.get(log).map_or(0, |log| {
+            let receipt = log.ledger.receipt();
+            receipt.written.saturating_sub(receipt.read)
+        })
     }
 
     /// Ready to read when something has happened. `None`: the system has no inotify left, and time alone tells.
@@ -176,6 +268,6 @@ impl LocalLogs {
 
 impl fmt::Debug for LocalLogs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LocalLogs({})", self.count)
+        write!(f, "LocalLogs({})", self.logs.len())
     }
 }

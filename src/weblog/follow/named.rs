@@ -2,8 +2,54 @@
 //!
 //! No shell expands anything. Whoever follows asks again from time to time, for logs that come later.
 
+use super::distinct;
 use super::files::{Files, Kind, Trouble};
 use crate::driver::glob::{Pattern, expand};
+use crate::driver::task::Timers;
+use core::time::Duration;
+
+/// How often the names that a pattern fits are looked for again.
+pub(crate) const AGAIN: Duration = Duration::from_secs(10);
+
+/// What a path means now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Sorted, different files; some may have been found before.
+    pub(crate) paths: Vec<Vec<u8>>,
+    /// It is a pattern.
+    pub(crate) by_pattern: bool,
+    /// It is not looked for again.
+    pub(crate) is_last: bool,
+}
+
+/// Tells what a path means: once, or if it is a pattern and there is to be no end, again and again. It returns when all is
+/// told, or when the way to the files is gone.
+pub(crate) async fn look(
+    files: &impl Files,
+    path: &[u8],
+    endless: bool,
+    timers: &Timers,
+    mut tell: impl FnMut(Found),
+) {
+    let by_pattern = Pattern::is_one(path) && files.stat(path).await.is_err();
+    if !by_pattern {
+        return tell(Found { paths: vec![path.to_vec()], by_pattern, is_last: true });
+    }
+    loop {
+        let found = match find(files, path).await {
+            Ok(paths) => distinct(files, paths).await,
+            Err(trouble) => Err(trouble),
+        };
+        match found {
+            Err(Trouble::Lost) => return,
+            found => tell(Found { paths: found.unwrap_or_default(), by_pattern, is_last: !endless }),
+        }
+        if !endless {
+            return;
+        }
+        timers.sleep_until(timers.now() + AGAIN).await;
+    }
+}
 
 /// The paths to follow, sorted; none if it is a pattern that finds nothing now. A path that is no pattern is followed whether
 /// there is something or not. What a pattern finds and is no regular file, or cannot be looked at, is left out.

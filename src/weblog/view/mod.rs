@@ -17,6 +17,7 @@ mod json;
 mod mask;
 mod ranking;
 mod report;
+mod run;
 mod seconds;
 mod show;
 mod template;
@@ -30,6 +31,7 @@ pub use filter::REGEX_MAX;
 pub use mask::Room;
 pub use ranking::{NAME_MAX, NAMES_MAX, Order, Ranking, Top};
 pub use report::{Receipt, Report, Topic};
+pub use run::{End, Run};
 pub use seconds::{SECONDS_KEPT, Second, Seconds};
 
 use super::lines::Line;
@@ -226,12 +228,13 @@ impl View {
         out.len() > before
     }
 
-    /// Appends the notice that `count` records are missing where it stands.
-    pub fn show_skipped(&self, count: u64, out: &mut Vec<u8>) {
-        let text = if self.is_json() {
-            format!("{{\"skipped\":{count}}}\n")
-        } else {
-            format!("… {} records skipped\n", grouped(count))
+    /// Appends the notice that `count` records are missing where it stands; `None` if nobody knows how many.
+    pub fn show_skipped(&self, count: Option<u64>, out: &mut Vec<u8>) {
+        let text = match (self.is_json(), count) {
+            (true, Some(count)) => format!("{{\"skipped\":{count}}}\n"),
+            (true, None) => "{\"skipped\":null}\n".to_owned(),
+            (false, Some(count)) => format!("… {} records skipped\n", grouped(count)),
+            (false, None) => "… some records skipped\n".to_owned(),
         };
         out.extend_from_slice(text.as_bytes());
     }

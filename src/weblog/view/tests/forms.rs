@@ -168,11 +168,11 @@ fn skipped_records_are_told_in_groups_of_three() {
         [(&[][..], "… 1 234 567 records skipped\n"), (&["--json"], "{\"skipped\":1234567}\n")]
     {
         let mut out = Vec::new();
-        view(arguments).show_skipped(1_234_567, &mut out);
+        view(arguments).show_skipped(Some(1_234_567), &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
     let mut out = Vec::new();
-    view(&[]).show_skipped(7, &mut out);
+    view(&[]).show_skipped(Some(7), &mut out);
     assert_eq!(out, "… 7 records skipped\n".as_bytes());
 }
 

@@ -44,6 +44,18 @@ pub struct Users {
     pub passwords: Option<Arc<Passwords>>,
     /// What everybody may try.
     pub methods: MethodChains,
+    /// Rights.
+    pub rights: HashMap<Vec<u8>, Rights>,
+}
+/// stub
+#[derive(Clone, Debug, Default)]
+pub struct Rights {
+    /// l
+    pub logs: Option<Vec<String>>,
+    /// v
+    pub view: crate::weblog::options::ViewOptions,
+    /// s
+    pub sftp: bool,
 }
 
 /// Reads a configuration; relative names in it are looked for in `directory`.
@@ -101,6 +113,7 @@ pub fn collect(users: Vec<User>, passwords: Option<Passwords>) -> Result<Users, 
         accounts: Accounts::new(Names::Of(accounts)),
         passwords: has_passwords.then(|| Arc::new(passwords)),
         methods: MethodChains::any_of(&methods),
+        rights: HashMap::new(),
     })
 }
 

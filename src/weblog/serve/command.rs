@@ -1,0 +1,173 @@
+//! The commands of a session: words to what is asked for. The options are those of `ssh-weblog`.
+//!
+//! It does not know who asks, nor whether there is such a log.
+
+use crate::driver::text::{escaped, escaped_lines};
+use crate::weblog::options::{ViewOptions, words};
+use crate::weblog::view::when;
+use clap::Parser;
+use core::time::Duration;
+
+/// A command that does not exist, as a shell says it.
+const NOT_FOUND: u32 = 127;
+/// Wrong arguments.
+pub(super) const USAGE: u32 = 2;
+
+/// What `help` says.
+pub(super) const HELP: &str = "\
+Without a command: referrer  --> resource of each hit that comes; on a terminal the dashboard.
+Commands:
+  tail [--after SEQ] [LOG]...      the records that come
+  stats [--every DURATION] LOG...  a report of the current files; with --every again and again, live
+  wait [--timeout DURATION] ...    until a record comes that passes, or until --over comes true
+  logs [--json]                    the logs that there are
+  dashboard [LOG]...               needs a terminal: ssh -t
+  metrics                          numbers about the server (OpenMetrics)
+  help                             this text
+They take the options of ssh-weblog for what is shown, filters, reports and alerts; COMMAND --help names them. Files: sftp, scp.
+Examples:
+  tail --json --status 5xx shop
+  wait --status 5xx --over 5/s --for 30s && echo it happened
+  stats --since 2h --top 5 shop
+";
+
+/// What is asked for.
+#[derive(Debug, Parser)]
+#[command(name = "", no_binary_name = true, disable_help_subcommand = true)]
+pub(super) enum Command {
+    /// The records that come from now on
+    Tail {
+        #[command(flatten)]
+        view: Box<ViewOptions>,
+        /// Go on behind the record of this number; of one log
+        #[arg(long, value_name = "SEQ")]
+        after: Option<u64>,
+        /// The logs; all if none is named
+        #[arg(value_name = "LOG")]
+        logs: Vec<String>,
+    },
+    /// A report of the current files, from their beginning
+    Stats {
+        #[command(flatten)]
+        view: Box<ViewOptions>,
+        /// The logs; all if none is named
+        #[arg(value_name = "LOG")]
+        logs: Vec<String>,
+    },
+    /// Ends with 0 when a record comes that passes, or when --over comes true
+    Wait {
+        #[command(flatten)]
+        view: Box<ViewOptions>,
+        /// End with 1 after so long
+        #[arg(long, value_name = "DURATION")]
+        timeout: Option<String>,
+        /// The logs; all if none is named
+        #[arg(value_name = "LOG")]
+        logs: Vec<String>,
+    },
+    /// The logs that there are
+    Logs {
+        /// An object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// The dashboard, on a terminal
+    Dashboard {
+        #[command(flatten)]
+        view: Box<ViewOptions>,
+        /// The logs; all if none is named
+        #[arg(value_name = "LOG")]
+        logs: Vec<String>,
+    },
+    /// Numbers about the server
+    Metrics,
+    /// This text
+    Help,
+}
+
+/// The commands there are.
+const NAMES: [&str; 7] = ["tail", "stats", "wait", "logs", "dashboard", "metrics", "help"];
+
+/// What a command ends with that does not begin.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) status: u32,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+impl Ended {
+    /// It failed.
+    pub(super) fn failed(status: u32, why: &str) -> Self {
+        Self { status, out: String::new(), err: format!("ssh-weblog-server: {}\n", escaped_lines(why)) }
+    }
+}
+
+/// A command, or how it ends at once.
+pub(super) fn parse(command: &[u8]) -> Result<Command, Ended> {
+    let text = String::from_utf8_lossy(command);
+    let words = words(&text).ok_or_else(|| Ended::failed(USAGE, "a quote is not closed; try help"))?;
+    let name = words.first().map_or("", String::as_str);
+    if !NAMES.contains(&name) {
+        let why = format!("{}: no such command; try help", escaped(name.as_bytes()));
+        return Err(Ended::failed(NOT_FOUND, &why));
+    }
+    Command::try_parse_from(&words).map_err(|error| {
+        let text = escaped_lines(&error.to_string());
+        match error.use_stderr() {
+            true => Ended { status: USAGE, out: String::new(), err: text },
+            false => Ended { status: 0, out: text, err: String::new() },
+        }
+    })
+}
+
+/// A duration of an option.
+pub(super) fn duration(option: &str, text: &str) -> Result<Duration, Ended> {
+    when::duration(text).map_err(|why| Ended::failed(USAGE, &format!("{option} {why}; try help")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t100_nothing_in_a_command_is_run_or_expanded() {
+        for command in ["logs; id", "$(id)", "`id`", "/bin/sh", "", "LOGS"] {
+            assert_eq!(parse(command.as_bytes()).unwrap_err().status, NOT_FOUND, "{command}");
+        }
+        let Command::Tail { logs, .. } = parse(b"tail '$(id)' \"a b\" *").unwrap() else { panic!("tail") };
+        assert_eq!(logs, ["$(id)", "a b", "*"]);
+    }
+
+    #[test]
+    fn wrong_arguments_end_with_2_and_help_with_0() {
+        for command in ["tail --nonsense", "tail 'a", "wait --timeout", "stats --top 0", "logs --status 200"]
+        {
+            let ended = parse(command.as_bytes()).unwrap_err();
+            assert_eq!((ended.status, ended.out.as_str()), (USAGE, ""), "{command}");
+            assert!(!ended.err.is_empty(), "{command}");
+        }
+        let ended = parse(b"tail --help").unwrap_err();
+        assert_eq!((ended.status, ended.err.as_str()), (0, ""));
+        assert!(ended.out.contains("--after"));
+    }
+
+    #[test]
+    fn t60_an_error_shows_no_escape_sequence_of_the_command() {
+        for command in [&b"\x1b[31mevil"[..], b"tail --\x1b]0;x\x07", b"tail --status '\x1b[2J'"] {
+            if let Err(ended) = parse(command) {
+                assert!(!ended.err.contains('\x1b'), "{}", ended.err);
+            }
+        }
+    }
+
+    #[test]
+    fn help_names_every_command() {
+        for name in NAMES {
+            assert!(
+                HELP.contains(&format!("\n  {name} ")) || HELP.contains(&format!("\n  {name}")),
+                "{name}"
+            );
+        }
+    }
+}

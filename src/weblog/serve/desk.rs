@@ -1,0 +1,586 @@
+//! The sessions of all users: what they ask for, and what they may have of it.
+//!
+//! It does not know how somebody logs in, nor the process.
+
+use super::audit;
+use super::command::{Command, Ended, HELP, USAGE, duration, parse};
+use super::feed::Feed;
+use super::jobs::{Done, Job, Jobs};
+use super::logs::Logs;
+use super::metrics::{Metrics, OfLog, Reason};
+use super::session::{
+    Activity, Asked, CatchUp, Ending, FEEDS_MAX, INTERRUPTED, Session, SessionId, Terminal, busy,
+};
+use super::settings::{Limits, LogFile};
+use super::users::Rights;
+use crate::connection::{ChannelEvent, Connection, RESOURCE_SHORTAGE, Request};
+use crate::driver::text::escaped;
+use crate::driver::{Error, PeerId, Peers};
+use crate::transport::Server;
+use crate::weblog::options::{Show, ViewOptions};
+use crate::weblog::view::{Destination, Place as Origin, View};
+use core::time::Duration;
+use mio::Waker;
+use slab::Slab;
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Instant, SystemTime};
+
+/// Ended by SIGTERM or by the end of the terminal, as a shell says it.
+const TERMINATED: u32 = 143;
+
+/// What Ctrl-C and Ctrl-D send.
+const INTERRUPT: u8 = 3;
+const END_OF_INPUT: u8 = 4;
+
+/// Who a session is of.
+pub(super) struct Who<'u> {
+    pub(super) user: &'u [u8],
+    pub(super) address: Option<SocketAddr>,
+}
+
+/// A feed, and when its report is due again.
+struct Shown {
+    every: Duration,
+    due: Instant,
+}
+
+pub(super) struct Desk {
+    logs: Logs,
+    rights: HashMap<Vec<u8>, Rights>,
+    feeds: Slab<Feed>,
+    /// By the numbers of feeds.
+    reports: HashMap<usize, Shown>,
+    /// Feeds with something new.
+    fresh: Vec<usize>,
+    sessions: HashMap<SessionId, Session>,
+    jobs: Jobs<SessionId>,
+    pub(super) metrics: Metrics,
+    pub(super) connections: usize,
+}
+
+impl Desk {
+    pub(super) fn new(
+        waker: &Arc<Waker>,
+        rights: HashMap<Vec<u8>, Rights>,
+        files: &[LogFile],
+        ring: usize,
+        now: Instant,
+    ) -> io::Result<Self> {
+        let mut logs = Logs::new(now, ring);
+        logs.set(files, ring);
+        Ok(Self {
+            logs,
+            rights,
+            feeds: Slab::new(),
+            reports: HashMap::new(),
+            fresh: Vec::new(),
+            sessions: HashMap::new(),
+            jobs: Jobs::spawn(waker)?,
+            metrics: Metrics::default(),
+            connections: 0,
+        })
+    }
+
+    /// Other rights and logs. What is shown goes on; it is of rights that were.
+    pub(super) fn set(&mut self, rights: HashMap<Vec<u8>, Rights>, files: &[LogFile], ring: usize) {
+        self.rights = rights;
+        self.logs.set(files, ring);
+    }
+
+    pub(super) fn descriptor(&self) -> Option<RawFd> {
+        self.logs.descriptor()
+    }
+
+    /// Reads what is new in the logs. Whether there is something to show, and when the logs want another turn.
+    pub(super) fn read(&mut self, now: Instant) -> (bool, Option<Instant>) {
+        let (feeds, fresh) = (&mut self.feeds, &mut self.fresh);
+        let mut skipped: HashMap<usize, u64> = HashMap::new();
+        let due = self.logs.read(now, |log, name, seq, line, record| {
+            for (number, feed) in feeds.iter_mut() {
+                let origin = Origin { source: name, seq: Some(seq) };
+                let skip = |log, viewers| *skipped.entry(log).or_default() += viewers;
+                if feed.push(log, origin, line, record, skip) && fresh.last() != Some(&number) {
+                    fresh.push(number);
+                }
+            }
+        });
+        for (log, count) in skipped {
+            if let Some(log) = self.logs.get_mut(log) {
+                log.skipped += count;
+            }
+        }
+        (!self.fresh.is_empty(), due)
+    }
+
+    /// Reports that are due; whether there were some.
+    pub(super) fn report(&mut self, now: Instant) -> bool {
+        self.reports.retain(|feed, _| self.feeds.contains(*feed));
+        let mut any = false;
+        for (number, shown) in self.reports.iter_mut().filter(|(_, shown)| shown.due <= now) {
+            shown.due = now + shown.every;
+            if let Some(feed) = self.feeds.get_mut(*number) {
+                feed.report(&[], |_, _| {});
+                self.fresh.push(*number);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Gives everyone what is new for him.
+    pub(super) fn show(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
+        self.fresh.sort_unstable();
+        self.fresh.dedup();
+        let Self { sessions, feeds, logs, fresh, .. } = self;
+        for (id, session) in sessions.iter_mut() {
+            let is_fresh = match &session.activity {
+                Activity::Watching { feed, .. } => fresh.binary_search(feed).is_ok(),
+                _ => false,
+            };
+            if is_fresh
+                && !session.full
+                && let Some(conn) = peers.get(id.0)
+            {
+                // A connection that fails at that tells so in its own turn.
+                let _ended = session.pump(conn, id.1, feeds, logs, now);
+            }
+        }
+        self.fresh.clear();
+    }
+
+    /// When something is due beside the logs.
+    pub(super) fn due(&self, limits: &Limits) -> Option<Instant> {
+        let reports = self.reports.values().map(|shown| shown.due);
+        let of_session = |session: &Session| {
+            let idle = limits.idle.filter(|_| session.is_idle_bound()).map(|idle| session.active + idle);
+            session.deadline.into_iter().chain(idle).min()
+        };
+        reports.chain(self.sessions.values().filter_map(of_session)).min()
+    }
+
+    /// Ends the sessions whose time is over.
+    pub(super) fn expire(&mut self, peers: &mut Peers<'_, Server>, limits: &Limits, now: Instant) {
+        let Self { sessions, feeds, logs, metrics, .. } = self;
+        for (id, session) in sessions.iter_mut() {
+            let is_late = session.deadline.is_some_and(|deadline| deadline <= now);
+            let is_idle =
+                session.is_idle_bound() && limits.idle.is_some_and(|idle| session.active + idle <= now);
+            let err = match (is_late, is_idle) {
+                (true, _) => "ssh-weblog-server: it did not come true in time\n",
+                (_, true) => "ssh-weblog-server: idle for too long\n",
+                _ => continue,
+            };
+            session.deadline = None;
+            if is_idle && !is_late {
+                metrics.refuse(Reason::Idle, 1);
+            }
+            session.end(feeds, Ending { err: err.into(), status: 1, ..Ending::default() });
+            if let Some(conn) = peers.get(id.0) {
+                let _ended = session.pump(conn, id.1, feeds, logs, now);
+            }
+        }
+    }
+
+    /// Whether a peer has not taken yet what there is for it.
+    pub(super) fn is_behind(&self, peer: PeerId) -> bool {
+        self.sessions.iter().any(|(id, session)| id.0 == peer && session.is_behind())
+    }
+
+    pub(super) fn pump(
+        &mut self,
+        id: SessionId,
+        conn: &mut Connection<Server>,
+        now: Instant,
+    ) -> Result<(), Error> {
+        match self.sessions.get_mut(&id) {
+            Some(session) => session.pump(conn, id.1, &mut self.feeds, &self.logs, now),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, peer: PeerId) {
+        let feeds = &mut self.feeds;
+        self.sessions.retain(|id, session| {
+            if id.0 == peer {
+                session.leave(feeds);
+            }
+            id.0 != peer
+        });
+    }
+
+    /// Reports that were read.
+    pub(super) fn answered(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
+        while let Some(Done { about: id, run, receipts, read }) = self.jobs.done() {
+            let Some(session) = self.sessions.get_mut(&id) else { continue };
+            let Activity::Reading { asked, at, .. } = &mut session.activity else { continue };
+            let (asked, at) = (asked.clone(), core::mem::take(at));
+            let mut text = Vec::new();
+            run.report(&receipts, &mut text);
+            if asked.crlf {
+                text = super::feed::crlf(&text);
+            }
+            match (asked.view.every(), run.into_report()) {
+                (Some(_), Some(report)) => {
+                    let run = asked.run().with_report(report);
+                    let catch_up = CatchUp { asked, run, at, read, pending: text };
+                    session.activity = Activity::CatchingUp(Box::new(catch_up));
+                }
+                _ => session.activity = Activity::Ending(Ending { out: text, ..Ending::default() }),
+            }
+            if let Some(conn) = peers.get(id.0) {
+                let _ended = session.pump(conn, id.1, &mut self.feeds, &self.logs, now);
+            }
+            self.note_report(id, now);
+        }
+    }
+
+    /// A session may have begun to watch something that reports.
+    fn note_report(&mut self, id: SessionId, now: Instant) {
+        if let Some(Activity::Watching { feed, .. }) = self.sessions.get(&id).map(|session| &session.activity)
+            && let Some(every) = self.feeds.get(*feed).and_then(|feed| feed.run().view().every())
+        {
+            self.reports.entry(*feed).or_insert(Shown { every, due: now + every });
+        }
+    }
+
+    /// Something happened on a channel.
+    pub(super) fn event(
+        &mut self,
+        who: &Who<'_>,
+        id: SessionId,
+        conn: &mut Connection<Server>,
+        event: ChannelEvent<'_>,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<(), Error> {
+        match event {
+            ChannelEvent::OpenRequest { .. } => {
+                let open = self.sessions.keys().filter(|other| other.0 == id.0).count();
+                if open < usize::try_from(limits.max_sessions).unwrap_or(usize::MAX) {
+                    self.sessions.insert(id, Session::new(now));
+                    conn.accept_channel(id.1)?;
+                } else {
+                    self.metrics.refuse(Reason::MaxSessions, 1);
+                    conn.refuse_channel(id.1, RESOURCE_SHORTAGE, "too many sessions on this connection")?;
+                }
+            }
+            ChannelEvent::Request { request, want_reply } => {
+                let granted = self.request(who, id, conn, &request, limits, now);
+                if !granted {
+                    self.metrics.refuse(Reason::Request, 1);
+                }
+                if want_reply {
+                    conn.channel(id.1)?.reply(granted)?;
+                }
+                self.pump(id, conn, now)?;
+                self.note_report(id, now);
+            }
+            ChannelEvent::Data { data } => {
+                conn.channel(id.1)?.adjust_window(data.len())?;
+                let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
+                session.active = now;
+                let is_key = |key: &u8| matches!(*key, INTERRUPT | END_OF_INPUT);
+                if session.terminal.is_some()
+                    && let Some(key) = data.iter().copied().find(is_key)
+                {
+                    let status = if key == INTERRUPT { INTERRUPTED } else { 0 };
+                    session.end(&mut self.feeds, Ending { status, ..Ending::default() });
+                    self.pump(id, conn, now)?;
+                }
+            }
+            ChannelEvent::Closed => {
+                if let Some(mut session) = self.sessions.remove(&id) {
+                    session.leave(&mut self.feeds);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a request is granted; then it is being done.
+    fn request(
+        &mut self,
+        who: &Who<'_>,
+        id: SessionId,
+        conn: &Connection<Server>,
+        request: &Request<'_>,
+        limits: &Limits,
+        now: Instant,
+    ) -> bool {
+        let permissions = conn.permissions();
+        let forced = permissions.and_then(|permissions| permissions.force_command.clone());
+        let may_have_pty = permissions.is_some_and(|permissions| permissions.pty);
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        session.active = now;
+        let command = match *request {
+            Request::PtyReq { term, size, .. } if may_have_pty && session.command.is_empty() => {
+                session.terminal = Some(Terminal { term: term.to_vec(), size });
+                return true;
+            }
+            Request::Env { name: b"NO_COLOR", value } => {
+                session.no_color = !value.is_empty();
+                return true;
+            }
+            Request::Env { name, .. } => {
+                return matches!(name, b"TERM" | b"LANG") || name.starts_with(b"LC_");
+            }
+            Request::WindowChange { size } => {
+                if let Some(terminal) = &mut session.terminal {
+                    terminal.size = size;
+                }
+                return true;
+            }
+            Request::Signal { signal_name } => {
+                let status = match signal_name {
+                    b"INT" => INTERRUPTED,
+                    b"TERM" | b"HUP" => TERMINATED,
+                    _ => return false,
+                };
+                session.end(&mut self.feeds, Ending { status, ..Ending::default() });
+                return true;
+            }
+            Request::Shell | Request::Exec { .. } | Request::Subsystem { .. }
+                if !session.command.is_empty() =>
+            {
+                return false; // one for each session
+            }
+            Request::Shell => forced.unwrap_or_else(|| b"tail".to_vec()),
+            Request::Exec { command } => forced.unwrap_or_else(|| command.to_vec()),
+            Request::Subsystem { .. } if forced.is_some() => forced.unwrap_or_default(),
+            _ => return false,
+        };
+        session.command = escaped(&command);
+        audit::command(who.user, who.address, &session.command);
+        if let Err(ended) = parse(&command).and_then(|command| self.run(who, id, command, limits, now)) {
+            let Ended { status, out, err } = ended;
+            self.say(id, status, &out, &err);
+        }
+        true
+    }
+
+    /// The last words of a session that has a terminal perhaps.
+    fn say(&mut self, id: SessionId, status: u32, out: &str, err: &str) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let text = |text: &str| match session.terminal {
+            Some(_) => super::feed::crlf(text.as_bytes()),
+            None => text.as_bytes().to_vec(),
+        };
+        let ending = Ending { out: text(out), err: text(err), status };
+        session.end(&mut self.feeds, ending);
+    }
+
+    /// Does what a command asks for, or says how it ends.
+    fn run(
+        &mut self,
+        who: &Who<'_>,
+        id: SessionId,
+        command: Command,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<(), Ended> {
+        match command {
+            Command::Help => self.say(id, 0, HELP, ""),
+            Command::Metrics => {
+                let text = self.metrics_for(who);
+                self.say(id, 0, &text, "");
+            }
+            Command::Logs { json } => {
+                let text = self.logs_for(who, json);
+                self.say(id, 0, &text, "");
+            }
+            Command::Dashboard { .. } => {
+                return Err(Ended::failed(1, "the dashboard needs a terminal: ssh -t HOST dashboard"));
+            }
+            Command::Tail { view, after, logs } => {
+                let logs = self.find(who, &logs)?;
+                let begin = match (after, &*logs) {
+                    (Some(seq), [log]) => Begin::After(*log, seq),
+                    (Some(_), _) => {
+                        return Err(Ended::failed(USAGE, "--after needs exactly one log; try help"));
+                    }
+                    (None, _) if !view.since.is_empty() => Begin::Kept,
+                    (None, _) => Begin::Now,
+                };
+                let asked = self.asked(who, id, &view, logs, false)?;
+                self.watch(id, asked, begin, limits, now);
+            }
+            Command::Wait { mut view, timeout, logs } => {
+                let timeout = timeout.map(|text| duration("--timeout", &text)).transpose()?;
+                if view.over.is_none() && !(view.show.is_some() || view.json || view.format.is_some()) {
+                    view.show = Some(Show::Hits);
+                }
+                let logs = self.find(who, &logs)?;
+                let asked = self.asked(who, id, &view, logs, true)?;
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.deadline = timeout.map(|timeout| now + timeout);
+                }
+                self.watch(id, asked, Begin::Now, limits, now);
+            }
+            Command::Stats { mut view, logs } => {
+                view.stats = true;
+                (view.show, view.format) = (None, None); // a report has no lines
+                let logs = self.find(who, &logs)?;
+                let asked = self.asked(who, id, &view, logs, false)?;
+                self.read_report(id, asked)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rights of a user, who has all if nothing is said of him.
+    fn rights(&self, who: &Who<'_>) -> Rights {
+        self.rights.get(who.user).cloned().unwrap_or_default()
+    }
+
+    /// The numbers of the logs that a user named, growing; all that are his if he named none.
+    fn find(&self, who: &Who<'_>, names: &[String]) -> Result<Vec<usize>, Ended> {
+        let rights = self.rights(who);
+        let his = |name: &str| rights.logs.as_ref().is_none_or(|logs| logs.iter().any(|log| log == name));
+        let served = self.logs.served();
+        let mut found = Vec::new();
+        for name in names {
+            let log = served.iter().find(|(_, log)| log.name == *name && his(&log.name));
+            let (number, _) = log.ok_or_else(|| {
+                let why =
+                    format!("{}: no such log; logs names those that there are", escaped(name.as_bytes()));
+                Ended::failed(1, &why)
+            })?;
+            found.push(*number);
+        }
+        if names.is_empty() {
+            found = served.iter().filter(|(_, log)| his(&log.name)).map(|(number, _)| *number).collect();
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn asked(
+        &self,
+        who: &Who<'_>,
+        id: SessionId,
+        options: &ViewOptions,
+        logs: Vec<usize>,
+        is_wait: bool,
+    ) -> Result<Asked, Ended> {
+        let session = self.sessions.get(&id);
+        let terminal = session.and_then(|session| session.terminal.as_ref());
+        let coloured = terminal.is_some_and(|terminal| terminal.term != b"dumb")
+            && session.is_some_and(|session| !session.no_color);
+        let destination = Destination { escaped: true, coloured, names_sources: logs.len() > 1 };
+        let options = self.rights(who).view.and(options);
+        let view = View::new(&options, destination, SystemTime::now());
+        let view = view.map_err(|why| Ended::failed(USAGE, &format!("{why}; try help")))?;
+        Ok(Asked { view: Arc::new(view), logs, crlf: terminal.is_some(), is_wait })
+    }
+
+    fn watch(&mut self, id: SessionId, asked: Asked, begin: Begin, limits: &Limits, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let run = asked.run();
+        let (at, pending) = match begin {
+            Begin::Now => {
+                session.watch(&mut self.feeds, &asked, run, limits.ring);
+                if matches!(session.activity, Activity::Ending(_)) {
+                    self.metrics.refuse(Reason::Busy, 1);
+                }
+                return self.note_report(id, now);
+            }
+            Begin::Kept => (asked.logs.iter().map(|log| (*log, 0)).collect(), Vec::new()),
+            Begin::After(log, seq) => {
+                let (first, next) = self.logs.range(log);
+                let skipped = match seq.checked_add(1) {
+                    Some(wanted) if (first..=next).contains(&wanted) => None,
+                    Some(wanted) if wanted < first && wanted >= self.logs.begin(log) => {
+                        Some(Some(first - wanted))
+                    }
+                    _ => Some(None), // numbers of another time
+                };
+                let mut pending = Vec::new();
+                if let Some(count) = skipped {
+                    asked.view.show_skipped(count, &mut pending);
+                }
+                if asked.crlf {
+                    pending = super::feed::crlf(&pending);
+                }
+                (vec![(log, if skipped.is_none() { seq + 1 } else { first })], pending)
+            }
+        };
+        let catch_up = CatchUp { asked, run, at, read: Vec::new(), pending };
+        session.activity = Activity::CatchingUp(Box::new(catch_up));
+    }
+
+    fn read_report(&mut self, id: SessionId, asked: Asked) -> Result<(), Ended> {
+        if asked.view.every().is_some() && self.feeds.len() >= FEEDS_MAX {
+            self.metrics.refuse(Reason::Busy, 1);
+            return Err(Ended {
+                status: 1,
+                out: String::new(),
+                err: String::from_utf8_lossy(&busy().err).into(),
+            });
+        }
+        let named = |log: usize| self.logs.get(log).map(|log| log.name.clone()).unwrap_or_default();
+        let files = asked.logs.iter().flat_map(|log| self.logs.paths(*log).map(|begun| (named(*log), begun)));
+        let cancel = Arc::new(AtomicBool::new(false));
+        let job = Job {
+            about: id,
+            view: Arc::clone(&asked.view),
+            files: files.collect(),
+            cancel: Arc::clone(&cancel),
+        };
+        if !self.jobs.start(job) {
+            self.metrics.refuse(Reason::Busy, 1);
+            return Err(Ended::failed(1, "too many reports are being read; come again later"));
+        }
+        let at = asked.logs.iter().map(|log| (*log, self.logs.range(*log).0)).collect();
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.activity = Activity::Reading { asked, at, cancel };
+        }
+        Ok(())
+    }
+
+    fn logs_for(&self, who: &Who<'_>, json: bool) -> String {
+        let his = self.find(who, &[]).unwrap_or_default();
+        let mut text = String::new();
+        for (number, log) in self.logs.served() {
+            if his.binary_search(&number).is_err() {
+                continue;
+            }
+            let sizes = self.logs.paths(number).filter_map(|begun| fs::metadata(begun.path).ok());
+            let size: u64 = sizes.map(|metadata| metadata.len()).sum();
+            text += &match json {
+                true => format!("{}\n", serde_json::json!({ "name": log.name, "size": size })),
+                false => format!("{} {size}\n", escaped(log.name.as_bytes())),
+            };
+        }
+        text
+    }
+
+    fn metrics_for(&self, who: &Who<'_>) -> String {
+        let his = self.find(who, &[]).unwrap_or_default();
+        let viewers = |number: usize| {
+            let of_log = |feed: &&Feed| feed.logs().binary_search(&number).is_ok();
+            self.feeds.iter().map(|(_, feed)| feed).filter(of_log).map(Feed::viewers).sum()
+        };
+        let logs = his.iter().filter_map(|number| {
+            let log = self.logs.get(*number)?;
+            Some(OfLog { log, lag: self.logs.lag(*number), viewers: viewers(*number) })
+        });
+        self.metrics.write(self.connections, &logs.collect::<Vec<_>>())
+    }
+}
+
+/// Where a session begins to watch.
+enum Begin {
+    Now,
+    /// With all lines that are kept.
+    Kept,
+    /// Behind the line of that number.
+    After(usize, u64),
+}

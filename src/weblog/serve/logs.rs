@@ -1,0 +1,299 @@
+//! The logs that are served: each read once, each line parsed once, numbered, and kept for a while as it stands.
+//!
+//! It does not know who watches.
+
+use super::ring::{Bounds, Ring};
+use super::settings::LogFile;
+use crate::driver::text::escaped;
+use crate::tell;
+use crate::weblog::follow::Options;
+use crate::weblog::follow::logs::{LocalLogs, Told};
+use crate::weblog::format::RecordParser;
+use crate::weblog::lines::Line;
+use crate::weblog::record::{Malformed, Record};
+use rustix::fs::{Mode, OFlags};
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Bytes of lines that are kept of a log, and twice as many are held at the most.
+pub const LOG_BYTES_MAX: usize = 8 << 20;
+
+/// Files of one log, where it is a pattern; of more, the first are followed.
+pub const FILES_MAX: usize = 256;
+
+/// What is read of the beginning of a file to learn its format (bytes).
+const HEAD_MAX: u64 = 64 * 1024;
+
+/// A line that is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    /// Of which file.
+    file: usize,
+    generation: u64,
+    offset: u64,
+    cut: bool,
+    partial: bool,
+}
+
+/// One file of a log.
+struct File {
+    /// The number of its log.
+    log: usize,
+    path: PathBuf,
+    parser: RecordParser,
+    /// Of the last line.
+    generation: u64,
+}
+
+/// A log.
+pub(super) struct Log {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    log_format: Option<String>,
+    /// What tells its files, if it is a pattern.
+    look: usize,
+    kept: Ring<Kept>,
+    /// The number of the first line that was read.
+    begin: u64,
+    pub(super) records: u64,
+    pub(super) malformed: u64,
+    /// Records that viewers have missed, added up over them.
+    pub(super) skipped: u64,
+    /// Served no more.
+    pub(super) is_gone: bool,
+}
+
+/// Where reading of a file begins that was read before: what came later follows in the ring.
+#[derive(Clone, Debug)]
+pub(super) struct Begun {
+    pub(super) file: usize,
+    pub(super) path: PathBuf,
+    pub(super) generation: u64,
+    /// Has read nothing.
+    pub(super) parser: RecordParser,
+}
+
+/// All of them. A log keeps its number for as long as the server runs.
+pub(super) struct Logs {
+    files: LocalLogs,
+    logs: Vec<Log>,
+    /// By the numbers that `files` tells them by.
+    read: Vec<File>,
+    ring: usize,
+}
+
+impl Logs {
+    pub(super) fn new(now: Instant, ring: usize) -> Self {
+        Self { files: LocalLogs::new(now), logs: Vec::new(), read: Vec::new(), ring }
+    }
+
+    /// Serves these, and no others any more; a log that was served under the same name and path goes on. `ring` records are
+    /// kept of each.
+    pub(super) fn set(&mut self, files: &[LogFile], ring: usize) {
+        self.ring = ring;
+        let bounds = Bounds { records: ring, bytes: LOG_BYTES_MAX };
+        let is = |log: &Log, file: &LogFile| {
+            log.name == file.name && log.path == file.path && log.log_format == file.log_format
+        };
+        for log in self.logs.iter_mut().filter(|log| !log.is_gone) {
+            log.kept.set_bounds(bounds);
+            if !files.iter().any(|file| is(log, file)) {
+                log.is_gone = true;
+                self.files.end_look(log.look);
+            }
+        }
+        for (number, file) in self.read.iter().enumerate() {
+            if self.logs.get(file.log).is_some_and(|log| log.is_gone) {
+                self.files.end(number);
+            }
+        }
+        for file in files {
+            if self.logs.iter().any(|log| !log.is_gone && is(log, file)) {
+                continue;
+            }
+            // Numbers grow over restarts, too, as long as a log has fewer than a million lines a second.
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+            let seq = u64::try_from(since).unwrap_or_default();
+            self.logs.push(Log {
+                name: file.name.clone(),
+                path: file.path.clone(),
+                log_format: file.log_format.clone(),
+                look: self.files.look(&file.path),
+                kept: Ring::new(seq, bounds),
+                begin: seq,
+                records: 0,
+                malformed: 0,
+                skipped: 0,
+                is_gone: false,
+            });
+        }
+    }
+
+    /// Records that are kept of each.
+    pub(super) const fn ring(&self) -> usize {
+        self.ring
+    }
+
+    pub(super) fn descriptor(&self) -> Option<RawFd> {
+        self.files.descriptor()
+    }
+
+    pub(super) fn get(&self, log: usize) -> Option<&Log> {
+        self.logs.get(log)
+    }
+
+    pub(super) fn get_mut(&mut self, log: usize) -> Option<&mut Log> {
+        self.logs.get_mut(log)
+    }
+
+    /// The logs that are served, with their numbers, by name.
+    pub(super) fn served(&self) -> Vec<(usize, &Log)> {
+        let mut served: Vec<_> = self.logs.iter().enumerate().filter(|(_, log)| !log.is_gone).collect();
+        served.sort_by(|(_, log), (_, other)| log.name.cmp(&other.name));
+        served
+    }
+
+    /// The files of a log that are followed.
+    pub(super) fn paths(&self, log: usize) -> impl Iterator<Item = Begun> + '_ {
+        let named = self.logs.get(log).and_then(|log| log.log_format.as_deref());
+        let parser = named.and_then(|format| RecordParser::named(format).ok()).unwrap_or_default();
+        let of_log = self.read.iter().enumerate().filter(move |(_, file)| file.log == log);
+        of_log.map(move |(file, read)| Begun {
+            file,
+            path: read.path.clone(),
+            generation: read.generation,
+            parser: parser.clone(),
+        })
+    }
+
+    /// Bytes that were written to a log and not read yet.
+    pub(super) fn lag(&self, log: usize) -> u64 {
+        self.paths(log).map(|begun| self.files.behind(begun.file)).sum()
+    }
+
+    /// Reads what is new, a bounded part of it. `each` is told of a log, its name, the number of the line, the line and its
+    /// record. When there is more to do at the latest.
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        mut each: impl FnMut(usize, &str, u64, &Line<'_>, Result<Option<&Record<'_>>, Malformed>),
+    ) -> Option<Instant> {
+        let (logs, read) = (&mut self.logs, &mut self.read);
+        let next = self.files.turn(now, |file, told| {
+            let Some(file_read) = read.get_mut(file) else { return };
+            let Some(log) = logs.get_mut(file_read.log).filter(|log| !log.is_gone) else { return };
+            match told {
+                Told::Line(generation, line) => {
+                    file_read.generation = generation;
+                    let seq = log.kept.next();
+                    log.kept.tail().extend_from_slice(line.bytes);
+                    let Line { offset, cut, partial, .. } = line;
+                    log.kept.push(Kept { file, generation, offset, cut, partial }, |_, _| {});
+                    let record = file_read.parser.parse(line.bytes);
+                    match &record {
+                        Ok(Some(_)) => log.records += 1,
+                        Ok(None) => {}
+                        Err(_) => log.malformed += 1,
+                    }
+                    let record = record.as_ref().map(Option::as_ref).map_err(|error| *error);
+                    each(file_read.log, &log.name, seq, &line, record);
+                }
+                Told::Note(note) => tell!("{}: {note}", escaped(log.name.as_bytes())),
+                Told::End(why) => {
+                    tell!("{}: {}", escaped(log.name.as_bytes()), why.unwrap_or("the end"));
+                }
+            }
+        });
+        let found = self.files.found();
+        let any = !found.is_empty();
+        for (look, path) in found {
+            self.follow(look, path);
+        }
+        if any { Some(now) } else { next }
+    }
+
+    /// Follows a file that is of a log, or fits its pattern.
+    fn follow(&mut self, look: usize, path: PathBuf) {
+        let Some(log) = self.logs.iter().position(|log| !log.is_gone && log.look == look) else { return };
+        let Some(Log { name, log_format, .. }) = self.logs.get(log) else { return };
+        if self.read.iter().any(|file| file.log == log && file.path == path) {
+            return;
+        }
+        if self.read.iter().filter(|file| file.log == log).count() >= FILES_MAX {
+            tell!(
+                "{}: more than {FILES_MAX} files; {} is not read",
+                escaped(name.as_bytes()),
+                path.display()
+            );
+            return;
+        }
+        let parser = log_format.as_deref().and_then(|format| RecordParser::named(format).ok());
+        let mut parser = parser.unwrap_or_default();
+        if let Ok(head) = head(&path) {
+            parser.learn(&head);
+        }
+        self.files.add(&path, Options::default(), Rc::default());
+        self.read.push(File { log, path, parser, generation: 0 });
+    }
+
+    /// Hands out the lines that are kept of a log, from `seq` on, as [`read`](Self::read) did, until `each` says that it is
+    /// enough. The number of the next line.
+    pub(super) fn again(
+        &self,
+        log: usize,
+        seq: u64,
+        mut each: impl FnMut(&str, u64, &Line<'_>, Result<Option<&Record<'_>>, Malformed>, &Kept) -> bool,
+    ) -> u64 {
+        let Some(Log { name, kept, .. }) = self.logs.get(log) else { return seq };
+        // What the formats are was found out by the live readers.
+        let mut parsers = HashMap::new();
+        let mut at = seq.max(kept.first());
+        while let Some((bytes, tag)) = kept.record(at) {
+            let line = Line { bytes, offset: tag.offset, cut: tag.cut, partial: tag.partial };
+            let live = || self.read.get(tag.file).map(|file| file.parser.clone()).unwrap_or_default();
+            let record = parsers.entry(tag.file).or_insert_with(live).parse(bytes);
+            let record = record.as_ref().map(Option::as_ref).map_err(|error| *error);
+            let goes_on = each(name, at, &line, record, &tag);
+            at += 1;
+            if !goes_on {
+                break;
+            }
+        }
+        at
+    }
+
+    /// The number of the first line that was read of a log.
+    pub(super) fn begin(&self, log: usize) -> u64 {
+        self.logs.get(log).map_or(0, |log| log.begin)
+    }
+
+    /// The numbers of the first line that is kept of a log, and of the next one.
+    pub(super) fn range(&self, log: usize) -> (u64, u64) {
+        self.logs.get(log).map_or((0, 0), |log| (log.kept.first(), log.kept.next()))
+    }
+}
+
+impl Kept {
+    /// Whether it was read at or behind a place of a file.
+    pub(super) const fn is_behind(&self, file: usize, generation: u64, offset: u64) -> bool {
+        self.file != file
+            || self.generation > generation
+            || (self.generation == generation && self.offset >= offset)
+    }
+}
+
+/// The beginning of a file, from which its format is known before a new line comes.
+fn head(path: &Path) -> io::Result<Vec<u8>> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
+    let file = fs::File::from(file);
+    let mut head = Vec::new();
+    if file.metadata()?.is_file() {
+        file.take(HEAD_MAX).read_to_end(&mut head)?;
+    }
+    Ok(head)
+}

@@ -1,0 +1,142 @@
+//! What the server counts, as OpenMetrics text.
+//!
+//! It does not know what is worth counting: whoever sees it says so.
+
+use super::logs::Log;
+use crate::userauth::Method;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+/// Why somebody was not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reason {
+    /// A credential that would not do.
+    Credential,
+    /// `max_auth_tries`.
+    MaxAuthTries,
+    /// `login_grace`.
+    LoginGrace,
+    /// `max_startups`.
+    MaxStartups,
+    /// `max_connections`.
+    MaxConnections,
+    /// `per_source`.
+    PerSource,
+    /// A penalty for logins that failed.
+    Penalty,
+    /// `max_sessions`.
+    MaxSessions,
+    /// `idle`.
+    Idle,
+    /// `keepalive`.
+    Keepalive,
+    /// Forwarding, or another request that nobody gets.
+    Request,
+    /// As many views, or reports, as there may be.
+    Busy,
+}
+
+impl Reason {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Credential => "credential",
+            Self::MaxAuthTries => "max_auth_tries",
+            Self::LoginGrace => "login_grace",
+            Self::MaxStartups => "max_startups",
+            Self::MaxConnections => "max_connections",
+            Self::PerSource => "per_source",
+            Self::Penalty => "penalty",
+            Self::MaxSessions => "max_sessions",
+            Self::Idle => "idle",
+            Self::Keepalive => "keepalive",
+            Self::Request => "request",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+/// Counted since the start.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    logins: BTreeMap<&'static str, u64>,
+    refusals: BTreeMap<Reason, u64>,
+}
+
+/// A log, and what is so now.
+pub(super) struct OfLog<'l> {
+    pub(super) log: &'l Log,
+    pub(super) lag: u64,
+    pub(super) viewers: u64,
+}
+
+impl Metrics {
+    pub(super) fn login(&mut self, method: Method) {
+        *self.logins.entry(method.name()).or_default() += 1;
+    }
+
+    pub(super) fn refuse(&mut self, reason: Reason, count: u64) {
+        *self.refusals.entry(reason).or_default() += count;
+    }
+
+    /// All of it, for a user who may see these logs.
+    pub(super) fn write(&self, connections: usize, logs: &[OfLog<'_>]) -> String {
+        let mut text = String::new();
+        let mut family =
+            |name: &str, kind: &str, help: &str, samples: &mut dyn FnMut(&mut dyn FnMut(&str, &str, u64))| {
+                let _in_memory = writeln!(text, "# TYPE {name} {kind}\n# HELP {name} {help}");
+                let suffix = if kind == "counter" { "_total" } else { "" };
+                samples(&mut |label, value, number| {
+                    let labels = if label.is_empty() {
+                        String::new()
+                    } else {
+                        format!("{{{label}=\"{}\"}}", quoted(value))
+                    };
+                    let _in_memory = writeln!(text, "{name}{suffix}{labels} {number}");
+                });
+            };
+        family(
+            "ssh_weblog_connections",
+            "gauge",
+            "Connections, those without a login included.",
+            &mut |sample| {
+                sample("", "", connections as u64);
+            },
+        );
+        family("ssh_weblog_logins", "counter", "Logins by the method of their last step.", &mut |sample| {
+            self.logins.iter().for_each(|(method, count)| sample("method", method, *count));
+        });
+        family("ssh_weblog_refusals", "counter", "Refusals by what was the reason.", &mut |sample| {
+            self.refusals.iter().for_each(|(reason, count)| sample("reason", reason.name(), *count));
+        });
+        type OfEach = fn(&OfLog<'_>) -> u64;
+        let of_logs: [(&str, &str, &str, OfEach); 5] = [
+            ("ssh_weblog_records", "counter", "Records read.", |of| of.log.records),
+            ("ssh_weblog_malformed", "counter", "Lines that were no records.", |of| of.log.malformed),
+            ("ssh_weblog_lag_bytes", "gauge", "Bytes written and not read yet.", |of| of.lag),
+            ("ssh_weblog_skipped", "counter", "Records that viewers have missed.", |of| of.log.skipped),
+            ("ssh_weblog_viewers", "gauge", "Sessions that watch.", |of| of.viewers),
+        ];
+        for (name, kind, help, of) in of_logs {
+            family(name, kind, help, &mut |sample| {
+                logs.iter().for_each(|log| sample("log", &log.log.name, of(log)));
+            });
+        }
+        family("process_resident_memory_bytes", "gauge", "Memory of the process.", &mut |sample| {
+            sample("", "", resident());
+        });
+        text + "# EOF\n"
+    }
+}
+
+/// The value of a label.
+fn quoted(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// Bytes of memory that this process has, as the system counts them.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default() * 1024
+}

@@ -1,0 +1,297 @@
+//! What a session shows, and how that goes to its channel: in the order of its states, as much as the channel takes.
+//!
+//! ```text
+//!  None ──> Reading ──> CatchingUp ──> Watching ──> Ending ──> None, and the channel is closed
+//!      a report's files │ kept lines   │ a feed     │ the last words and the status
+//! ```
+//!
+//! It does not know what a command is, nor who may see what.
+
+use super::feed::{Feed, Place};
+use super::logs::{Begun, Logs};
+use crate::connection::{ChannelId, Connection, WindowSize};
+use crate::driver::{Error, PeerId};
+use crate::transport::Server;
+use crate::weblog::view::{End, Place as Origin, Run, View};
+use slab::Slab;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Feeds at a time: views that are different, and those with a report or an alert of their own.
+pub const FEEDS_MAX: usize = 256;
+
+/// Bytes of kept lines that wait for a channel.
+const CATCH_UP_MAX: usize = 64 * 1024;
+
+/// Ended by Ctrl-C, as a shell says it.
+pub(super) const INTERRUPTED: u32 = 130;
+
+/// `--over` came true, as for `ssh-weblog`.
+const ALERT: u32 = 3;
+
+pub(super) type SessionId = (PeerId, ChannelId);
+
+/// A terminal at the client.
+#[derive(Clone, Debug)]
+pub(super) struct Terminal {
+    pub(super) term: Vec<u8>,
+    pub(super) size: WindowSize,
+}
+
+/// What is shown, of what.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) view: Arc<View>,
+    /// Numbers of logs, growing.
+    pub(super) logs: Vec<usize>,
+    /// Lines go to a terminal.
+    pub(super) crlf: bool,
+    /// Until something comes true.
+    pub(super) is_wait: bool,
+}
+
+impl Asked {
+    /// What shows it, from the beginning.
+    pub(super) fn run(&self) -> Run {
+        let run = Run::new(Arc::clone(&self.view));
+        if self.is_wait { run.until_true() } else { run }
+    }
+}
+
+/// Kept lines that are shown before the feed.
+pub(super) struct CatchUp {
+    pub(super) asked: Asked,
+    pub(super) run: Run,
+    /// The logs, and the number of the next line of each.
+    pub(super) at: Vec<(usize, u64)>,
+    /// What a report has read of the files: older lines are in it already.
+    pub(super) read: Vec<(Begun, u64)>,
+    /// What the channel did not take yet.
+    pub(super) pending: Vec<u8>,
+}
+
+/// The last words.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    pub(super) out: Vec<u8>,
+    pub(super) err: Vec<u8>,
+    pub(super) status: u32,
+}
+
+pub(super) enum Activity {
+    /// Nothing was asked for yet, or all is over.
+    None,
+    /// A report is being read.
+    Reading {
+        asked: Asked,
+        at: Vec<(usize, u64)>,
+        cancel: Arc<AtomicBool>,
+    },
+    CatchingUp(Box<CatchUp>),
+    Watching {
+        feed: usize,
+        place: Place,
+        is_wait: bool,
+    },
+    Ending(Ending),
+}
+
+/// A session channel.
+pub(super) struct Session {
+    pub(super) terminal: Option<Terminal>,
+    /// `NO_COLOR` is set there.
+    pub(super) no_color: bool,
+    pub(super) activity: Activity,
+    /// The channel takes nothing now.
+    pub(super) full: bool,
+    /// It ends then.
+    pub(super) deadline: Option<Instant>,
+    /// When something was written to it, or came, the last time.
+    pub(super) active: Instant,
+    /// What was asked for, for the audit.
+    pub(super) command: String,
+}
+
+impl Session {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            terminal: None,
+            no_color: false,
+            activity: Activity::None,
+            full: false,
+            deadline: None,
+            active: now,
+            command: String::new(),
+        }
+    }
+
+    /// Whether it has something to write that its channel does not take.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.full || matches!(self.activity, Activity::Ending(_) | Activity::CatchingUp(_))
+    }
+
+    /// Whether it ends when nothing is written to it for long: it is not being worked for.
+    pub(super) const fn is_idle_bound(&self) -> bool {
+        matches!(self.activity, Activity::None | Activity::Watching { .. } | Activity::CatchingUp(_))
+    }
+
+    /// Says its last words next, whatever it does now.
+    pub(super) fn end(&mut self, feeds: &mut Slab<Feed>, ending: Ending) {
+        self.leave(feeds);
+        self.activity = Activity::Ending(ending);
+    }
+
+    /// Watches and waits for nothing any more.
+    pub(super) fn leave(&mut self, feeds: &mut Slab<Feed>) {
+        match &self.activity {
+            Activity::Watching { feed, place, .. } => {
+                let feed = *feed;
+                if let Some(shown) = feeds.get_mut(feed) {
+                    shown.leave(place);
+                    if shown.is_idle() {
+                        feeds.remove(feed);
+                    }
+                }
+            }
+            Activity::Reading { cancel, .. } => cancel.store(true, Ordering::Relaxed),
+            Activity::None | Activity::CatchingUp(_) | Activity::Ending(_) => {}
+        }
+        self.activity = Activity::None;
+    }
+
+    /// Watches from now on. There is a feed of it already, or room for one; if there is none, it ends.
+    pub(super) fn watch(&mut self, feeds: &mut Slab<Feed>, asked: &Asked, run: Run, records: usize) {
+        let Asked { view, logs, crlf, is_wait } = asked;
+        let own = run.is_private();
+        let same =
+            feeds.iter().find(|(_, feed)| !own && feed.is(view, logs, *crlf)).map(|(number, _)| number);
+        let number = match same {
+            Some(number) => number,
+            None if feeds.len() >= FEEDS_MAX => return self.end(feeds, busy()),
+            None => feeds.insert(Feed::new(run, logs.clone(), *crlf, records)),
+        };
+        if let Some(feed) = feeds.get_mut(number) {
+            self.activity = Activity::Watching { feed: number, place: feed.join(), is_wait: *is_wait };
+        }
+    }
+
+    /// Writes what there is, as much as the channel takes.
+    pub(super) fn pump(
+        &mut self,
+        conn: &mut Connection<Server>,
+        id: ChannelId,
+        feeds: &mut Slab<Feed>,
+        logs: &Logs,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let mut channel = conn.channel(id)?;
+        loop {
+            self.full = false;
+            match &mut self.activity {
+                Activity::None | Activity::Reading { .. } => return Ok(()),
+                Activity::Watching { feed, place, is_wait } => {
+                    let Some(feed) = feeds.get_mut(*feed) else { return Ok(()) };
+                    let mut count = 0;
+                    self.full = !feed.offer(place, |bytes| {
+                        let taken = channel.write(bytes);
+                        count += taken;
+                        taken
+                    });
+                    if count > 0 {
+                        self.active = now;
+                    }
+                    match feed.end() {
+                        Some((why, err)) if !self.full => {
+                            let ending =
+                                Ending { out: Vec::new(), err: err.to_vec(), status: status(why, *is_wait) };
+                            self.end(feeds, ending);
+                        }
+                        _ => return Ok(()),
+                    }
+                }
+                Activity::CatchingUp(catch_up) => {
+                    let taken = channel.write(&catch_up.pending);
+                    catch_up.pending.drain(..taken.min(catch_up.pending.len()));
+                    if taken > 0 {
+                        self.active = now;
+                    }
+                    if !catch_up.pending.is_empty() {
+                        self.full = true;
+                        return Ok(());
+                    }
+                    if let Some(why) = catch_up.run.end() {
+                        let mut ending =
+                            Ending { status: status(why, catch_up.asked.is_wait), ..Ending::default() };
+                        catch_up.run.finish(&mut ending.out, &mut ending.err);
+                        self.activity = Activity::Ending(ending);
+                    } else if !catch_up.go_on(logs) {
+                        let Activity::CatchingUp(catch_up) =
+                            core::mem::replace(&mut self.activity, Activity::None)
+                        else {
+                            return Ok(());
+                        };
+                        let CatchUp { asked, run, .. } = *catch_up;
+                        self.watch(feeds, &asked, run, logs.ring());
+                    }
+                }
+                Activity::Ending(ending) => {
+                    let taken = channel.write(&ending.out);
+                    ending.out.drain(..taken.min(ending.out.len()));
+                    if ending.out.is_empty() {
+                        let taken = channel.write_stderr(&ending.err);
+                        ending.err.drain(..taken.min(ending.err.len()));
+                    }
+                    if !(ending.out.is_empty() && ending.err.is_empty()) {
+                        self.full = true;
+                        return Ok(());
+                    }
+                    channel.send_exit_status(ending.status)?;
+                    channel.send_eof()?;
+                    channel.close()?;
+                    self.activity = Activity::None;
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// No feed is left.
+pub(super) fn busy() -> Ending {
+    Ending {
+        err: b"ssh-weblog-server: too many different views at once; come again later\n".to_vec(),
+        status: 1,
+        ..Ending::default()
+    }
+}
+
+const fn status(why: End, is_wait: bool) -> u32 {
+    match why {
+        End::Alert if !is_wait => ALERT,
+        End::Alert | End::Stop | End::True => 0,
+    }
+}
+
+impl CatchUp {
+    /// Shows more of the kept lines; false if there are none.
+    fn go_on(&mut self, logs: &Logs) -> bool {
+        let Self { asked, run, at, read, pending } = self;
+        for (log, seq) in at {
+            let before = *seq;
+            *seq = logs.again(*log, *seq, |name, seq, line, record, kept| {
+                if read.iter().all(|(begun, end)| kept.is_behind(begun.file, begun.generation, *end)) {
+                    run.line(Origin { source: name, seq: Some(seq) }, line, record, pending);
+                }
+                pending.len() < CATCH_UP_MAX && run.end().is_none()
+            });
+            if asked.crlf {
+                *pending = super::feed::crlf(pending);
+            }
+            if *seq > before {
+                return true;
+            }
+        }
+        false
+    }
+}

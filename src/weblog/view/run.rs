@@ -1,0 +1,150 @@
+//! A view over the lines of its sources: what it shows goes out as they come in; report, alert and end are kept.
+//!
+//! It does not know where a line came from, nor where its bytes go.
+
+use super::{Alert, BYE, Hit, Place, Receipt, Report, Room, View};
+use crate::weblog::lines::Line;
+use crate::weblog::record::{Malformed, Record};
+use std::sync::Arc;
+
+/// Why nothing more is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// `--over` came true.
+    Alert,
+    /// What `--stop-on` waits for was requested.
+    Stop,
+    /// A record passed, where one was waited for.
+    True,
+}
+
+/// A view with all that it has seen.
+#[derive(Debug)]
+pub struct Run {
+    view: Arc<View>,
+    room: Room,
+    report: Option<Report>,
+    alert: Option<Alert>,
+    /// It ends when something comes true: an alert, or without one the first record that passes.
+    waits: bool,
+    end: Option<End>,
+}
+
+impl Run {
+    /// Nothing was seen yet.
+    #[must_use]
+    pub fn new(view: Arc<View>) -> Self {
+        let (report, alert) = (view.start_report(), view.start_alert());
+        Self { view, room: Room::default(), report, alert, waits: false, end: None }
+    }
+
+    /// Goes on with a report.
+    #[must_use]
+    pub fn with_report(self, report: Report) -> Self {
+        Self { report: Some(report), ..self }
+    }
+
+    /// Ends with the first record that passes, unless there is an alert to wait for.
+    #[must_use]
+    pub fn until_true(self) -> Self {
+        Self { waits: true, ..self }
+    }
+
+    /// Of what.
+    #[must_use]
+    pub const fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Whether it has something of its own beside the lines: two runs of one view that began at different times are then
+    /// different.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.waits || self.report.is_some() || self.alert.is_some() || self.view.options().stop_on.is_some()
+    }
+
+    /// Takes a line, with what its format made of it, and appends what is shown of it; whether that was anything. Nothing is
+    /// taken after the [end](Self::end).
+    pub fn line(
+        &mut self,
+        place: Place<'_>,
+        line: &Line<'_>,
+        record: Result<Option<&Record<'_>>, Malformed>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        self.line_and(place, line, record, out, |_| {})
+    }
+
+    /// The same; `each` is told of the record, as the view shows it, if it passes.
+    pub fn line_and(
+        &mut self,
+        place: Place<'_>,
+        line: &Line<'_>,
+        record: Result<Option<&Record<'_>>, Malformed>,
+        out: &mut Vec<u8>,
+        each: impl FnOnce(&Hit<'_>),
+    ) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        if let Some(report) = &mut self.report {
+            report.line(line, record.is_err());
+        }
+        let record = record.ok().flatten();
+        let hit = record.and_then(|record| self.view.hit(record, &mut self.room));
+        let shown = self.view.show(place, line, hit.as_ref(), out);
+        if let Some(hit) = &hit {
+            each(hit);
+            if let Some(report) = &mut self.report {
+                report.hit(hit);
+            }
+            if self.alert.as_mut().is_some_and(|alert| alert.hit(&hit.record)) {
+                self.end = Some(End::Alert);
+                return shown;
+            }
+            if self.waits && self.alert.is_none() {
+                self.end = Some(End::True);
+                return shown;
+            }
+        }
+        if record.is_some_and(|record| self.view.is_stop(record)) {
+            self.end = Some(End::Stop);
+        }
+        shown
+    }
+
+    /// Whether and why nothing more is taken.
+    #[must_use]
+    pub const fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Appends what is said at the end: the evidence, or good bye; with `--json` that goes to `err`.
+    pub fn finish(&self, out: &mut Vec<u8>, err: &mut Vec<u8>) {
+        match self.end {
+            None | Some(End::True) => {}
+            Some(End::Stop) if self.view.is_json() => err.extend_from_slice(BYE.as_bytes()),
+            Some(End::Stop) => out.extend_from_slice(BYE.as_bytes()),
+            Some(End::Alert) => match self.alert.as_ref().and_then(Alert::evidence) {
+                Some(evidence) if self.view.is_json() => evidence.write_json(out),
+                Some(evidence) => evidence.write_text(out),
+                None => {}
+            },
+        }
+    }
+
+    /// Appends the report so far; nothing if none was asked for.
+    pub fn report(&self, receipts: &[Receipt], out: &mut Vec<u8>) {
+        match &self.report {
+            None => {}
+            Some(report) if self.view.is_json() => report.write_json(receipts, out),
+            Some(report) => report.write_text(receipts, out),
+        }
+    }
+
+    /// The report, if one was asked for.
+    #[must_use]
+    pub fn into_report(self) -> Option<Report> {
+        self.report
+    }
+}
