@@ -3,7 +3,9 @@
 
 use super::client::{WatchOptions, watch};
 use super::generate::Generator;
-use super::server::{LogFile, ServerOptions, WeblogServer};
+use super::serve::settings::{Limits, LogFile, Settings};
+use super::serve::users::{Rights, Users};
+use super::server::{ServerOptions, WeblogServer};
 use super::view::View;
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PrivateKey;
@@ -18,7 +20,7 @@ use crate::userauth::{Method, MethodChains};
 use core::time::Duration;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -54,13 +56,19 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
     let account = Account { authorized_keys: vec![authorized_keys], ..Account::default() };
     let host_key = PrivateKey::generate_ed25519(&mut rng);
     let public_host_key = host_key.public_key();
-    let options = ServerOptions {
-        listen: SocketAddr::from((HOST, 0)),
-        config: ServerConfig::new(vec![Arc::new(host_key)]),
+    let listener = TcpListener::bind((HOST, 0)).map_err(text)?;
+    listener.set_nonblocking(true).map_err(text)?;
+    let users = Users {
         accounts: Accounts::new(Names::Of([(USER.into(), account)].into())),
-        methods: MethodChains::any_of(&[Method::Publickey]),
         passwords: None,
-        logs: vec![LogFile { name: "access".to_owned(), path: log.clone() }],
+        methods: MethodChains::any_of(&[Method::Publickey]),
+        rights: [(USER.into(), Rights::default())].into(),
+    };
+    let logs = vec![LogFile { name: "access".to_owned(), path: log.clone(), log_format: None }];
+    let options = ServerOptions {
+        listeners: vec![listener],
+        config: ServerConfig::new(vec![Arc::new(host_key)]),
+        settings: Settings { users, logs, limits: Limits::default() },
     };
     // A server stays on the thread that it was made on.
     let (begin, begun) = channel();

@@ -8,19 +8,19 @@ use super::follow::Options;
 use super::follow::logs::{LocalLogs, Told};
 use super::format::RecordParser;
 use super::options::{ViewOptions, words};
+use super::serve::settings::{LogFile, Settings};
+use super::serve::users::Users;
 use super::view::{Destination, View};
 use crate::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
 use crate::crypto::{Rng, SystemRng};
-use crate::driver::accounts::Accounts;
 use crate::driver::authenticator::Authenticator;
 use crate::driver::gate::{Gate, GateConfig, Refusal};
-use crate::driver::passwords::Passwords;
 use crate::driver::text::escaped;
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
 use crate::tell;
 use crate::transport::Error::Disconnected;
 use crate::transport::{Server, ServerConfig};
-use crate::userauth::{MethodChains, ServerUserauthConfig};
+use crate::userauth::ServerUserauthConfig;
 use crate::wire::DisconnectReason;
 use clap::Parser;
 use mio::net::TcpListener;
@@ -43,30 +43,15 @@ const NOT_FOUND: u32 = 127;
 /// A command with wrong arguments.
 const WRONG_ARGUMENTS: u32 = 2;
 
-/// A log to serve.
-#[derive(Debug)]
-pub struct LogFile {
-    /// What viewers call it.
-    pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-}
-
 /// What is served to whom.
 #[derive(Debug)]
 pub struct ServerOptions {
-    /// Where to listen; port 0 for one that is free.
-    pub listen: SocketAddr,
+    /// Where it listens; one for now.
+    pub listeners: Vec<std::net::TcpListener>,
     /// What the server is known by, and what it offers.
     pub config: ServerConfig,
-    /// Users and their keys.
-    pub accounts: Accounts,
-    /// What all of them must go through.
-    pub methods: MethodChains,
-    /// Users and their passwords.
-    pub passwords: Option<Arc<Passwords>>,
-    /// The logs.
-    pub logs: Vec<LogFile>,
+    /// Users and logs.
+    pub settings: Settings,
 }
 
 /// The commands of a session.
@@ -140,7 +125,8 @@ impl WeblogServer {
     /// # Errors
     /// A text for the user.
     pub fn bind(options: ServerOptions, signals: bool) -> Result<Self, String> {
-        let ServerOptions { listen, config, accounts, methods, passwords, logs } = options;
+        let ServerOptions { listeners, config, settings: Settings { users, logs, .. } } = options;
+        let Users { accounts, passwords, methods, .. } = users;
         let mut files = LocalLogs::new(Instant::now());
         let log = |file: LogFile| {
             files.add(&file.path, Options::default(), Rc::default());
@@ -158,7 +144,8 @@ impl WeblogServer {
         if let Some(refused) = refused {
             return Err(refused);
         }
-        let listener = TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?;
+        let listener: [_; 1] = listeners.try_into().map_err(|_| "it listens at one address for now")?;
+        let [listener] = listener.map(TcpListener::from_std);
         let text = |error: io::Error| error.to_string();
         let address = listener.local_addr().map_err(text)?;
         let userauth = ServerUserauthConfig { methods, ..Default::default() };
