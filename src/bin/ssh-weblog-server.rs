@@ -5,22 +5,17 @@
 use clap::Parser;
 use std::alloc::System;
 use std::io::{self, BufRead, IsTerminal};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use strombus::crypto::SystemRng;
 use strombus::crypto::sign::{PrivateKey, PublicKey};
-use strombus::driver::files::{self, KeyFileError};
-use strombus::driver::options::home;
-use strombus::driver::passwords::{self, Passwords};
+use strombus::driver::passwords;
 use strombus::driver::text::{escaped_lines, key_kind};
-use strombus::keys::{certificate, private_key};
 use strombus::tell;
-use strombus::transport::ServerConfig;
-use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
-use strombus::weblog::users::{self, User, Users};
+use strombus::weblog::serve::flags::Flags;
+use strombus::weblog::serve::notify::Notify;
+use strombus::weblog::serve::settings::{Configuration, Wrong};
+use strombus::weblog::serve::start::Started;
+use strombus::weblog::serve::{ServerOptions, WeblogServer, audit};
 use zeroize::Zeroizing;
 use zeroizing_alloc::ZeroAlloc;
 
@@ -32,170 +27,108 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 const USAGE: u8 = 2;
 
 const EXAMPLES: &str = "\
+Commands:
+  check FILE       read a configuration as a start does, and say what is wrong with it
+  fingerprint      show the host keys, as ssh-keygen -l does; with --state-dir, --host-key or --config
+  hash-password    ask for a password twice, or read it from standard input, and show what a password file holds of it
+A log of such a name is written with its directory: ./check
+
 Examples:
   ssh-weblog-server --user ann --authorized-keys ann.pub /var/log/nginx/access.log
-  ssh-weblog-server --config users.toml /var/log/nginx/access.log
   ssh-weblog-server hash-password > ann.password
   ssh-weblog-server --listen 127.0.0.1:8022 --user ann --password-file ann.password access.log
+  ssh-weblog-server check /etc/ssh-weblog-server/config.toml
+  ssh-weblog-server --config /etc/ssh-weblog-server/config.toml --run-as ssh-weblog
+
+A configuration:
+  listen = [\"[::]:8022\"]
+  [[log]]
+  name = \"shop\"
+  path = \"/var/log/nginx/shop.log\"
+  [[user]]
+  name = \"ann\"
+  authorized_keys = \"ann.pub\"
+  logs = [\"shop\"]
+  view = [\"--vhost\", \"shop.example\", \"--anonymize\"]
 
 Then, from anywhere:  ssh -p 8022 ann@this.host
 
-Exit status: 0 stopped, 1 it cannot start, 2 bad arguments.";
+SIGHUP reads configuration, keys and passwords anew; SIGTERM ends it when what was read is sent, a second one at once.
+
+Exit status: 0 stopped, or nothing is wrong; 1 it cannot start, or something is; 2 bad arguments.";
 
 /// Shows the new records of web access logs to whoever logs in by SSH.
 #[derive(Parser)]
 #[command(name = "ssh-weblog-server", version, after_help = EXAMPLES)]
+#[command(
+    override_usage = "ssh-weblog-server [OPTIONS] LOG...\n       ssh-weblog-server [OPTIONS] --config FILE\n       \
+                            ssh-weblog-server check FILE | fingerprint | hash-password"
+)]
 struct Arguments {
-    /// PORT or ADDRESS:PORT to listen on; port 0 is one that is free
-    #[arg(long, value_name = "[ADDR:]PORT", default_value = "8022")]
-    listen: String,
-    /// The name to log in with
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
-    /// File of the user's keys, a line each
-    #[arg(long, value_name = "FILE", requires = "user")]
-    authorized_keys: Option<PathBuf>,
-    /// File of password hashes: lines NAME:HASH, or a bare hash, which is the user's
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// File of users: TOML, a `[[user]]` each, with name, authorized_keys, password_hash, require, ca_keys
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// File of a host key, repeatable, one of a type; without any, one is made in the state directory
-    #[arg(long, value_name = "FILE")]
-    host_key: Vec<PathBuf>,
-    /// File of a certificate of one of the host keys, repeatable
-    #[arg(long, value_name = "FILE")]
-    host_certificate: Vec<PathBuf>,
-    /// File of keys, of users and of CAs, that let nobody in any more
-    #[arg(long, value_name = "FILE")]
-    revoked_keys: Option<PathBuf>,
-    /// Directory of what the server keeps
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-    /// Logs to show; or hash-password, or fingerprint
-    #[arg(required = true, value_name = "LOG")]
-    log: Vec<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
 }
 
-enum Failure {
-    /// Wrong arguments.
-    Usage(String),
-    /// It cannot start.
-    Start(String),
+/// What is wanted.
+enum Command {
+    Serve,
+    Check(PathBuf),
+    Fingerprint,
+    HashPassword,
 }
 
 impl Arguments {
-    fn address(&self) -> Result<SocketAddr, Failure> {
-        let every = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        let port = self.listen.parse().map(|port| SocketAddr::new(every, port));
-        port.or_else(|_| self.listen.parse())
-            .map_err(|_| Failure::Usage(format!("--listen {}: write it as [ADDRESS:]PORT", self.listen)))
-    }
-
-    fn own_key_path(&self) -> PathBuf {
-        let kept = || {
-            let systemd = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
-            let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-            systemd.unwrap_or_else(|| {
-                state.unwrap_or_else(|| home().join(".local/state")).join("ssh-weblog-server")
-            })
-        };
-        self.state_dir.clone().unwrap_or_else(kept).join("ssh_host_ed25519_key")
-    }
-
-    /// Reads the host keys, or makes one.
-    fn host_keys(&self) -> Result<Vec<Arc<PrivateKey>>, String> {
-        let read = |path: &Path| {
-            files::read_private_key(path).map(Arc::new).map_err(|error| (error, path.display().to_string()))
-        };
-        let told = |(error, path): (KeyFileError, String)| format!("{path}: {error}");
-        if !self.host_key.is_empty() {
-            return self.host_key.iter().map(|path| read(path).map_err(told)).collect();
+    fn command(&self) -> Result<Command, Wrong> {
+        let words: Vec<_> = self.flags.log.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+        let wrong = |text: &str| Err(Wrong::Usage(text.to_owned()));
+        match *words {
+            ["hash-password"] => Ok(Command::HashPassword),
+            ["fingerprint"] => Ok(Command::Fingerprint),
+            ["check", _] => Ok(Command::Check(self.flags.log.iter().skip(1).collect())),
+            ["check", ..] => wrong("check: name one FILE"),
+            ["hash-password" | "fingerprint", ..] => wrong(
+                "hash-password and fingerprint stand alone; a log of that name is written with its directory",
+            ),
+            [] if self.flags.config.is_none() => wrong("no log is named: give a LOG, or --config FILE"),
+            _ => Ok(Command::Serve),
         }
-        let path = self.own_key_path();
-        match read(&path) {
-            Err((KeyFileError::Io(error), _)) if error.kind() == io::ErrorKind::NotFound => {
-                let key = make_host_key(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-                Ok(vec![Arc::new(key)])
-            }
-            key => key.map(|key| vec![key]).map_err(told),
-        }
-    }
-
-    /// What the server is known by.
-    fn config(&self) -> Result<ServerConfig, String> {
-        let certificate = |path: &PathBuf| {
-            let text = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            certificate::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
-        };
-        let certificates = self.host_certificate.iter().map(certificate).collect::<Result<_, _>>()?;
-        Ok(ServerConfig { certificates, ..ServerConfig::new(self.host_keys()?) })
-    }
-
-    fn users(&self) -> Result<Users, String> {
-        let mut users = Vec::new();
-        if let Some(path) = &self.config {
-            let in_file = |why: String| format!("{}: {why}", path.display());
-            let text = read_text(path)?;
-            users = users::parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(in_file)?;
-        }
-        if let (Some(name), Some(keys)) = (&self.user, &self.authorized_keys) {
-            users.push(User { name: name.clone(), authorized_keys: Some(keys.clone()), ..User::default() });
-        }
-        let mut users = users::collect(users, self.passwords()?)?;
-        users.accounts.revoked_keys.clone_from(&self.revoked_keys);
-        users.look_at_files()?.iter().for_each(|line| tell!("{}", escaped_lines(line)));
-        Ok(users)
-    }
-
-    fn passwords(&self) -> Result<Option<Passwords>, String> {
-        let Some(path) = &self.password_file else { return Ok(None) };
-        let passwords = Passwords::parse(&read_text(path)?, self.user.as_deref())
-            .map_err(|(line, why)| format!("{}:{line}: {why}", path.display()))?;
-        Ok(Some(passwords))
-    }
-
-    fn logs(&self) -> Result<Vec<LogFile>, Failure> {
-        let mut logs: Vec<LogFile> = Vec::new();
-        for path in &self.log {
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            let name = name.strip_suffix(".log").unwrap_or(&name).to_owned();
-            if logs.iter().any(|log| log.name == name) {
-                return Err(Failure::Usage(format!("two logs are called {name}")));
-            }
-            logs.push(LogFile { name, path: path.clone() });
-        }
-        Ok(logs)
     }
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
-    let file = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    String::from_utf8(file).map_err(|_| format!("{}: not UTF-8", path.display()))
-}
-
-fn make_host_key(path: &Path) -> io::Result<PrivateKey> {
-    if let Some(directory) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    let key = PrivateKey::generate_ed25519(&mut SystemRng);
-    let file = private_key::write(&key, "ssh-weblog-server", &mut SystemRng).map_err(io::Error::other)?;
-    files::create_private(path, file.as_bytes())?;
-    Ok(key)
-}
-
-fn serve(arguments: &Arguments) -> Result<(), Failure> {
-    let (listen, logs) = (arguments.address()?, arguments.logs()?);
-    let start = Failure::Start;
-    let Users { accounts, passwords, methods } = arguments.users().map_err(start)?;
-    let config = arguments.config().map_err(start)?;
+fn serve(flags: &Flags) -> Result<(), Wrong> {
+    let failed = |text| Wrong::Files(vec![text]);
+    let configuration = Configuration::read(flags)?;
+    let Started { listeners, config, notes } = configuration.start()?;
+    notes.iter().for_each(|line| tell!("{}", escaped_lines(line)));
     let fingerprints: Vec<_> = config.host_keys.iter().map(|key| fingerprint(key)).collect();
-    let options = ServerOptions { listen, config, accounts, methods, passwords, logs };
-    let server = WeblogServer::bind(options, true).map_err(start)?;
+    let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let notify = Notify::from_environment().map_err(|error| failed(format!("NOTIFY_SOCKET: {error}")))?;
+    let audit = audit::start(configuration.audit).map_err(|error| failed(error.to_string()))?;
+    let (settings, again) = (configuration.settings.clone(), flags.clone());
+    let reload = Box::new(move || configuration.read_again(&again));
+    let options = ServerOptions { listeners, config, settings, reload: Some(reload), notify };
+    let server = WeblogServer::bind(options, true).map_err(failed)?;
     fingerprints.iter().for_each(|line| tell!("host key fingerprint: {line}"));
-    tell!("listening on {}", server.address());
-    server.run().map_err(start)
+    addresses.iter().for_each(|address| tell!("listening on {address}"));
+    let ended = server.run().map_err(failed);
+    audit.finish();
+    ended
+}
+
+fn check(file: PathBuf, flags: &Flags) -> Result<(), Wrong> {
+    let flags = Flags { config: Some(file), log: Vec::new(), ..flags.clone() };
+    let notes = Configuration::read(&flags)?.check()?;
+    notes.iter().for_each(|line| tell!("{}", escaped_lines(line)));
+    Ok(())
+}
+
+fn show_fingerprints(flags: &Flags) -> Result<(), Wrong> {
+    let flags = Flags { log: Vec::new(), ..flags.clone() };
+    let config = Configuration::of_identity(&flags)?.identity()?;
+    for key in &config.host_keys {
+        println!("{} {}", bits(&key.public_key()), fingerprint(key));
+    }
+    Ok(())
 }
 
 fn fingerprint(key: &PrivateKey) -> String {
@@ -218,7 +151,7 @@ fn hash_password() -> Result<(), String> {
         let again =
             rpassword::prompt_password("the same again: ").map(Zeroizing::new).map_err(|e| e.to_string())?;
         if first != again {
-            return Err("the two are not the same".to_owned());
+            return Err("the two are not the same: nothing was made, try again".to_owned());
         }
         first
     } else {
@@ -227,7 +160,9 @@ fn hash_password() -> Result<(), String> {
         Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned())
     };
     if password.is_empty() {
-        return Err("an empty password is none".to_owned());
+        return Err(
+            "an empty password is none: type one, or write it as the first line of standard input".to_owned()
+        );
     }
     println!("{}", passwords::hash(password.as_bytes())?);
     Ok(())
@@ -235,24 +170,22 @@ fn hash_password() -> Result<(), String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let is = |word: &str| arguments.log == [PathBuf::from(word)];
-    let done = if is("hash-password") {
-        hash_password().map_err(Failure::Start)
-    } else if is("fingerprint") {
-        arguments.host_keys().map_err(Failure::Start).map(|keys| {
-            keys.iter().for_each(|key| println!("{} {}", bits(&key.public_key()), fingerprint(key)));
-        })
-    } else {
-        serve(&arguments)
-    };
+    let flags = &arguments.flags;
+    let done = arguments.command().and_then(|command| match command {
+        Command::Serve => serve(flags),
+        Command::Check(file) => check(file, flags),
+        Command::Fingerprint => show_fingerprints(flags),
+        Command::HashPassword => hash_password().map_err(|text| Wrong::Files(vec![text])),
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(text)) => {
-            tell!("ssh-weblog-server: {}; see --help", escaped_lines(&text));
+        Err(wrong @ Wrong::Usage(_)) => {
+            tell!("ssh-weblog-server: {}; see --help", escaped_lines(&wrong.to_string()));
             ExitCode::from(USAGE)
         }
-        Err(Failure::Start(text)) => {
-            tell!("ssh-weblog-server: {}", escaped_lines(&text));
+        // Of a file: FILE:LINE: …, a line each, as compilers do.
+        Err(wrong @ Wrong::Files(_)) => {
+            tell!("{}", escaped_lines(&wrong.to_string()));
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,7 @@
 
 use super::client::{WatchOptions, watch};
 use super::generate::Generator;
+use super::serve::notify::Notify;
 use super::serve::settings::{Limits, LogFile, Settings};
 use super::serve::users::{Rights, Users};
 use super::serve::{ServerOptions, WeblogServer};
@@ -20,7 +21,7 @@ use crate::userauth::{Method, MethodChains};
 use core::time::Duration;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -56,29 +57,32 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
     let account = Account { authorized_keys: vec![authorized_keys], ..Account::default() };
     let host_key = PrivateKey::generate_ed25519(&mut rng);
     let public_host_key = host_key.public_key();
+    let listener = TcpListener::bind((HOST, 0)).map_err(text)?;
+    listener.set_nonblocking(true).map_err(text)?;
+    let port = listener.local_addr().map_err(text)?.port();
     let users = Users {
         accounts: Accounts::new(Names::Of([(USER.into(), account)].into())),
-        methods: MethodChains::any_of(&[Method::Publickey]),
         passwords: None,
+        methods: MethodChains::any_of(&[Method::Publickey]),
         rights: [(USER.into(), Rights::default())].into(),
     };
     let logs = vec![LogFile { name: "access".to_owned(), path: log.clone(), log_format: None }];
     let options = ServerOptions {
-        listen: vec![SocketAddr::from((HOST, 0))],
+        listeners: vec![listener],
         config: ServerConfig::new(vec![Arc::new(host_key)]),
         settings: Settings { users, logs, limits: Limits::default() },
         reload: None,
+        notify: Notify::default(),
     };
     // A server stays on the thread that it was made on.
     let (begin, begun) = channel();
     let serve = move || {
         let server = WeblogServer::bind(options, false)?;
-        let _nobody_waits =
-            begin.send((server.addresses().first().map_or(0, SocketAddr::port), server.stopper()));
+        let _nobody_waits = begin.send(server.stopper());
         server.run()
     };
     let serving = thread::Builder::new().name("server".to_owned()).spawn(serve).map_err(text)?;
-    let Ok((port, stopper)) = begun.recv() else {
+    let Ok(stopper) = begun.recv() else {
         return serving.join().map_err(|_| "the server failed")?.map(|()| 0);
     };
     let host = Host::new(&HOST.to_string(), port).map_err(|error| error.to_string())?;

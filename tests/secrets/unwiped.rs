@@ -3,6 +3,7 @@
 //! in its memory shows that they would be found in the programs', whose allocator wipes.
 #![forbid(unsafe_code)]
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,8 +12,9 @@ use strombus::driver::files;
 use strombus::driver::passwords::Passwords;
 use strombus::transport::ServerConfig;
 use strombus::weblog::client::{WatchOptions, watch};
-use strombus::weblog::server::{LogFile, ServerOptions, WeblogServer};
-use strombus::weblog::users::{self, Users};
+use strombus::weblog::serve::settings::{Limits, LogFile, Settings};
+use strombus::weblog::serve::users::Users;
+use strombus::weblog::server::{ServerOptions, WeblogServer};
 use strombus::weblog::view::{Destination, View};
 
 fn main() -> ExitCode {
@@ -66,16 +68,16 @@ fn serve(passwords: &str, host_key: &str, log: &str) -> Result<(), String> {
     let passwords = String::from_utf8(files::read_text(passwords.as_ref()).map_err(|e| e.to_string())?)
         .map_err(|_| "not UTF-8")?;
     let passwords = Passwords::parse(&passwords, None).map_err(|(_, why)| why)?;
-    let Users { accounts, passwords, methods } = users::collect(Vec::new(), Some(passwords))?;
+    let users = Users::new(Vec::new(), Some(passwords)).map_err(|_| "nobody may log in")?;
     let host_key = files::read_private_key(host_key.as_ref()).map_err(|error| error.to_string())?;
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+    let logs = vec![LogFile { name: "log".to_owned(), path: log.into(), log_format: None }];
     let server = WeblogServer::bind(
         ServerOptions {
-            listen: ([127, 0, 0, 1], 0).into(),
+            listeners: vec![listener],
             config: ServerConfig::new(vec![Arc::new(host_key)]),
-            accounts,
-            methods,
-            passwords,
-            logs: vec![LogFile { name: "log".to_owned(), path: log.into() }],
+            settings: Settings { users, logs, limits: Limits::default() },
         },
         true,
     )?;

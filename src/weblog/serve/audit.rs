@@ -1,18 +1,277 @@
-//! stub
-#![allow(missing_docs)]
+//! The audit log: who came, what he did, why he was turned away; a line each on standard error.
+//!
+//! The lines are events of `tracing`, of the target [`TARGET`], written by a subscriber of our own. Texts from outside are
+//! escaped and cut where they are written, so that one event is one line and a value is never taken for a name. No secret is ever
+//! an argument here. A thread writes: a standard error that takes nothing holds up nobody, what does not fit into the queue is
+//! lost, and how much that was is told. It knows no connection.
+
+use super::settings::AuditForm;
+use crate::driver::text::escaped;
+use core::fmt::{self, Write as _};
+use core::time::Duration;
+use jiff::Timestamp;
+use std::io::{self, Write};
 use std::net::SocketAddr;
-pub fn login(user: &[u8], address: Option<SocketAddr>, method: &str, with: &str) {
-    crate::tell!("login {} {address:?} {method} {with}", crate::driver::text::escaped(user));
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use tracing::field::{Field, Visit, display};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber, info};
+
+/// The target of the events.
+pub const TARGET: &str = "ssh-weblog-server";
+
+/// What is kept of a text from outside (bytes).
+pub const TEXT_MAX: usize = 1024;
+
+/// Lines that wait to be written.
+pub const LINES_MAX: usize = 1024;
+
+/// How long the end waits for what is not written yet.
+const FINISH_WAIT: Duration = Duration::from_secs(1);
+
+/// A login. `by` says which line of which file let the user in, if one did.
+pub fn login(user: &[u8], address: Option<SocketAddr>, method: &str, by: &str) {
+    let (user, address) = (text(user), canonical(address));
+    info!(target: TARGET, user = display(user), address, method, by = some(by), "login");
 }
-pub fn refused(address: Option<SocketAddr>, user: &[u8], why: &str, with: &str) {
-    crate::tell!("refused {} {address:?} {why} {with}", crate::driver::text::escaped(user));
+
+/// A peer was turned away, or a credential of his; `fingerprint` is that of his key.
+pub fn refused(address: Option<SocketAddr>, user: Option<&[u8]>, why: &str, fingerprint: Option<&str>) {
+    let (user, address) = (user.map(|user| display(text(user))), canonical(address));
+    info!(target: TARGET, user, address, why, key = fingerprint, "refused");
 }
-pub fn command(user: &[u8], address: Option<SocketAddr>, command: &str) {
-    crate::tell!("command {} {address:?} {command}", crate::driver::text::escaped(user));
+
+/// A command, as it was sent; of a session without one it is empty.
+pub fn command(user: &[u8], address: Option<SocketAddr>, command: &[u8]) {
+    let (user, address, command) = (text(user), canonical(address), text(command));
+    info!(target: TARGET, user = display(user), address, command = display(command), "command");
 }
-pub fn end(user: &[u8], address: Option<SocketAddr>, seconds: f64, why: &str) {
-    crate::tell!("end {} {address:?} {seconds} {why}", crate::driver::text::escaped(user));
+
+/// A file was copied: so many bytes of it.
+pub fn transfer(user: &[u8], address: Option<SocketAddr>, path: &[u8], bytes: u64) {
+    let (user, address, path) = (text(user), canonical(address), text(path));
+    info!(target: TARGET, user = display(user), address, path = display(path), bytes, "transfer");
 }
-pub fn notice(text: &str) {
-    crate::tell!("{text}");
+
+/// A connection whose user had logged in has ended after so long.
+pub fn end(user: &[u8], address: Option<SocketAddr>, after: Duration, why: &str) {
+    let (user, address, seconds) = (text(user), canonical(address), after.as_secs());
+    info!(target: TARGET, user = display(user), address, seconds, why, "end");
+}
+
+/// What an operator should know, and is about no user. As text it stands alone in its line.
+pub fn notice(words: &str) {
+    info!(target: TARGET, text = words, "notice");
+}
+
+fn text(bytes: &[u8]) -> String {
+    // Cut here already: a peer's text may be long.
+    String::from_utf8_lossy(bytes.get(..TEXT_MAX + 1).unwrap_or(bytes)).into_owned()
+}
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn canonical(address: Option<SocketAddr>) -> Option<tracing::field::DisplayValue<SocketAddr>> {
+    address.map(|address| display(SocketAddr::new(address.ip().to_canonical(), address.port())))
+}
+
+/// The log of this process, once it is begun.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    queue: SyncSender<Message>,
+    lost: Arc<AtomicU64>,
+}
+
+enum Message {
+    Line(String),
+    /// All before it is written.
+    Written(SyncSender<()>),
+}
+
+/// Begins the log of this process, on standard error.
+///
+/// # Errors
+/// It has one, or the system has no thread left.
+pub fn start(form: AuditForm) -> io::Result<Audit> {
+    let (audit, writer) = Audit::new(form, io::stderr())?;
+    tracing::subscriber::set_global_default(writer).map_err(io::Error::other)?;
+    Ok(audit)
+}
+
+impl Audit {
+    fn new(form: AuditForm, out: impl Write + Send + 'static) -> io::Result<(Self, Writer)> {
+        let (queue, lines) = sync_channel(LINES_MAX);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&lost);
+        thread::Builder::new().name("audit".to_owned()).spawn(move || write(form, &lines, &counter, out))?;
+        let audit = Self { queue, lost };
+        Ok((audit.clone(), Writer { form, audit }))
+    }
+
+    /// Lines that were lost because nobody took them.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until what was said is written, but not long for a reader who takes nothing.
+    pub fn finish(&self) {
+        let (written, is_written) = sync_channel(1);
+        if self.queue.try_send(Message::Written(written)).is_ok() {
+            let _too_long = is_written.recv_timeout(FINISH_WAIT);
+        }
+    }
+
+    fn push(&self, line: String) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.queue.try_send(Message::Line(line))
+        {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Message")
+    }
+}
+
+/// The thread that writes. That nobody reads is no reason to end.
+fn write(form: AuditForm, lines: &Receiver<Message>, lost: &AtomicU64, mut out: impl Write) {
+    let mut told = 0;
+    for message in lines {
+        match message {
+            Message::Line(line) => {
+                let _nobody_reads = out.write_all(line.as_bytes());
+            }
+            Message::Written(written) => {
+                let _nobody_waits = written.try_send(());
+            }
+        }
+        let now = lost.load(Ordering::Relaxed);
+        if now > told {
+            let mut line = Line::begin(form);
+            line.event = "notice".to_owned();
+            line.text("text", &format!("{} lines of this log were lost", now - told));
+            let _nobody_reads = out.write_all(line.end().as_bytes());
+            told = now;
+        }
+    }
+}
+
+/// Turns events into lines.
+struct Writer {
+    form: AuditForm,
+    audit: Audit,
+}
+
+impl Subscriber for Writer {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target() == TARGET
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line::begin(self.form);
+        event.record(&mut line);
+        self.audit.push(line.end());
+    }
+
+    // There are no spans here.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// A line that is being made.
+struct Line {
+    form: AuditForm,
+    /// What happened: the event's message.
+    event: String,
+    /// The values with their names, each with what separates it from what stands before.
+    values: String,
+    /// Of a notice.
+    text: String,
+}
+
+impl Line {
+    const fn begin(form: AuditForm) -> Self {
+        Self { form, event: String::new(), values: String::new(), text: String::new() }
+    }
+
+    /// A value that may have come from outside.
+    fn text(&mut self, name: &str, value: &str) {
+        let value = escaped(cut(value).as_bytes());
+        let _into_a_string = match self.form {
+            AuditForm::Json => write!(self.values, ",\"{name}\":{}", serde_json::Value::from(value)),
+            AuditForm::Text if name == "text" => {
+                self.text = value;
+                Ok(())
+            }
+            AuditForm::Text if is_word(&value) => write!(self.values, " {name}={value}"),
+            // The quote that ends it is the only one.
+            AuditForm::Text => write!(self.values, " {name}=\"{}\"", value.replace('"', "\\x22")),
+        };
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        let _into_a_string = match self.form {
+            AuditForm::Json => write!(self.values, ",\"{name}\":{value}"),
+            AuditForm::Text => write!(self.values, " {name}={value}"),
+        };
+    }
+
+    fn end(self) -> String {
+        let Self { form, event, values, text } = self;
+        let time = format!("{:.3}", Timestamp::now());
+        match form {
+            AuditForm::Json => format!("{{\"time\":\"{time}\",\"event\":\"{event}\"{values}}}\n"),
+            AuditForm::Text if event == "notice" => format!("{text}{values}\n"),
+            AuditForm::Text => format!("{time} {event}{values}\n"),
+        }
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.number(field.name(), value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let value = format!("{value:?}");
+        if field.name() == "message" {
+            self.event = value;
+        } else {
+            self.text(field.name(), &value);
+        }
+    }
+}
+
+/// Not more than [`TEXT_MAX`] bytes, and a sign that there were more.
+fn cut(text: &str) -> String {
+    if text.len() <= TEXT_MAX {
+        return text.to_owned();
+    }
+    let end = (0..=TEXT_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}…", text.get(..end).unwrap_or_default())
+}
+
+/// Whether a value can stand without quotes.
+fn is_word(value: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@[]+,%~".contains(&byte);
+    !value.is_empty() && value.bytes().all(plain)
 }

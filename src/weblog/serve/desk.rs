@@ -357,7 +357,8 @@ impl Desk {
             _ => return false,
         };
         session.command = escaped(&command);
-        audit::command(who.user, who.address, &session.command);
+        let is_shell = matches!(request, Request::Shell);
+        audit::command(who.user, who.address, if is_shell { b"" } else { &command });
         if let Err(ended) = parse(&command).and_then(|command| self.run(who, id, command, limits, now)) {
             let Ended { status, out, err } = ended;
             self.say(id, status, &out, &err);

@@ -11,15 +11,24 @@
 pub mod audit;
 mod command;
 mod desk;
-pub mod feed;
+mod feed;
+pub mod flags;
 mod jobs;
 mod logs;
 mod metrics;
+pub mod notify;
 mod ring;
+pub mod run_as;
 mod session;
 pub mod settings;
+pub mod start;
+mod tables;
 pub mod users;
 
+#[cfg(test)]
+mod tests;
+
+pub use feed::FEED_BYTES_MAX;
 pub use jobs::JOBS_MAX;
 pub use logs::{FILES_MAX, LOG_BYTES_MAX};
 pub use session::FEEDS_MAX;
@@ -38,6 +47,7 @@ use metrics::Reason;
 use mio::net::TcpListener;
 use mio::unix::SourceFd;
 use mio::{Interest, Waker};
+use notify::Notify;
 use settings::{Limits, Settings};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
@@ -57,19 +67,21 @@ const DRAIN: Duration = Duration::from_secs(4);
 /// So often in vain a silent peer is asked whether it is there.
 const KEEPALIVES: u32 = 3;
 
-/// Reads the settings again, for SIGHUP.
-pub type Reload = Box<dyn FnMut() -> Result<Settings, String> + Send>;
+/// Reads the settings again, for SIGHUP: also lines that an operator should know. An error is told, and changes nothing.
+pub type Reload = Box<dyn FnMut() -> Result<(Settings, Vec<String>), String> + Send>;
 
 /// What is served to whom.
 pub struct ServerOptions {
-    /// Where to listen; port 0 for one that is free.
-    pub listen: Vec<SocketAddr>,
+    /// Where it listens; they do not block.
+    pub listeners: Vec<std::net::TcpListener>,
     /// What the server is known by, and what it offers.
     pub config: ServerConfig,
     /// What a reload may change.
     pub settings: Settings,
     /// How to read them again; without it SIGHUP changes nothing.
     pub reload: Option<Reload>,
+    /// Who is told how it stands.
+    pub notify: Notify,
 }
 
 /// A peer.
@@ -97,6 +109,7 @@ struct App {
     peers: HashMap<PeerId, Peer>,
     signals: Option<(Signals, Option<SourceId>)>,
     reload: Option<Reload>,
+    notify: Notify,
     stop: Arc<AtomicBool>,
     /// What was read is being sent; then, all is over.
     drain: Option<Instant>,
@@ -127,7 +140,6 @@ impl Stopper {
 pub struct WeblogServer {
     driver: Driver<Server, App>,
     stopper: Stopper,
-    addresses: Vec<SocketAddr>,
 }
 
 impl WeblogServer {
@@ -136,15 +148,9 @@ impl WeblogServer {
     /// # Errors
     /// A text for the user.
     pub fn bind(options: ServerOptions, signals: bool) -> Result<Self, String> {
-        let ServerOptions { listen, config, settings, reload } = options;
+        let ServerOptions { listeners, config, settings, reload, notify } = options;
         let Settings { users, logs, limits } = settings;
         let text = |error: io::Error| error.to_string();
-        let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
-        for address in listen {
-            let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
-            addresses.push(listener.local_addr().map_err(text)?);
-            listeners.push(listener);
-        }
         let now = Instant::now();
         let begin = Arc::new(Mutex::new(Begin::new(Arc::new(config), &users.methods, &limits)));
         let gate = Gate::new(gate_config(&limits), Box::new(SystemRng));
@@ -163,6 +169,7 @@ impl WeblogServer {
                 peers: HashMap::new(),
                 signals,
                 reload,
+                notify,
                 stop: Arc::clone(&stop),
                 drain: None,
                 is_over: false,
@@ -173,19 +180,14 @@ impl WeblogServer {
         })
         .map_err(text)?;
         let accept = move |_, now| begin.lock().unwrap_or_else(PoisonError::into_inner).connection(now);
-        let mut listeners = listeners.into_iter();
+        let mut listeners = listeners.into_iter().map(TcpListener::from_std);
         let first = listeners.next().ok_or("nowhere to listen")?;
         driver.listen_behind(gate, first, Box::new(accept)).map_err(text)?;
         listeners.try_for_each(|listener| driver.listen_at(listener)).map_err(text)?;
         driver.with(|app, cx, peers| app.start(cx, peers)).map_err(|error| error.to_string())?;
         let waker = wakers.ok_or("no waker")?;
-        Ok(Self { driver, stopper: Stopper { stop, waker }, addresses })
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        driver.app.notify.ready();
+        Ok(Self { driver, stopper: Stopper { stop, waker } })
     }
 
     /// For another thread.
@@ -283,7 +285,8 @@ impl App {
                         }
                         Outcome::Partial => audit::notice(&entry.text),
                         Outcome::Failed => {
-                            audit::refused(address, user, verdict.method.name(), with);
+                            let method = verdict.method.name();
+                            audit::refused(address, Some(user), method, Some(with).filter(|with| !with.is_empty()));
                             self.desk.metrics.refuse(Reason::Credential, 1);
                             if let Some(peer) = peer {
                                 peer.failures += 1;
@@ -328,6 +331,7 @@ impl App {
             self.is_over = true;
             return;
         }
+        self.notify.stopping();
         audit::notice("stopping: what was read is sent");
         cx.stop_listening();
         self.drain = Some(cx.now + DRAIN);
@@ -344,10 +348,14 @@ impl App {
 
     fn reload(&mut self, cx: &Context<'_>, peers: &mut Peers<'_, Server>) {
         let Some(reload) = &mut self.reload else { return };
-        let Settings { users, logs, limits } = match reload() {
-            Ok(settings) => settings,
+        self.notify.reloading();
+        let read = reload();
+        self.notify.ready();
+        let (Settings { users, logs, limits }, notes) = match read {
+            Ok(read) => read,
             Err(why) => return audit::notice(&format!("not reloaded: {why}")),
         };
+        notes.iter().for_each(|note| audit::notice(note));
         if let Some(mut gate) = cx.gate() {
             gate.set_config(gate_config(&limits));
         }
@@ -395,7 +403,7 @@ impl Application<Server> for App {
         };
         self.desk.metrics.refuse(reason, passed_over + 1);
         let why = format!("{why} ({passed_over} more since the last)");
-        audit::refused(Some(source), b"", "connection", &why);
+        audit::refused(Some(source), None, &why, None);
     }
 
     fn event(
@@ -459,9 +467,10 @@ impl Application<Server> for App {
             Some(_) if timed_out => self.desk.metrics.refuse(Reason::Keepalive, 1),
             _ => {}
         }
-        let seconds = cx.now.saturating_duration_since(peer.since).as_secs_f64();
-        let why = why.err().map(|error| error.to_string()).unwrap_or_default();
-        audit::end(peer.user.as_deref().unwrap_or_default(), peer.address, seconds, &why);
+        if let Some(user) = &peer.user {
+            let why = why.err().map(|error| error.to_string()).unwrap_or_default();
+            audit::end(user, peer.address, cx.now.saturating_duration_since(peer.since), &why);
+        }
     }
 
     fn source(

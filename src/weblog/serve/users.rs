@@ -1,241 +1,275 @@
-//! Who may log in to `ssh-weblog-server`: the `[[user]]` tables of its configuration, and what the command line says of one user.
+//! Who may log in to `ssh-weblog-server`, and what each is shown: the `[[user]]` tables of its configuration, and what the
+//! command line says of one user.
 //!
-//! It does not know how a login goes, nor what a user is shown.
+//! It does not know how a login goes, nor how a log is read.
 
-use crate::driver::accounts::{Account, Accounts, Names};
-use crate::driver::files;
+use super::settings::LogFile;
+use super::tables::{At, Table, nearest};
+use crate::driver::accounts::{Account, Accounts, Names, USER_NAME_MAX};
 use crate::driver::passwords::Passwords;
-use crate::keys::authorized_keys;
+use crate::driver::text::acts;
 use crate::userauth::{CHAINS_MAX, Method, MethodChains};
-use serde::Deserialize;
+use crate::weblog::options::ViewOptions;
+use crate::weblog::view::{Destination, View};
+use clap::Parser;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    user: Vec<User>,
-}
-
-/// One user: `[[user]]`.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct User {
-    /// The name to log in with.
-    pub name: String,
-    /// A file of keys, a line each, as authorized_keys of sshd(8).
-    pub authorized_keys: Option<PathBuf>,
-    /// A hash of argon2id.
-    pub password_hash: Option<String>,
-    /// All of these methods, in this order; without it any one.
-    pub require: Option<Vec<String>>,
-    /// A file of CAs, whose certificates let the user in.
-    pub ca_keys: Option<PathBuf>,
-}
-
-/// All that a server asks.
-#[derive(Debug)]
+/// All who may log in.
+#[derive(Clone, Debug)]
 pub struct Users {
     /// By keys.
     pub accounts: Accounts,
     /// By passwords.
     pub passwords: Option<Arc<Passwords>>,
-    /// What everybody may try.
+    /// What everybody may try who has no methods of his own.
     pub methods: MethodChains,
-    /// Rights.
+    /// What each of them is shown.
     pub rights: HashMap<Vec<u8>, Rights>,
 }
-/// stub
-#[derive(Clone, Debug, Default)]
+
+/// What a user is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
-    /// l
+    /// The names of his logs; `None` for all.
     pub logs: Option<Vec<String>>,
-    /// v
-    pub view: crate::weblog::options::ViewOptions,
-    /// s
+    /// What every command of his gets, and what he can't undo.
+    pub view: ViewOptions,
+    /// Whether he may copy his logs by SFTP.
     pub sftp: bool,
 }
 
-/// Reads a configuration; relative names in it are looked for in `directory`.
-///
-/// # Errors
-/// A text for the user.
-pub fn parse(text: &str, directory: &Path) -> Result<Vec<User>, String> {
-    // The error would show the line, and the line may be a secret.
-    let mut file: File = toml::from_str(text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        format!("line {}: {}", before.matches('\n').count() + 1, error.message())
-    })?;
-    for user in &mut file.user {
-        for path in [&mut user.authorized_keys, &mut user.ca_keys].into_iter().flatten() {
-            *path = directory.join(&*path);
-        }
+impl Default for Rights {
+    /// Everything.
+    fn default() -> Self {
+        Self { logs: None, view: ViewOptions::default(), sftp: true }
     }
-    Ok(file.user)
 }
 
-/// Puts users and a password file together.
-///
-/// # Errors
-/// Nobody could log in, or somebody could not; a text for the user.
-pub fn collect(users: Vec<User>, passwords: Option<Passwords>) -> Result<Users, String> {
-    let mut passwords = passwords.map_or_else(Passwords::new, Ok)?;
-    let mut accounts: HashMap<Vec<u8>, Account> = HashMap::new();
-    for user in users {
-        let (name, account) = user.into_account(&mut passwords)?;
-        if accounts.insert(name.clone().into_bytes(), account).is_some() {
-            return Err(format!("{name}: two users have this name"));
-        }
-    }
-    for name in passwords.names() {
-        accounts.entry(name.to_vec()).or_default();
-    }
-    let has_keys =
-        |account: &Account| !account.authorized_keys.is_empty() || account.trusted_ca_keys.is_some();
-    let mut methods = Vec::new();
-    if accounts.values().any(has_keys) {
-        methods.push(Method::Publickey);
-    }
-    let has_passwords = passwords.names().next().is_some();
-    if has_passwords {
-        methods.extend([Method::Password, Method::KeyboardInteractive]);
-    }
-    if methods.is_empty() {
-        return Err(
-            "nobody may log in: give --user NAME with --authorized-keys FILE, or --password-file FILE, or \
-                    --config FILE with a [[user]]"
-                .to_owned(),
-        );
-    }
-    Ok(Users {
-        accounts: Accounts::new(Names::Of(accounts)),
-        passwords: has_passwords.then(|| Arc::new(passwords)),
-        methods: MethodChains::any_of(&methods),
-        rights: HashMap::new(),
-    })
+/// One user, as he is asked for.
+#[derive(Debug, Default)]
+pub struct User {
+    /// The name to log in with.
+    pub name: String,
+    /// The line that names him; 0 if he is not from a file.
+    pub line: usize,
+    /// A file of keys, a line each, as authorized_keys of sshd(8).
+    pub authorized_keys: Option<PathBuf>,
+    /// A hash of argon2id, with its line.
+    pub password_hash: Option<(usize, String)>,
+    /// All of these methods, in this order, with their line; without it any one.
+    pub require: Option<(usize, Vec<Method>)>,
+    /// A file of CAs, whose certificates let the user in.
+    pub ca_keys: Option<PathBuf>,
+    /// What he is shown.
+    pub rights: Rights,
 }
+
+/// What is wrong with users, by line; 0 for none.
+pub type Wrongs = Vec<(usize, String)>;
+
+/// Where nobody may log in, this helps.
+pub const NOBODY: &str = "nobody may log in: give --user NAME with --authorized-keys FILE, or --password-file FILE, or --config \
+                          FILE with a [[user]], who has name and authorized_keys = \"FILE\", ca_keys = \"FILE\" or \
+                          password_hash = \"…\" (ssh-weblog-server hash-password makes one)";
 
 impl Users {
-    /// Reads every file of keys as a login will; what is said of them now need not be found out then. The lines that let
-    /// nobody in.
+    /// Puts users and a password file together.
     ///
     /// # Errors
-    /// A file that cannot be read, or that others may write; a text for the user.
-    pub fn look_at_files(&self) -> Result<Vec<String>, String> {
-        let Names::Of(accounts) = &self.accounts.names else { return Ok(Vec::new()) };
-        let mut refused = Vec::new();
-        for path in accounts.values().flat_map(|account| &account.authorized_keys) {
-            let file = files::read_owned(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            let lines = authorized_keys::entries(&file).filter_map(Result::err);
-            refused.extend(
-                lines.map(|line| format!("{}:{}: not taken: {}", path.display(), line.line, line.reason)),
-            );
+    /// Nobody could log in, or somebody could not.
+    pub fn new(users: Vec<User>, passwords: Option<Passwords>) -> Result<Self, Wrongs> {
+        let mut passwords = passwords.map_or_else(Passwords::new, Ok).map_err(|why| vec![(0, why)])?;
+        let (mut accounts, mut rights, mut wrongs) = (HashMap::new(), HashMap::new(), Vec::new());
+        for user in users {
+            let name = user.name.clone().into_bytes();
+            if accounts.contains_key(&name) {
+                wrongs.push((user.line, format!("user {}: two users have this name", user.name)));
+            }
+            rights.insert(name.clone(), user.rights.clone());
+            accounts.insert(name, user.account(&mut passwords, &mut wrongs));
         }
-        for path in accounts.values().filter_map(|account| account.trusted_ca_keys.as_ref()) {
-            files::read_owned(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        for name in passwords.names() {
+            accounts.entry(name.to_vec()).or_default();
+            rights.entry(name.to_vec()).or_default();
         }
-        Ok(refused)
+        let has_keys =
+            |account: &Account| !account.authorized_keys.is_empty() || account.trusted_ca_keys.is_some();
+        let mut methods = Vec::new();
+        if accounts.values().any(has_keys) {
+            methods.push(Method::Publickey);
+        }
+        let has_passwords = passwords.names().next().is_some();
+        if has_passwords {
+            methods.extend([Method::Password, Method::KeyboardInteractive]);
+        }
+        if methods.is_empty() && wrongs.is_empty() {
+            wrongs.push((0, NOBODY.to_owned()));
+        }
+        let users = Self {
+            accounts: Accounts::new(Names::Of(accounts)),
+            passwords: has_passwords.then(|| Arc::new(passwords)),
+            methods: MethodChains::any_of(&methods),
+            rights,
+        };
+        if wrongs.is_empty() { Ok(users) } else { Err(wrongs) }
+    }
+
+    /// Without anybody.
+    pub(super) fn nobody() -> Self {
+        Self {
+            accounts: Accounts::new(Names::Of(HashMap::new())),
+            passwords: None,
+            methods: MethodChains::any_of(&[]),
+            rights: HashMap::new(),
+        }
+    }
+
+    /// What a user is shown.
+    #[must_use]
+    pub fn rights(&self, user_name: &[u8]) -> Option<&Rights> {
+        self.rights.get(user_name)
     }
 }
 
 impl User {
-    fn into_account(self, passwords: &mut Passwords) -> Result<(String, Account), String> {
-        let Self { name, authorized_keys, password_hash, require, ca_keys } = self;
-        let in_user = |why: String| format!("user {name}: {why}");
-        let method = |word: &String| {
-            let method = Method::from_name(word).filter(|method| *method != Method::None);
-            method.ok_or_else(|| {
-                in_user(format!("require: {word}: it may be publickey, password, keyboard-interactive"))
-            })
-        };
-        let methods: Option<Vec<_>> =
-            require.as_ref().map(|words| words.iter().map(method).collect()).transpose()?;
-        if methods.as_ref().is_some_and(|methods| !(1..=CHAINS_MAX).contains(&methods.len())) {
-            return Err(in_user(format!("require: name 1 to {CHAINS_MAX} methods")));
+    /// Reads a `[[user]]`; files are looked for in `directory`. What is wrong with it is kept by its document.
+    pub(super) fn read(mut table: Table<'_>, directory: &Path, logs: &[LogFile]) -> Option<Self> {
+        let document = table.document();
+        let name = table.text("name", "\"ann\"");
+        let path = |at: At<String>| directory.join(at.value);
+        let authorized_keys = table.text("authorized_keys", "\"ann.pub\"").map(path);
+        let ca_keys = table.text("ca_keys", "\"ca.pub\"").map(path);
+        let password_hash = table
+            .text("password_hash", "\"$argon2id$…\", of ssh-weblog-server hash-password")
+            .map(|at| (at.line, at.value));
+        let require = table.texts("require", "[\"publickey\", \"password\"]").and_then(|words| {
+            let line = words.line;
+            let methods = methods(&words.value);
+            methods.map(|methods| (line, methods)).map_err(|what| document.wrong(line, what)).ok()
+        });
+        let named = table.texts("logs", "[\"shop\"]");
+        if let Some(At { line, value: names }) = &named {
+            check_logs(names, logs).into_iter().for_each(|(at, what)| document.wrong(at, what));
+            if names.is_empty() {
+                document.wrong(*line, "logs: name one at least, or leave it out for all logs");
+            }
         }
-        let methods = methods.map(|methods| MethodChains::all_of(&methods));
-        let known = passwords.names().any(|known| known == name.as_bytes());
-        let needs = |method: &str| require.iter().flatten().any(|word| word == method);
+        let words = table.texts("view", "[\"--vhost\", \"shop.example\"]");
+        let has_view = words.as_ref().is_some_and(|words| !words.value.is_empty());
+        let view = words.and_then(|words| {
+            let texts: Vec<_> = words.value.iter().map(|word| word.value.as_str()).collect();
+            view(&texts).map_err(|what| document.wrong(words.line, format!("view: {what}"))).ok()
+        });
+        let sftp = table.truth("sftp").unwrap_or(!has_view);
+        let line = table.line;
+        if name.is_none() {
+            table.lacks("a [[user]] needs name = \"…\", the name to log in with");
+        }
+        table.end();
+        let At { line: name_line, value: name } = name?;
+        if let Some(what) = wrong_name(&name) {
+            document.wrong(name_line, what);
+        }
+        let logs = named.map(|names| names.value.into_iter().map(|name| name.value).collect());
+        let rights = Rights { logs, view: view.unwrap_or_default(), sftp };
+        Some(Self { name, line, authorized_keys, password_hash, require, ca_keys, rights })
+    }
+
+    /// The files and methods of the user, whose password is added to the others.
+    fn account(self, passwords: &mut Passwords, wrongs: &mut Wrongs) -> Account {
+        let Self { name, line, authorized_keys, password_hash, require, ca_keys, rights: _ } = self;
         let no_keys = authorized_keys.is_none() && ca_keys.is_none();
-        let no_password = password_hash.is_none() && !known;
-        if needs("publickey") && no_keys {
-            return Err(in_user("require names publickey: give authorized_keys or ca_keys".to_owned()));
+        let no_password = password_hash.is_none() && !passwords.names().any(|known| known == name.as_bytes());
+        let needs =
+            |any: &[Method]| require.iter().flat_map(|(_, all)| all).any(|method| any.contains(method));
+        let require_line = require.as_ref().map_or(line, |(line, _)| *line);
+        let mut wrong = |line, what: &str| wrongs.push((line, format!("user {name}: {what}")));
+        if needs(&[Method::Publickey]) && no_keys {
+            wrong(require_line, "require names publickey: give authorized_keys or ca_keys");
+        } else if needs(&[Method::Password, Method::KeyboardInteractive]) && no_password {
+            wrong(require_line, "require names a password: give password_hash");
+        } else if no_keys && no_password {
+            wrong(line, "nothing lets him in: give authorized_keys, ca_keys or password_hash");
         }
-        if (needs("password") || needs("keyboard-interactive")) && no_password {
-            return Err(in_user("require names a password: give password_hash".to_owned()));
+        if let Some((line, hash)) = password_hash
+            && let Err(what) = passwords.add(&name, &hash)
+        {
+            wrong(line, &format!("password_hash: {what}"));
         }
-        if no_keys && no_password {
-            return Err(in_user("give authorized_keys, ca_keys or password_hash".to_owned()));
-        }
-        if let Some(hash) = password_hash {
-            passwords.add(&name, &hash).map_err(in_user)?;
-        }
-        let account = Account {
+        Account {
             authorized_keys: authorized_keys.into_iter().collect(),
             trusted_ca_keys: ca_keys,
             authorized_principals: None,
-            methods,
-        };
-        Ok((name, account))
+            methods: require.map(|(_, methods)| MethodChains::all_of(&methods)),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::driver::passwords::hash;
+/// Why nobody can have this name; a name of a peer's that is compared with it has passed the same rule by that.
+pub(super) fn wrong_name(name: &str) -> Option<String> {
+    let odd = name.contains('/') || name.chars().any(acts);
+    let wrong = name.is_empty() || name.len() > USER_NAME_MAX || odd;
+    wrong.then(|| format!("name: write 1 to {USER_NAME_MAX} bytes without / and without control characters"))
+}
 
-    fn users(text: &str) -> Result<Users, String> {
-        collect(parse(text, Path::new("/etc/weblog"))?, None)
+fn methods(words: &[At<String>]) -> Result<Vec<Method>, String> {
+    let method = |word: &At<String>| {
+        let method = Method::from_name(&word.value).filter(|method| *method != Method::None);
+        method.ok_or_else(|| "require: write publickey, password or keyboard-interactive".to_owned())
+    };
+    let methods: Vec<_> = words.iter().map(method).collect::<Result<_, _>>()?;
+    if (1..=CHAINS_MAX).contains(&methods.len()) {
+        Ok(methods)
+    } else {
+        Err(format!("require: name 1 to {CHAINS_MAX} methods, or leave it out for any one"))
     }
+}
 
-    #[test]
-    fn a_user_is_a_table_of_the_configuration() {
-        let hash = hash(b"secret").unwrap();
-        let text = format!(
-            "[[user]]\nname = 'ann'\nauthorized_keys = 'ann.pub'\npassword_hash = '{hash}'\nrequire = ['publickey', \
-             'password']\n[[user]]\nname = 'bob'\nca_keys = '/ca.pub'\n"
-        );
-        let users = users(&text).unwrap();
-        let ann = users.accounts.account(b"ann").unwrap();
-        assert_eq!(ann.authorized_keys, [PathBuf::from("/etc/weblog/ann.pub")]);
-        assert_eq!(ann.methods, Some(MethodChains::all_of(&[Method::Publickey, Method::Password])));
-        let bob = users.accounts.account(b"bob").unwrap();
-        assert_eq!((bob.trusted_ca_keys.clone(), &bob.methods), (Some("/ca.pub".into()), &None));
-        assert!(users.accounts.account(b"eve").is_none());
-        assert!(users.passwords.unwrap().verify(b"ann", b"secret"));
-    }
+fn check_logs(names: &[At<String>], logs: &[LogFile]) -> Wrongs {
+    let known: Vec<_> = logs.iter().map(|log| log.name.as_str()).collect();
+    let unknown = names.iter().filter(|name| !known.contains(&name.value.as_str()));
+    let told = unknown.map(|At { line, value }| {
+        let meant = nearest(value, &known).map_or_else(|| known.join(", "), str::to_owned);
+        (*line, format!("logs: no [[log]] is called {value}: write {meant}"))
+    });
+    told.collect()
+}
 
-    #[test]
-    fn t57_an_error_names_the_line_and_does_not_show_it() {
-        for text in [
-            "[[user]]\nname = 'ann'\npassword = 'hunter2'\n",
-            "[[user]]\nname = 'ann'\npassword_hash = 'hunter2\n",
-        ] {
-            let why = users(text).unwrap_err();
-            assert!(why.contains("line 3") && !why.contains("hunter2"), "{why}");
-        }
-    }
+#[derive(Parser)]
+#[command(no_binary_name = true, disable_help_flag = true, disable_version_flag = true)]
+struct Words {
+    #[command(flatten)]
+    view: ViewOptions,
+}
 
-    #[test]
-    fn what_lets_nobody_in_is_refused_when_it_is_read() {
-        for (text, word) in [
-            ("", "nobody may log in"),
-            ("[[user]]\nname = 'ann'\n", "authorized_keys"),
-            ("[[user]]\nname = 'ann'\nauthorized_key = 'a'\n", "authorized_key"),
-            ("[[user]]\nauthorized_keys = 'a'\n", "name"),
-            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['password']\n", "password_hash"),
-            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['magic']\n", "require"),
-            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['publickey password']\n", "require"),
-            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = ['none']\n", "require"),
-            ("[[user]]\nname = 'ann'\nauthorized_keys = 'a'\nrequire = []\n", "require"),
-            ("[[user]]\nname = 'ann'\npassword_hash = 'plain'\n", "ann"),
-            ("[[user]]\nname = 'a'\nca_keys = 'a'\n[[user]]\nname = 'a'\nca_keys = 'a'\n", "two users"),
-        ] {
-            let why = users(text).unwrap_err();
-            assert!(why.contains(word), "{text}: {why}");
-        }
+/// Reads a view's words as a command's.
+fn view(words: &[&str]) -> Result<ViewOptions, String> {
+    let options = Words::try_parse_from(words).map_err(|error| of_clap(&error))?.view;
+    let ends = [
+        ("--dashboard", options.dashboard),
+        ("--until", !options.until.is_empty()),
+        ("--stats", options.stats),
+        ("--every", options.every.is_some()),
+        ("--over", options.over.is_some()),
+        ("--for", options.over_for.is_some()),
+        ("--stop-on", options.stop_on.is_some()),
+    ];
+    if let Some((option, _)) = ends.into_iter().find(|(_, is_there)| *is_there) {
+        return Err(format!(
+            "{option} belongs to a command and not to a view: write filters, --anonymize, --site, --top or how a hit is shown"
+        ));
     }
+    View::new(&options, Destination::default(), SystemTime::now())?;
+    Ok(options)
+}
+
+/// The first paragraph of what clap says, which is what is wrong.
+pub(super) fn of_clap(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let text = lines.collect::<Vec<_>>().join(" ");
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }

@@ -52,20 +52,13 @@ fn every_ssh_logs_in_to_the_weblog_server_as_its_users_file_says() {
          [[user]]\nname = 'paul'\npassword_hash = '{hash}'\n\
          [[user]]\nname = 'both'\nauthorized_keys = 'one_keys'\npassword_hash = '{hash}'\n\
          require = ['publickey', 'password']\n\
-         [[user]]\nname = 'carl'\nca_keys = '{}'\n",
+         [[user]]\nname = 'carl'\nca_keys = '{}'\n[[log]]\npath = 'shop.log'\n",
         beside(&ca, ".pub").display()
     );
-    let (config, log) = (files.write("users.toml", &users), files.write("shop.log", ""));
+    files.write("shop.log", "");
+    let config = files.write("users.toml", &users);
     let mut command = ours("ssh-weblog-server");
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--config",
-        &config,
-        "--host-key",
-        &files.text("host_key"),
-        &log,
-    ]);
+    command.args(["--listen", "127.0.0.1:0", "--config", &config, "--host-key", &files.text("host_key")]);
     let running = Running::start(&mut command);
     let line = running.wait_for("listening on").unwrap_or_else(|| panic!("{}", running.log()));
     let server = Server { port: line.rsplit(':').next().unwrap().parse().unwrap(), running };
