@@ -186,3 +186,34 @@ impl Backend for Courier<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::workers::lock;
+    use super::*;
+    use crate::sftp::Request;
+    use crate::tests::pair::{Pair, Settings};
+    use mio::{Poll, Token};
+
+    #[test]
+    fn no_more_requests_of_a_session_are_under_way_than_the_bound() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = super::super::Root::open(directory.path()).unwrap();
+        let service = Arc::new(Service { root, start: b"/".to_vec(), read_only: true });
+        let mut pair = Pair::running(Settings::default());
+        let poll = Poll::new().unwrap();
+        let mut sessions = Sessions::new(Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()));
+        let key = (PeerId { slot: 0, generation: 1 }, pair.server.channel.unwrap());
+        sessions.start(key, &service);
+        let mut asked = b"\0\0\0\x05\x01\0\0\0\x03".to_vec();
+        let stat: Request<'_> = Request::Stat { path: b"file" };
+        for id in 0..2 * IN_FLIGHT_MAX as u32 {
+            stat.encode(id, &mut asked);
+        }
+        // Nobody gets at the files, and so nothing is answered.
+        let desk = Arc::clone(&sessions.open[&key].desk);
+        let _held = lock(&desk.files);
+        sessions.handle_data(key, &mut pair.server.conn, &asked).unwrap();
+        assert_eq!(sessions.open[&key].channel.server.in_flight(), IN_FLIGHT_MAX);
+    }
+}
