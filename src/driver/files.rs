@@ -426,12 +426,12 @@ mod tests {
 
     #[test]
     fn a_text_file_is_read_up_to_its_bound_whoever_reads_it() {
+        type Reader = fn(&Path) -> io::Result<Vec<u8>>;
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let path = directory.path().join("file");
         create_private(&path, b"").unwrap();
-        let readers: [fn(&Path) -> io::Result<Vec<u8>>; 3] =
-            [read_text, read_owned, |path| LockedFile::open(path)?.read()];
+        let readers: [Reader; 3] = [read_text, read_owned, |path| LockedFile::open(path)?.read()];
         for (length, good) in [(TEXT_FILE_MAX, true), (TEXT_FILE_MAX + 1, false), (1 << 40, false)] {
             fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length as u64).unwrap();
             for read in readers {
