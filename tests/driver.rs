@@ -61,7 +61,10 @@ impl Application<Server> for Echo {
             }
             Event::Channel(id, ChannelEvent::OpenRequest { .. }) => conn.accept_channel(id)?,
             Event::Channel(id, ChannelEvent::Request { request: Request::Shell, .. }) => {
-                conn.channel(id)?.reply(true)?;
+                let mut channel = conn.channel(id)?;
+                channel.reply(true)?;
+                channel.send_xon_xoff(true)?;
+                channel.send_xon_xoff(false)?;
             }
             Event::Channel(id, ChannelEvent::Data { data }) if self.reads => {
                 self.held.extend_from_slice(data);
@@ -109,12 +112,14 @@ struct Bulk {
     back: usize,
     /// After so many bytes nothing is done any more, for a test that counts rounds.
     until_sent: usize,
+    /// What the server says of flow control.
+    may_control: Vec<bool>,
     why: Option<String>,
 }
 
 impl Bulk {
     const fn new(total: usize) -> Self {
-        Self { total, sent: 0, back: 0, until_sent: usize::MAX, why: None }
+        Self { total, sent: 0, back: 0, until_sent: usize::MAX, may_control: Vec::new(), why: None }
     }
 
     fn push(&mut self, conn: &mut Connection<Client>, id: ChannelId) -> Result<(), Error> {
@@ -151,6 +156,11 @@ impl Application<Client> for Bulk {
                 assert!(data.iter().enumerate().all(|(i, b)| *b == byte(self.back + i)), "at {}", self.back);
                 self.back += data.len();
                 conn.channel(id)?.adjust_window(data.len())?;
+            }
+            Event::Channel(_, ChannelEvent::Request { request, want_reply }) => {
+                let Request::XonXoff { client_can_do } = request else { panic!("{request:?}") };
+                assert!(!want_reply, "RFC 4254 §6.8");
+                self.may_control.push(client_can_do);
             }
             Event::Channel(..) => {}
         }
@@ -223,6 +233,16 @@ fn bulk_goes_both_ways_over_tcp_while_keys_are_renewed() {
     let mut driver = client(Bulk::new(24_000_000), address, limit);
     driver.run().unwrap();
     assert_eq!((driver.app.back, &driver.app.why), (24_000_000, &None));
+    drop(driver);
+    server.join().unwrap();
+}
+
+#[test]
+fn what_the_server_says_of_flow_control_comes_in_its_order() {
+    let (address, _waker, server) = serve(Echo::new(), RekeyLimit::default());
+    let mut driver = client(Bulk::new(1000), address, RekeyLimit::default());
+    driver.run().unwrap();
+    assert_eq!((driver.app.back, &driver.app.may_control), (1000, &vec![true, false]));
     drop(driver);
     server.join().unwrap();
 }

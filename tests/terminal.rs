@@ -1,4 +1,5 @@
-//! A question on a terminal of its own, which `script` of util-linux makes: what is typed, what is shown, and Ctrl-C.
+//! A question, and raw mode, on a terminal of its own, which `script` of util-linux makes: what is typed, what is shown, Ctrl-C,
+//! and how the terminal is afterwards.
 
 use mio::{Events, Poll, Token, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -9,7 +10,10 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use strombus::driver::terminal::{self, Question};
+use strombus::connection::{Connection, Event};
+use strombus::driver::terminal::{self, Question, Raw};
+use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source};
+use strombus::transport::Client;
 
 /// Set in the process that asks.
 const ASKS: &str = "STROMBUS_TEST_ASKS";
@@ -130,6 +134,62 @@ fn a_signal_in_a_question_leaves_the_terminal_as_it_was() {
     let shown = terminal.wait_for(" echoke");
     let words: Vec<_> = shown.split([' ', ';', '\r', '\n']).collect();
     assert!(words.contains(&"echo") && words.contains(&"isig") && words.contains(&"icanon"), "{shown}");
+}
+
+/// A program that has the terminal in raw mode while its loop runs, as `examples/ssh` has it, and fails there.
+struct Failing {
+    _raw: Raw,
+}
+
+impl Application<Client> for Failing {
+    fn event(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        _: &mut Connection<Client>,
+        _: Event<'_, Client>,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn source(&mut self, _: &mut Context<'_>, _: &mut Peers<'_, Client>, _: Source) -> Result<(), Error> {
+        panic!("a fault of the program's");
+    }
+
+    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, _: Result<(), Error>) {}
+
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_panic_in_raw_mode_leaves_the_terminal_as_it_was() {
+    let tell_modes = |when: &str| {
+        let words = format!("printf '{when} '; stty -g");
+        assert!(Command::new("sh").args(["-c", &words]).status().unwrap().success());
+    };
+    if env::var_os(ASKS).is_some() {
+        terminal::guard().unwrap();
+        tell_modes("before");
+        let mut driver = Driver::with_waker(|waker| {
+            waker.wake()?;
+            Ok(Failing { _raw: Raw::enter()? })
+        })
+        .unwrap();
+        tell_modes("raw");
+        driver.run().unwrap();
+        return;
+    }
+    let then = "; printf 'after '; stty -g; echo over";
+    let mut terminal = Terminal::start_and("a_panic_in_raw_mode_leaves_the_terminal_as_it_was", then);
+    let shown = terminal.wait_for("over");
+    let modes = |when: &str| {
+        let (_, modes) = shown.split_once(&format!("{when} ")).unwrap_or_else(|| panic!("{shown}"));
+        modes.split_ascii_whitespace().next().unwrap()
+    };
+    assert!(shown.contains("a fault of the program's") && modes("raw") != modes("before"), "{shown}");
+    assert_eq!(modes("after"), modes("before"), "{shown}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use strombus::connection::{ChannelEvent, ChannelId, Connection, Request, open_failure};
 use strombus::driver::proxy::ORIGINATOR;
 use strombus::driver::stdio::{Descriptor, Input, Output};
-use strombus::driver::terminal::escape::{Escape, Escapes, HELP};
+use strombus::driver::terminal::escape::{Escape, Escapes, HELP, Typed};
 use strombus::driver::terminal::{Raw, terminal_modes, window_size};
 use strombus::driver::text::{escaped, escaped_lines};
 use strombus::driver::{Context, Error, SourceId};
@@ -20,9 +20,6 @@ use strombus::wire::DisconnectReason;
 
 /// No connection, no login, or no exit status.
 pub const FAILED: u8 = 255;
-
-/// What was typed and waits for the host (bytes); more is not read, but an escape in it is found.
-const TYPED_MAX: usize = 4096;
 
 /// The most of a text of the host's that is shown (bytes).
 const TEXT_MAX: usize = 1024;
@@ -60,9 +57,9 @@ pub struct Session {
     /// The terminal here, while it shows that of the host.
     raw: Option<Raw>,
     signals: Option<(Signals, SourceId)>,
-    escapes: Option<Escapes>,
     input: Option<Input>,
-    typed: Vec<u8>,
+    /// What is typed, if escapes are found in it.
+    typed: Option<Typed>,
     out: Output,
     err: Output,
     /// Bytes that wait for standard output, and whether more may come.
@@ -83,7 +80,7 @@ impl Session {
         Ok(Self {
             out: Output::spawn(Descriptor::Out, Arc::clone(&waker))?,
             err: Output::spawn(Descriptor::Err, Arc::clone(&waker))?,
-            escapes: plan.escape_char.map(Escapes::new),
+            typed: plan.escape_char.map(|character| Typed::new(Escapes::new(character))),
             plan,
             waker,
             channel: None,
@@ -91,7 +88,6 @@ impl Session {
             raw: None,
             signals: None,
             input: None,
-            typed: Vec::new(),
             unwritten: 0,
             ended: false,
             status: FAILED,
@@ -233,7 +229,7 @@ impl Session {
             }
             (Some(Asked::Terminal), false) => {
                 self.say(LogLevel::Info, "PTY allocation request failed");
-                (self.plan.terminal, self.escapes) = (None, None);
+                (self.plan.terminal, self.typed) = (None, None);
             }
             (Some(Asked::Start), true) if self.channel.is_none() => self.start_input(conn, id)?,
             (Some(Asked::Start), true) => {}
@@ -265,8 +261,7 @@ impl Session {
             }
             // Nobody there reads what would still be typed.
             Request::Eow => {
-                self.input = None;
-                self.typed.clear();
+                (self.input, self.typed) = (None, None);
             }
             _ => {}
         }
@@ -293,27 +288,20 @@ impl Session {
     /// Standard input to the channel, as far as it takes it, up to an escape.
     fn pump_input(&mut self, conn: &mut Connection<Client>) -> Result<Option<Escape>, Error> {
         let (Some(input), Some(id), false) = (&self.input, self.channel, self.done) else { return Ok(None) };
-        let (mut channel, typed, mut escape) = (conn.channel(id)?, &mut self.typed, None);
-        let over = match &mut self.escapes {
+        let (mut channel, mut escape) = (conn.channel(id)?, None);
+        let over = match &mut self.typed {
             None => input.offer(|bytes| channel.write(bytes)),
-            Some(escapes) => {
-                typed.drain(..channel.write(typed));
-                input.offer(|bytes| {
-                    let mut taken = 0;
-                    while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty())
-                        && escape.is_none()
-                        && typed.len() < TYPED_MAX
-                    {
-                        let (some, _) = rest.split_at(rest.len().min(TYPED_MAX - typed.len()));
-                        let (n, found) = escapes.take(some, typed);
-                        (taken, escape) = (taken + n, found);
-                        typed.drain(..channel.write(typed));
-                    }
+            Some(typed) => {
+                typed.flush(|bytes| channel.write(bytes));
+                let ended = input.offer(|bytes| {
+                    let (taken, found) = typed.take(bytes, |bytes| channel.write(bytes));
+                    escape = found;
                     taken
-                })
+                });
+                ended && !typed.waits()
             }
         };
-        if over && typed.is_empty() {
+        if over {
             channel.send_eof()?;
             self.input = None;
         }
@@ -337,7 +325,7 @@ impl Session {
             (Escape::Quieter | Escape::Louder, _) => {
                 let at = LEVELS.iter().position(|(level, _)| *level == self.plan.level).unwrap_or_default();
                 let to = if escape == Escape::Louder { at + 1 } else { at.saturating_sub(1) };
-                if let Some((level, name)) = LEVELS.get(to) {
+                if let Some((level, name)) = LEVELS.get(to.min(LEVELS.len() - 1)) {
                     self.plan.level = *level;
                     tell!("[LogLevel {name}]\r");
                 }

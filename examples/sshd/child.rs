@@ -10,13 +10,9 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use strombus::connection::{Channel, WindowSize};
 use strombus::driver::join::{Drain, Fed, feed};
-use strombus::driver::pty::Pty;
+use strombus::driver::pty::{Pty, Saying};
 use strombus::driver::{Context, Error, SourceId, signal};
 use strombus::transport::Server;
-
-/// What is still read of a terminal whose command has ended, if something else goes on to write there (bytes). The system
-/// holds less.
-const REST_MAX: usize = 64 * 1024;
 
 /// A command that runs, and the ways to it.
 pub struct Running {
@@ -28,12 +24,10 @@ pub struct Running {
     stdout: Option<(Receiver, SourceId)>,
     stderr: Option<(Receiver, SourceId)>,
     terminal: Option<(Pty, SourceId)>,
+    /// What is read of the terminal.
+    saying: Saying,
     /// Sources that were closed since the last question.
     closed: Vec<SourceId>,
-    /// Bytes read of the terminal after the end of the command.
-    rest: usize,
-    /// The terminal has nothing more to say.
-    silent: bool,
     /// The client was told that nobody reads.
     told: bool,
 }
@@ -77,9 +71,9 @@ impl Running {
             let _reaped = child.wait();
         })?;
         let (stdin, stdout, stderr, terminal) = (None, None, None, None);
-        let (input, closed, rest, silent, told) = (Drain::default(), Vec::new(), 0, false, false);
+        let (input, saying, closed, told) = (Drain::default(), Saying::default(), Vec::new(), false);
         let status = None;
-        Ok(Self { child, end, status, input, stdin, stdout, stderr, terminal, closed, rest, silent, told })
+        Ok(Self { child, end, status, input, stdin, stdout, stderr, terminal, saying, closed, told })
     }
 
     /// Registers the ways to it.
@@ -89,7 +83,6 @@ impl Running {
             self.terminal = Some((pty, id));
             return Ok(());
         }
-        self.silent = true;
         if let Some(pipe) = self.child.stdin.take() {
             let mut pipe = Sender::from(pipe);
             pipe.set_nonblocking(true)?;
@@ -172,8 +165,12 @@ impl Running {
         let closed = &mut self.closed;
         closed.extend(pump_output(cx, &mut self.stdout, |pipe| channel.fill(|buf| pipe.read(buf)))?);
         closed.extend(pump_output(cx, &mut self.stderr, |pipe| channel.fill_stderr(|buf| pipe.read(buf)))?);
-        self.pump_terminal(channel);
-        Ok(self.status.is_some() && self.stdout.is_none() && self.stderr.is_none() && self.silent)
+        let has_ended = self.status.is_some();
+        if let Some((pty, _)) = &mut self.terminal {
+            self.saying.pump(has_ended, || channel.fill(|buf| pty.read(buf)));
+        }
+        let is_silent = self.terminal.is_none() || self.saying.is_over();
+        Ok(has_ended && self.stdout.is_none() && self.stderr.is_none() && is_silent)
     }
 
     fn pump_input(&mut self, cx: &mut Context<'_>, channel: &mut Channel<'_, Server>) -> Result<(), Error> {
@@ -193,27 +190,6 @@ impl Running {
             self.closed.push(id);
         }
         Ok(())
-    }
-
-    /// Who else has the terminal open does not keep the session: when the command has ended, what it wrote is there at once.
-    fn pump_terminal(&mut self, channel: &mut Channel<'_, Server>) {
-        let Some((pty, _)) = &mut self.terminal else { return };
-        while !self.silent {
-            match channel.fill(|buf| pty.read(buf)) {
-                Ok(Some(n)) if self.status.is_some() => {
-                    self.rest += n;
-                    self.silent = n == 0 || self.rest > REST_MAX;
-                }
-                Ok(Some(n)) => self.silent = n == 0,
-                Ok(None) => return,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.silent = self.status.is_some();
-                    return;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.silent = true,
-            }
-        }
     }
 
     /// Tells the client how the command ended.

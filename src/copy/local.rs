@@ -219,6 +219,7 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
+    use super::super::walk::Directory;
     use super::*;
 
     /// A copy that goes on finds it made, and gives it no mode any more.
@@ -231,6 +232,23 @@ mod tests {
             let (child, fresh) = folder.make_child(name, mode).unwrap();
             assert!(fresh && !folder.make_child(name, 0o777).unwrap().1);
             assert_eq!(fstat(&child.0).unwrap().st_mode & 0o7777, expected, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn of_a_note_only_the_beginning_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::open(directory.path()).unwrap();
+        let (remote, shown, finish) = (Vec::new(), Vec::new(), None);
+        let folder =
+            Rc::new(Directory { parent: None, folder, remote, shown, depth: 0, fresh: false, finish });
+        std::fs::write(directory.path().join(".f.part"), "part").unwrap();
+        let ends = "size 7\nmtime 1\n".len();
+        for (zeros, is_read) in [(0, true), (NOTE_LEN_MAX - ends, true), (NOTE_LEN_MAX - ends + 1, false)] {
+            let note = format!("size {}7\nmtime 1\n", "0".repeat(zeros));
+            std::fs::write(directory.path().join(".f.part.meta"), note).unwrap();
+            let (_, len, source) = Part::left(&folder, b"f").unwrap();
+            assert_eq!((len, source.is_some()), (4, is_read), "{zeros}");
         }
     }
 }

@@ -29,6 +29,7 @@ mod upload;
 mod walk;
 mod work;
 
+pub use crate::driver::exit::{BROKEN_PIPE, INTERRUPTED, NO_CONNECTION, TERMINATED};
 pub use work::Manner;
 
 use crate::driver::options::Options;
@@ -47,14 +48,6 @@ use std::rc::Rc;
 pub const FAILED: u8 = 1;
 /// Wrong arguments.
 pub const USAGE: u8 = 2;
-/// Ctrl-C.
-pub const INTERRUPTED: u8 = 130;
-/// Nobody reads standard output any more.
-pub const BROKEN_PIPE: u8 = 141;
-/// SIGTERM.
-pub const TERMINATED: u8 = 143;
-/// No connection, or no login.
-pub const NO_CONNECTION: u8 = 255;
 
 /// What is copied where.
 pub enum Plan {

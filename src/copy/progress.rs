@@ -105,4 +105,18 @@ mod tests {
     fn both_lines_are_templates() {
         assert!(ProgressStyle::with_template(FILE).is_ok() && ProgressStyle::with_template(TOTAL).is_ok());
     }
+
+    #[test]
+    fn no_more_files_have_a_line_of_their_own_than_the_bound() {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let total = all.add(ProgressBar::new(0));
+        let progress = Progress(Some(Lines { all, total, shown: Rc::default(), files: Cell::new(0) }));
+        let mut bars: Vec<_> = (0..LINES_MAX + 3).map(|_| progress.file("name", 1)).collect();
+        let own = |bars: &[Bar]| bars.iter().filter(|bar| bar.own.is_some()).count();
+        assert_eq!(own(&bars), LINES_MAX);
+        // Whoever ends makes room for another.
+        bars.remove(0);
+        bars.extend([(); 2].map(|()| progress.file("name", 1)));
+        assert_eq!(own(&bars), LINES_MAX);
+    }
 }

@@ -160,14 +160,7 @@ impl Session {
 
     fn refused(&mut self, conn: &mut Connection<Client>, why: Refused) {
         self.tell_notices();
-        let status = match why {
-            Refused::HostKey(text) | Refused::Denied(text) => {
-                tell!("{}", escaped_lines(&text));
-                NO_CONNECTION
-            }
-            Refused::Interrupted => INTERRUPTED,
-        };
-        self.end(conn, status);
+        self.end(conn, why.tell());
     }
 
     fn end(&mut self, conn: &mut Connection<Client>, status: u8) {

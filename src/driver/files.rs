@@ -423,4 +423,31 @@ mod tests {
         let error = LockedFile::open(&link).unwrap_err();
         assert_eq!(error.to_string(), "the file is replaced again and again");
     }
+
+    #[test]
+    fn a_text_file_is_read_up_to_its_bound_whoever_reads_it() {
+        type Reader = fn(&Path) -> io::Result<Vec<u8>>;
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let path = directory.path().join("file");
+        create_private(&path, b"").unwrap();
+        let readers: [Reader; 3] = [read_text, read_owned, |path| LockedFile::open(path)?.read()];
+        for (length, good) in [(TEXT_FILE_MAX, true), (TEXT_FILE_MAX + 1, false), (1 << 40, false)] {
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length as u64).unwrap();
+            for read in readers {
+                match read(&path) {
+                    Ok(contents) => assert!(good && contents.len() == length, "{length}"),
+                    Err(error) => assert!(!good && error.to_string() == "the file is too large", "{error}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_that_another_keeps_is_not_waited_for_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let _kept = LockedFile::create(&path).unwrap();
+        assert_eq!(LockedFile::open(&path).unwrap_err().to_string(), "another process holds its lock");
+    }
 }

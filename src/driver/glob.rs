@@ -200,7 +200,9 @@ pub(super) fn glob(base: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{atoms, fits, glob};
+    use super::{FITTING_MAX, FOUND_MAX, TooMany, atoms, expand, fits, glob};
+    use core::future::Future;
+    use core::task::{Context, Poll, Waker};
     use std::fs;
 
     #[test]
@@ -242,5 +244,35 @@ mod tests {
         assert_eq!(found("a.d/.*"), ["a.d/.h"]);
         assert_eq!(found("c"), ["c"]);
         assert_eq!(found("c/*").len() + found("d").len() + found("*/x").len(), 0);
+    }
+
+    #[test]
+    fn more_files_than_the_bound_are_none() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            fs::create_dir(directory.path().join(name)).unwrap();
+            for n in 0..FOUND_MAX / 2 {
+                fs::write(directory.path().join(name).join(n.to_string()), "").unwrap();
+            }
+        }
+        assert_eq!(glob(directory.path(), "*/*").unwrap().len(), FOUND_MAX);
+        fs::write(directory.path().join("b/one_more"), "").unwrap();
+        assert_eq!(glob(directory.path(), "*/*").unwrap_err().to_string(), "too many files fit");
+    }
+
+    #[test]
+    fn more_names_than_the_bound_are_none() {
+        for (names, expected) in [(FITTING_MAX / 2, Ok(FITTING_MAX)), (FITTING_MAX / 2 + 1, Err(TooMany))] {
+            // Two directories with as many names each.
+            let fitting = async |directory: &[u8], _: &super::Pattern| -> Result<_, TooMany> {
+                let count = if directory == b"." { 2 } else { names };
+                Ok((0..count).map(|n| n.to_string().into_bytes()).collect())
+            };
+            let mut expanded = core::pin::pin!(expand(b"*/*", fitting));
+            let Poll::Ready(found) = expanded.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("it waits for nothing")
+            };
+            assert_eq!(found.map(|found| found.len()), expected);
+        }
     }
 }

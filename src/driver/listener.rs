@@ -240,4 +240,18 @@ mod tests {
             assert_eq!(line, "Not allowed\r\n", "nobody's line is lost");
         }
     }
+
+    #[test]
+    fn of_what_one_who_was_refused_says_only_the_first_is_read() {
+        let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(own.local_addr().unwrap()).unwrap();
+        let (socket, _) = own.accept().unwrap();
+        let mut left = socket.try_clone().unwrap();
+        let said = vec![0; 2 * REFUSED_READ_MAX as usize];
+        client.write_all(&said).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        close(TcpStream::from_std(socket));
+        let read = said.len() as u64 - io::copy(&mut left, &mut io::sink()).unwrap();
+        assert_eq!(read, REFUSED_READ_MAX);
+    }
 }

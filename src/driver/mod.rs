@@ -27,6 +27,8 @@ mod connect;
 pub mod environment;
 mod error;
 #[cfg(feature = "programs")]
+pub mod exit;
+#[cfg(feature = "programs")]
 pub mod files;
 pub mod forward;
 pub mod gate;

@@ -302,9 +302,13 @@ impl<S: UserauthSide> Peer<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::{ChannelEvent, Event};
     use crate::crypto::SystemRng;
-    use crate::transport::{Client, ClientConfig};
+    use crate::tests::pair::{Pair, Settings, all_output};
+    use crate::transport::{Client, ClientConfig, Server};
     use crate::userauth::ClientUserauthConfig;
+    use mio::Poll;
+    use slab::Slab;
     use std::net::{TcpListener, TcpStream};
     use std::sync::Arc;
 
@@ -339,5 +343,66 @@ mod tests {
             left += n;
         }
         assert!(sent - left <= share, "{sent} bytes, {left} left");
+    }
+
+    /// Counts what comes.
+    struct Counting(usize);
+
+    impl Application<Server> for Counting {
+        fn event(
+            &mut self,
+            _: &mut Context<'_>,
+            _: PeerId,
+            conn: &mut Connection<Server>,
+            event: Event<'_, Server>,
+        ) -> Result<(), Error> {
+            if let Event::Channel(id, ChannelEvent::Data { data }) = event {
+                self.0 += data.len();
+                conn.channel(id)?.adjust_window(data.len())?;
+            }
+            Ok(())
+        }
+
+        fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, _: Result<(), Error>) {}
+
+        fn is_done(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn in_a_turn_no_more_packets_are_taken_than_its_share_and_the_rest_in_the_next_ones() {
+        let mut pair = Pair::running(Settings::default());
+        let id = pair.client.channel.unwrap();
+        for _ in 0..2 * PACKETS_PER_TURN + 10 {
+            assert_eq!(pair.client.conn.channel(id).unwrap().write(b"x"), 1);
+        }
+        let (mut near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        near.write_all(&all_output(&mut pair.client.conn)).unwrap();
+        far.set_nonblocking(true).unwrap();
+        let mut peer = Peer::new(Stream::Unix(UnixStream::from_std(far)), pair.server.conn, 1);
+        (peer.readable, peer.writable) = (true, true);
+        let (poll, mut sources, mut pool) = (Poll::new().unwrap(), Slab::new(), Pool::new());
+        let (mut timer, mut listening) = (None, true);
+        let mut cx = Context {
+            registry: poll.registry(),
+            sources: &mut sources,
+            timer: &mut timer,
+            listening: &mut listening,
+            now: pair.now,
+        };
+        let (mut app, mut taken) = (Counting(0), Vec::new());
+        let peer_id = PeerId { slot: 0, generation: 1 };
+        loop {
+            let turn = peer.turn(peer_id, &mut app, &mut cx, &mut pool);
+            taken.push(core::mem::take(&mut app.0));
+            match turn {
+                Turn::Again => {}
+                Turn::Wait => break,
+                Turn::Closed(why) => panic!("{why:?}"),
+            }
+        }
+        taken.retain(|packets| *packets > 0);
+        assert_eq!(taken, [PACKETS_PER_TURN, PACKETS_PER_TURN, 10]);
     }
 }

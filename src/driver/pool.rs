@@ -38,3 +38,32 @@ impl Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SystemRng;
+    use crate::tests::pair::all_output;
+    use crate::transport::Client;
+    use crate::userauth::ClientUserauthConfig;
+    use std::time::Instant;
+
+    #[test]
+    fn no_more_buffers_wait_for_use_than_the_bound() {
+        let mut pool = Pool::new();
+        for n in 1..=SPARE_MAX + 5 {
+            let user = ClientUserauthConfig { user_name: "ann".to_owned() };
+            let rng = Box::new(SystemRng);
+            let mut conn =
+                Connection::<Client>::new(Default::default(), user, Default::default(), rng, Instant::now());
+            pool.reclaim(&mut conn);
+            assert!(
+                conn.pending_output() > 0 && pool.spare.len() == n.min(SPARE_MAX + 1) - 1,
+                "nothing is lost"
+            );
+            all_output(&mut conn);
+            pool.reclaim(&mut conn);
+            assert!(pool.spare.len() == n.min(SPARE_MAX) && !conn.send_buf().has_capacity());
+        }
+    }
+}

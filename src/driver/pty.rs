@@ -81,6 +81,47 @@ impl Pty {
     }
 }
 
+/// What is still read of a terminal whose command has ended, if something else goes on to write there (bytes). The system
+/// holds less.
+pub const REST_MAX: usize = 64 * 1024;
+
+/// What a terminal says, up to its end. Who else has it open when its command has ended does not keep it from that: what the
+/// command wrote is there at once.
+#[derive(Debug, Default)]
+pub struct Saying {
+    /// Bytes read after the end of the command.
+    rest: usize,
+    is_over: bool,
+}
+
+impl Saying {
+    /// Whether all was read that is wanted.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Reads by `fill`, which gives the number of bytes, or `None` where there is no room for more, until one of them has
+    /// enough. Once the command `has_ended`, it is over when nothing is there, or after [`REST_MAX`].
+    pub fn pump(&mut self, has_ended: bool, mut fill: impl FnMut() -> io::Result<Option<usize>>) {
+        while !self.is_over {
+            match fill() {
+                Ok(Some(n)) => {
+                    self.rest += if has_ended { n } else { 0 };
+                    self.is_over = n == 0 || self.rest > REST_MAX;
+                }
+                Ok(None) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_over = has_ended;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.is_over = true,
+            }
+        }
+    }
+}
+
 fn of_system(error: pty_process::Error) -> io::Error {
     match error {
         pty_process::Error::Io(error) => error,

@@ -336,4 +336,44 @@ mod tests {
         assert!(came == bytes && output.take_written().1.is_none());
         assert!(input.offer(|_| 0), "it ends at the end");
     }
+
+    #[test]
+    fn of_input_that_nobody_takes_no_more_is_read_than_the_buffer_holds() {
+        let poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        let ((reader, mut writer), input) = (io::pipe().unwrap(), Input(Arc::default()));
+        let shared = Arc::clone(&input.0);
+        let reading = thread::spawn(move || read(&shared, &waker, reader.as_fd()));
+        let all = 4 * BUFFER_MAX;
+        let writing = thread::spawn(move || io::Write::write_all(&mut writer, &vec![b'x'; all]).unwrap());
+        // It fills up to where one more read might not fit; whatever little is taken then, it never holds more.
+        let held = || {
+            let mut held = 0;
+            let ended = input.offer(|bytes| {
+                held = bytes.len();
+                usize::from(held > BUFFER_MAX - CHUNK)
+            });
+            assert!(held <= BUFFER_MAX && !ended, "{held}");
+            held
+        };
+        while held() <= BUFFER_MAX - CHUNK {
+            thread::yield_now();
+        }
+        let mut taken = 1;
+        for _ in 0..10_000 {
+            taken += usize::from(held() > BUFFER_MAX - CHUNK);
+            thread::yield_now();
+        }
+        assert!(!writing.is_finished(), "the writer waits");
+        while !input.offer(|bytes| {
+            assert!(bytes.len() <= BUFFER_MAX);
+            taken += bytes.len();
+            bytes.len()
+        }) {
+            thread::yield_now();
+        }
+        writing.join().unwrap();
+        reading.join().unwrap();
+        assert_eq!(taken, all);
+    }
 }

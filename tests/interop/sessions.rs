@@ -1,5 +1,7 @@
 //! Sessions besides commands: terminals, job control, escapes, variables, subsystems, and their ends.
 
+mod host;
+
 use super::openssh::{
     ENDED, Files, Generation, Running, Server, Terminal, deadline, is_long, our_ssh, our_sshd, ours, run,
     ssh, sshd, user, words,
@@ -8,16 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread;
+use std::sync::mpsc::channel;
 use std::time::Duration;
-use strombus::connection::{ChannelEvent, Connection, Event, Request};
-use strombus::crypto::SystemRng;
-use strombus::driver::files::read_private_key;
-use strombus::driver::{Application, Context, Driver, Error, PeerId};
-use strombus::transport::{Server as Serving, ServerConfig};
-use strombus::userauth::{CredentialEvent, Permissions};
 
 /// A client and a server.
 struct Case {
@@ -214,77 +208,6 @@ fn the_terminal_here_is_as_it_was_before_however_the_session_ends() {
     }
 }
 
-/// Grants a terminal, and answers nothing that is asked for then.
-struct Silent {
-    asked: Sender<()>,
-    gone: bool,
-}
-
-impl Application<Serving> for Silent {
-    fn event(
-        &mut self,
-        _: &mut Context<'_>,
-        _: PeerId,
-        conn: &mut Connection<Serving>,
-        event: Event<'_, Serving>,
-    ) -> Result<(), Error> {
-        match event {
-            Event::Userauth(CredentialEvent { ticket, .. }) => {
-                conn.accept_user(ticket, &Permissions::FULL)?;
-            }
-            Event::Channel(id, ChannelEvent::OpenRequest { .. }) => conn.accept_channel(id)?,
-            Event::Channel(id, ChannelEvent::Request { request: Request::PtyReq { .. }, .. }) => {
-                conn.channel(id)?.reply(true)?;
-            }
-            Event::Channel(_, ChannelEvent::Request { request: Request::Shell, .. }) => {
-                self.asked.send(()).unwrap();
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, _: Result<(), Error>) {
-        self.gone = true;
-    }
-
-    fn is_done(&self) -> bool {
-        self.gone
-    }
-}
-
-#[test]
-fn an_escape_ends_ssh_even_if_the_host_gives_a_terminal_and_says_nothing_more() {
-    let files = Files::new();
-    let key = Arc::new(read_private_key(&files.path("host_key")).unwrap());
-    let listener = mio::net::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (tell, asked) = channel();
-    let host = thread::spawn(move || {
-        let mut driver = Driver::new(Silent { asked: tell, gone: false }).unwrap();
-        let config = Arc::new(ServerConfig::new(vec![key]));
-        let accept = move |_, now| {
-            Connection::new(
-                Arc::clone(&config),
-                Default::default(),
-                Default::default(),
-                Box::new(SystemRng),
-                now,
-            )
-        };
-        driver.listen(listener, Box::new(accept)).unwrap();
-        driver.run().unwrap();
-    });
-    let mut client = our_ssh(&files, port);
-    client.arg(format!("{}@127.0.0.1", user()));
-    let terminal = Terminal::run(&format!("{}; echo {ENDED} $?", words(&client)));
-    asked.recv().unwrap();
-    terminal.send("~.");
-    let screen = terminal.wait_for(ENDED);
-    assert!(screen.contains(&format!("{ENDED} 255")), "{screen}");
-    host.join().unwrap();
-}
-
 #[test]
 fn ssh_stops_and_goes_on_at_an_escape_and_shows_the_list_of_them() {
     let case = Case::new(None, None, &[]);
@@ -306,6 +229,105 @@ fn ssh_stops_and_goes_on_at_an_escape_and_shows_the_list_of_them() {
     terminal.send("exit 4");
     let screen = terminal.wait_for(ENDED);
     assert!(screen.contains(&format!("{ENDED} 4")), "{screen}");
+}
+
+#[test]
+fn an_escape_sends_a_break_and_the_session_goes_on() {
+    for server in [None, Some(Generation::Bookworm), Some(Generation::Trixie)] {
+        let lines: &[_] = if server.is_some() { &[("LogLevel", "DEBUG1")] } else { &[] };
+        let case = Case::new(None, server, lines);
+        let terminal = Terminal::start(&case.ssh(&[], &[]));
+        terminal.send("echo ready-$((1+1))");
+        terminal.wait_for("ready-2");
+        terminal.send("~B");
+        if server.is_some() {
+            let log = &case.server.running;
+            assert!(log.wait_for("req break").is_some(), "{}: {}", case.name, log.log());
+        }
+        terminal.send("echo again-$((1+1))");
+        let screen = terminal.wait_for("again-2");
+        assert!(!screen.contains("sends no BREAK") && !screen.contains("~B"), "{}: {screen}", case.name);
+        terminal.send("exit 4");
+        let screen = terminal.wait_for(ENDED);
+        assert!(screen.contains(&format!("{ENDED} 4")), "{}: {screen}", case.name);
+    }
+}
+
+#[test]
+fn an_escape_renews_the_keys_and_the_session_goes_on() {
+    for (client, server) in [
+        (None, None),
+        (None, Some(Generation::Bookworm)),
+        (None, Some(Generation::Trixie)),
+        (Some(Generation::Bookworm), None),
+        (Some(Generation::Trixie), None),
+    ] {
+        let lines: &[_] = if server.is_some() { &[("LogLevel", "DEBUG1")] } else { &[] };
+        let case = Case::new(client, server, lines);
+        let log = case.files.text("log");
+        let options: &[&str] = if client.is_some() { &["-v", "-E", &log] } else { &[] };
+        let terminal = Terminal::start(&case.ssh(options, &[]));
+        for round in 2..5 {
+            terminal.send(&format!("echo ready-$((1+{round}))"));
+            terminal.wait_for(&format!("ready-{}", 1 + round));
+            terminal.send("~R");
+            if server.is_some() {
+                let log = &case.server.running;
+                assert!(log.wait_for("rekeying in").is_some(), "{}: {}", case.name, log.log());
+            }
+            if client.is_some() {
+                let renewed = || fs::read_to_string(&log).unwrap().matches("rekeying in").count();
+                until("the keys are renewed", || renewed() >= round - 1);
+            }
+        }
+        terminal.send("exit 4");
+        let screen = terminal.wait_for(ENDED);
+        assert!(screen.contains(&format!("{ENDED} 4")) && !screen.contains("~R"), "{}: {screen}", case.name);
+    }
+}
+
+#[test]
+fn escapes_change_how_much_ssh_tells() {
+    let closed = "Connection to 127.0.0.1 closed.";
+    for (escapes, told, is_closed_told) in [
+        (&["~V"][..], "ERROR", false),
+        (&["~V", "~v"], "INFO", true),
+        (&["~V", "~V", "~V", "~V"], "QUIET", false),
+        (&["~v", "~v", "~v", "~v", "~v", "~v", "~V"], "DEBUG2", true),
+    ] {
+        let case = Case::new(None, None, &[]);
+        let terminal = Terminal::start(&case.ssh(&[], &[]));
+        terminal.send("echo ready-$((1+1))");
+        terminal.wait_for("ready-2");
+        for escape in escapes {
+            terminal.send(escape);
+        }
+        // Each is told, that there is no further one, too.
+        until("all is told", || terminal.screen().matches("[LogLevel ").count() == escapes.len());
+        let screen = terminal.screen();
+        let last = screen.rsplit("[LogLevel ").next().unwrap();
+        assert!(last.starts_with(&format!("{told}]")), "{escapes:?}: {screen}");
+        terminal.send("exit 4");
+        let screen = terminal.wait_for(ENDED);
+        assert_eq!(screen.contains(closed), is_closed_told, "{escapes:?}: {screen}");
+    }
+    // A signal is told of only to who wants more.
+    for (escapes, is_told) in [(&[][..], false), (&["~v"], true)] {
+        let case = Case::new(None, None, &[]);
+        let (pid, client) = (case.files.text("pid"), words(&case.ssh(&[], &[])).replace('\'', "\""));
+        let terminal = Terminal::run(&format!("sh -c 'echo $$ > {pid}; exec {client}'; echo {ENDED} $?"));
+        terminal.send("echo ready-$((1+1))");
+        terminal.wait_for("ready-2");
+        for escape in escapes {
+            terminal.send(escape);
+            terminal.wait_for("[LogLevel VERBOSE]");
+        }
+        let pid = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
+        let screen = terminal.wait_for(ENDED);
+        assert!(screen.contains(&format!("{ENDED} 255")), "{screen}");
+        assert_eq!(screen.contains("Killed by signal 2."), is_told, "{screen}");
+    }
 }
 
 fn descendants(pid: u32) -> Vec<i32> {
@@ -345,6 +367,37 @@ fn what_holds_a_terminal_open_does_not_hold_the_session() {
         assert_eq!(output.status.code(), Some(5), "{}", case.name);
         let pid: i32 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    }
+}
+
+#[test]
+fn what_goes_on_to_write_to_a_terminal_does_not_hold_the_session() {
+    for client in [None, Some(Generation::Bookworm)] {
+        let case = Case::new(client, None, &[]);
+        let [go, pids] = ["go", "pids"].map(|name| case.files.path(name));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
+        let writers = format!("yes & yes & yes & jobs -p > {}", pids.display());
+        let command = format!("trap '' HUP; {writers}; read line < {}; exit 5", go.display());
+        let mut client = case.ssh(&["-tt"], &[&command]);
+        let mut running = Running::start(client.stdin(Stdio::null()).stdout(Stdio::piped()));
+        // Nobody reads here, so that what is under way when the command ends is bounded: by windows and pipes.
+        fs::write(&go, "\n").unwrap();
+        until("the command has ended", || {
+            let shells = children(case.server.running.child.id());
+            shells.is_empty() && fs::exists(&pids).unwrap()
+        });
+        let writers = fs::read_to_string(&pids).unwrap();
+        let mut output = std::io::Read::take(running.child.stdout.take().unwrap(), 16 << 20);
+        let came = std::io::copy(&mut output, &mut std::io::sink()).unwrap();
+        assert!(came < 4 << 20, "{}: {came} bytes", case.name);
+        assert_eq!(running.wait().code(), Some(5), "{}", case.name);
+        // The terminal is gone, and they find that out.
+        for pid in writers.split_ascii_whitespace() {
+            let line = format!("/proc/{pid}/cmdline"); // empty, if nobody has waited for it yet
+            until("what wrote there ends", || {
+                fs::read(&line).is_ok_and(|line| line.is_empty()) || !fs::exists(&line).unwrap()
+            });
+        }
     }
 }
 

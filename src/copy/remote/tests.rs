@@ -140,3 +140,26 @@ fn no_more_files_are_open_than_the_server_has_handles_for() {
         assert_eq!((under_way(&remote), open.borrow().len()), (most - 1, 1));
     }
 }
+
+#[test]
+fn no_more_directories_are_listed_than_the_bound_and_a_fourth_of_the_handles() {
+    for (handles, most) in [(1, 1), (8, 2), (100_000, LISTINGS_MAX)] {
+        let (remote, _) = Peer::new(handles);
+        let listed: Vec<_> = (0..50).map_while(|_| remote.listings.try_take()).collect();
+        assert_eq!(listed.len(), most, "{handles}");
+    }
+}
+
+#[test]
+fn a_server_that_tells_nothing_has_handles_enough_for_a_few_files() {
+    let mut channel = ClientChannel::new(ChannelId::NONE);
+    let mut is_ready = false;
+    // VERSION, and no extension.
+    channel.handle_data(&[0, 0, 0, 5, 2, 0, 0, 0, 3], |_, _| is_ready = true).unwrap();
+    assert!(is_ready);
+    let remote = Remote::new(channel, None);
+    let mut permits = Vec::new();
+    permits.extend(core::iter::from_fn(|| remote.handles.try_take()).take(1000));
+    permits.extend(core::iter::from_fn(|| remote.listings.try_take()).take(1000));
+    assert_eq!(permits.len(), HANDLES_UNTOLD);
+}

@@ -117,4 +117,27 @@ mod tests {
         came.sort();
         assert_eq!((came, dialer.running), ((0..20).collect::<Vec<_>>(), 0));
     }
+
+    #[test]
+    fn so_many_threads_there_are_by_default() {
+        let mut poll = Poll::new().unwrap();
+        let mut dialer = Dialer::new(Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()));
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::new(std::sync::Mutex::new(gate));
+        for key in 0..DIALS_MAX + 5 {
+            let gate = Arc::clone(&gate);
+            let wait = move || {
+                let _opened = gate.lock().unwrap().recv();
+                Ok(())
+            };
+            dialer.start(key, Box::new(wait));
+        }
+        assert_eq!((dialer.running, dialer.waiting.len()), (DIALS_MAX, 5));
+        drop(open);
+        let (mut ended, mut events) = (0, Events::with_capacity(4));
+        while ended < DIALS_MAX + 5 {
+            poll.poll(&mut events, None).unwrap();
+            ended += core::iter::from_fn(|| dialer.outcome()).count();
+        }
+    }
 }

@@ -78,12 +78,12 @@ impl Address {
                 vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
             }
             Self::Loopback => vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()],
-            Self::Named(name) => (&**name, port).to_socket_addrs()?.take(ADDRESSES_MAX).collect(),
+            Self::Named(name) => (&**name, port).to_socket_addrs()?.collect(),
         })
     }
 }
 
-/// The addresses of a name that are listened on.
+/// The addresses of a name that are listened on: its first.
 const ADDRESSES_MAX: usize = 8;
 
 /// A socket that is listened on.
@@ -114,9 +114,13 @@ impl Listener {
     /// # Errors
     /// The system's for the last address, if there is none on which it can.
     pub fn tcp(address: &Address, port: u16) -> io::Result<(Vec<Self>, u16)> {
+        Self::on(&address.addresses(port)?, port)
+    }
+
+    fn on(addresses: &[SocketAddr], port: u16) -> io::Result<(Vec<Self>, u16)> {
         let (mut listeners, mut bound) = (Vec::new(), port);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in address.addresses(port)? {
+        for address in addresses.iter().take(ADDRESSES_MAX) {
             match tcp(SocketAddr::new(address.ip(), bound)) {
                 Ok(socket) => {
                     bound = socket.local_addr()?.port();
@@ -249,6 +253,19 @@ mod tests {
             let taken = Listener::tcp(&Address::Named((*address).to_owned()), port);
             assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse, "{address}");
         }
+    }
+
+    #[test]
+    fn of_a_name_with_many_addresses_only_the_first_are_listened_on() {
+        let many: Vec<SocketAddr> =
+            (1..=ADDRESSES_MAX + 5).map(|n| ([127, 0, 0, n as u8], 0).into()).collect();
+        let (listeners, port) = Listener::on(&many, 0).unwrap();
+        assert_eq!(listeners.len(), ADDRESSES_MAX);
+        for (n, address) in many.iter().enumerate() {
+            let is_heard = std::net::TcpStream::connect((address.ip(), port)).is_ok();
+            assert_eq!(is_heard, n < ADDRESSES_MAX, "{address}");
+        }
+        assert!(Listener::on(&[], 0).is_err(), "a name without an address");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod update;
 
 use super::Error;
 use super::agent::{self, AgentClient, Binding};
+use super::exit::{INTERRUPTED, NO_CONNECTION};
 use super::identities::Notice;
 use super::options::Options;
 use super::terminal::{self, Question};
@@ -49,6 +50,20 @@ pub enum Refused {
     Denied(String),
     /// Ctrl-C in a question.
     Interrupted,
+}
+
+impl Refused {
+    /// Tells the user on standard error, and gives the exit status of a program that ends by it.
+    #[must_use]
+    pub fn tell(self) -> u8 {
+        match self {
+            Self::HostKey(text) | Self::Denied(text) => {
+                tell!("{}", escaped_lines(&text));
+                NO_CONNECTION
+            }
+            Self::Interrupted => INTERRUPTED,
+        }
+    }
 }
 
 /// What the login waits for.

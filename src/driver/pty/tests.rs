@@ -118,3 +118,36 @@ fn modes_that_no_terminal_has_change_nothing() {
         (b.input_modes, b.local_modes, b.output_modes)
     );
 }
+
+#[test]
+fn of_a_terminal_whose_command_has_ended_no_more_is_read_than_the_bound() {
+    let would_block = || Err(io::ErrorKind::WouldBlock.into());
+    let mut saying = Saying::default();
+    // Before the end it says as much as there is room for.
+    let mut blocks = [Some(4096); 100].into_iter();
+    saying.pump(false, || Ok(blocks.next().flatten()));
+    saying.pump(false, would_block);
+    assert!(!saying.is_over());
+    // Something never stops writing there.
+    let mut read = 0;
+    saying.pump(true, || {
+        read += 4096;
+        Ok(Some(4096))
+    });
+    assert!(saying.is_over() && read == REST_MAX + 4096, "{read}");
+    saying.pump(true, || panic!("it is over"));
+}
+
+#[test]
+fn a_terminal_is_silent_at_its_end_or_when_nothing_is_there_after_the_commands() {
+    let of = |has_ended, result: fn() -> io::Result<Option<usize>>| {
+        let mut saying = Saying::default();
+        saying.pump(has_ended, result);
+        saying.is_over()
+    };
+    for has_ended in [false, true] {
+        assert_eq!(of(has_ended, || Err(io::ErrorKind::WouldBlock.into())), has_ended);
+        assert!(of(has_ended, || Ok(Some(0))) && !of(has_ended, || Ok(None)));
+        assert!(of(has_ended, || Err(io::ErrorKind::Other.into())));
+    }
+}

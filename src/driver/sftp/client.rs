@@ -388,6 +388,7 @@ impl<T> Client<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sftp::Status;
     use core::task::Context;
 
     #[test]
@@ -397,5 +398,14 @@ mod tests {
         let mut names = core::pin::pin!(asked.names());
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(matches!(names.as_mut().poll(cx), Poll::Ready(Ok(None))));
+    }
+
+    #[test]
+    fn of_a_text_of_the_servers_only_the_first_bytes_are_shown() {
+        for (length, shown) in [(MESSAGE_LEN_MAX, MESSAGE_LEN_MAX), (100_000, MESSAGE_LEN_MAX)] {
+            let text = vec![b'x'; length];
+            let status = Status::with_message(StatusCode::FAILURE, &text);
+            assert_eq!(Failure::of(&Answer::Status(status)).text, "x".repeat(shown));
+        }
     }
 }

@@ -178,7 +178,8 @@ fn date(days: i64) -> (i64, usize, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{date, mode, time};
+    use super::{NAMES_LEN_MAX, Root, Users, date, mode, time};
+    use std::fs;
 
     #[test]
     fn days_have_their_dates() {
@@ -220,6 +221,24 @@ mod tests {
             (0o60_000, "b---------"),
         ] {
             assert_eq!(mode(bits), expected);
+        }
+    }
+
+    #[test]
+    fn of_a_file_of_names_only_its_beginning_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("etc")).unwrap();
+        for (name, line) in [("passwd", "ann:x:ID:0::/home/ann:\n"), ("group", "ann:x:ID:\n")] {
+            let mut text = line.replace("ID", "1");
+            let end = line.replace("ID", "2") + &line.replace("ID", "3");
+            // The second line ends at the bound.
+            let rest = NAMES_LEN_MAX as usize - text.len() - end.len() / 2;
+            text += &("#".repeat(rest - 1) + "\n" + &end);
+            fs::write(directory.path().join("etc").join(name), text).unwrap();
+        }
+        let users = Users::read(&Root::open(directory.path()).unwrap());
+        for (id, name) in [(1, &b"ann"[..]), (2, b"ann"), (3, b"")] {
+            assert_eq!((users.user(id), users.group(id)), (name, name), "{id}");
         }
     }
 }

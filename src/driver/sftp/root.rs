@@ -159,14 +159,7 @@ impl Root {
 
     fn resolve(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match openat2(&self.fd, path, flags | OFlags::CLOEXEC, mode, resolve) {
-                Err(Errno::AGAIN | Errno::INTR) if tries < RESOLVE_MAX => {}
-                result => return result,
-            }
-        }
+        again(|| openat2(&self.fd, path, flags | OFlags::CLOEXEC, mode, resolve))
     }
 
     /// The directory that holds a name, and the name, which is neither `.` nor `..`. Slashes may follow it; the calls
@@ -196,6 +189,17 @@ impl Root {
             _ => Err(Errno::NOENT), // moved away meanwhile
         }
     }
+}
+
+/// Tries until it is neither disturbed nor interrupted, [`RESOLVE_MAX`] times at the most.
+fn again<T>(mut resolve: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    for _ in 1..RESOLVE_MAX {
+        match resolve() {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            result => return result,
+        }
+    }
+    resolve()
 }
 
 /// Sets the mode of what a descriptor of [`Root::look`] names.
@@ -231,5 +235,42 @@ pub(super) fn joined(directory: &[u8], path: &[u8]) -> Vec<u8> {
         [b'/', ..] => path.to_vec(),
         _ if directory.ends_with(b"/") => [directory, path].concat(),
         _ => [directory, b"/", path].concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_name_that_is_disturbed_each_time_is_given_up_after_the_bound() {
+        for disturbed in [Errno::AGAIN, Errno::INTR] {
+            let mut tries = 0;
+            let mut resolve = |good: usize| {
+                tries = 0;
+                let result = again(|| {
+                    tries += 1;
+                    if tries == good { Ok(()) } else { Err(disturbed) }
+                });
+                (result, tries)
+            };
+            assert_eq!(resolve(3), (Ok(()), 3));
+            assert_eq!(resolve(RESOLVE_MAX), (Ok(()), RESOLVE_MAX));
+            assert_eq!(resolve(usize::MAX), (Err(disturbed), RESOLVE_MAX));
+        }
+        assert_eq!(again(|| Err::<(), _>(Errno::NOENT)), Err(Errno::NOENT));
+    }
+
+    #[test]
+    fn as_many_links_are_followed_to_what_is_missing_as_the_bound_says() {
+        let directory = tempfile::tempdir().unwrap();
+        for n in 1..=LINKS_MAX {
+            symlink((n - 1).to_string(), directory.path().join(n.to_string())).unwrap();
+        }
+        let root = Root::open(directory.path()).unwrap();
+        let real = |n: usize| root.real_path(n.to_string().as_bytes());
+        assert_eq!(real(LINKS_MAX - 1).unwrap(), b"/0");
+        assert_eq!(real(LINKS_MAX), Err(Errno::LOOP));
     }
 }

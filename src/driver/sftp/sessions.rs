@@ -186,3 +186,65 @@ impl Backend for Courier<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::workers::lock;
+    use super::*;
+    use crate::sftp::{ClientChannel, Request};
+    use crate::tests::pair::{Pair, Seen, Settings};
+    use mio::{Poll, Token};
+
+    /// A session of the server's that runs, and what serves it.
+    fn started() -> (Pair, Sessions, Key, (tempfile::TempDir, Poll)) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = super::super::Root::open(directory.path()).unwrap();
+        let service = Arc::new(Service { root, start: b"/".to_vec(), read_only: true });
+        let (pair, poll) = (Pair::running(Settings::default()), Poll::new().unwrap());
+        let mut sessions = Sessions::new(Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()));
+        let key = (PeerId { slot: 0, generation: 1 }, pair.server.channel.unwrap());
+        sessions.start(key, &service);
+        (pair, sessions, key, (directory, poll))
+    }
+
+    #[test]
+    fn no_more_requests_of_a_session_are_under_way_than_the_bound() {
+        let (mut pair, mut sessions, key, _alive) = started();
+        let mut asked = b"\0\0\0\x05\x01\0\0\0\x03".to_vec();
+        let stat: Request<'_> = Request::Stat { path: b"file" };
+        for id in 0..2 * IN_FLIGHT_MAX as u32 {
+            stat.encode(id, &mut asked);
+        }
+        // Nobody gets at the files, and so nothing is answered.
+        let desk = Arc::clone(&sessions.open[&key].desk);
+        let _held = lock(&desk.files);
+        sessions.handle_data(key, &mut pair.server.conn, &asked).unwrap();
+        assert_eq!(sessions.open[&key].channel.server.in_flight(), IN_FLIGHT_MAX);
+    }
+
+    #[test]
+    fn a_client_is_told_how_many_handles_it_may_have() {
+        let (mut pair, mut sessions, key, _alive) = started();
+        pair.server.consumes = false; // it is the session that gives credit
+        let mut client = ClientChannel::<()>::new(pair.client.channel.unwrap());
+        let mut is_ready = false;
+        while !is_ready {
+            client.flush(&mut pair.client.conn).unwrap();
+            pair.drive();
+            let asked = core::mem::take(&mut pair.server.seen);
+            for data in asked.into_iter().filter_map(data_of) {
+                sessions.handle_data(key, &mut pair.server.conn, &data).unwrap();
+            }
+            pair.drive();
+            let answers = core::mem::take(&mut pair.client.seen);
+            for data in answers.into_iter().filter_map(data_of) {
+                client.handle_data(&data, |_, _| is_ready = true).unwrap();
+            }
+        }
+        assert_eq!(client.client.limits().open_handles, Some(HANDLES_MAX as u64));
+    }
+
+    fn data_of(seen: Seen) -> Option<Vec<u8>> {
+        if let Seen::Data(data) = seen { Some(data) } else { None }
+    }
+}

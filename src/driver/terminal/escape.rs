@@ -1,4 +1,9 @@
 //! Escape characters of ssh(1): what a person types at the start of a line to talk to the client instead of the host.
+//!
+//! It does not know what an escape does, nor how the rest reaches the host.
+
+/// What was typed and waits for the host (bytes); beyond it no escape is found, and whoever pastes waits.
+pub const TYPED_MAX: usize = 4096;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +84,50 @@ impl Escapes {
     }
 }
 
+/// What is typed, on its way to a host that does not take everything at once.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    escapes: Escapes,
+    /// One more than [`TYPED_MAX`] if the last is what follows an escape character and makes no escape of it.
+    waiting: Vec<u8>,
+}
+
+impl Typed {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new(escapes: Escapes) -> Self {
+        Self { escapes, waiting: Vec::new() }
+    }
+
+    /// Whether something waits for the host.
+    #[must_use]
+    pub const fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Offers the host what waits; `write` tells how many bytes it took.
+    pub fn flush(&mut self, write: impl FnOnce(&[u8]) -> usize) {
+        let written = write(&self.waiting).min(self.waiting.len());
+        self.waiting.drain(..written);
+    }
+
+    /// Takes what was typed as far as there is room, up to the first escape, and offers the host what is for it. How many
+    /// bytes were taken, and the escape.
+    pub fn take(&mut self, typed: &[u8], mut write: impl FnMut(&[u8]) -> usize) -> (usize, Option<Escape>) {
+        let (mut taken, mut escape) = (0, None);
+        while let Some(rest) = typed.get(taken..).filter(|rest| !rest.is_empty())
+            && escape.is_none()
+            && self.waiting.len() < TYPED_MAX
+        {
+            let (some, _) = rest.split_at(rest.len().min(TYPED_MAX - self.waiting.len()));
+            let (n, found) = self.escapes.take(some, &mut self.waiting);
+            (taken, escape) = (taken + n, found);
+            self.flush(&mut write);
+        }
+        (taken, escape)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +172,44 @@ mod tests {
             ((2, None), &b"."[..]),
             "an escape character of another's"
         );
+    }
+
+    #[test]
+    fn what_waits_for_a_host_that_takes_nothing_has_its_bound() {
+        let (paste, nothing) = ([b'x'; 3 * TYPED_MAX], |_: &[u8]| 0);
+        let mut typed = Typed::new(Escapes::new(b'~'));
+        assert_eq!(typed.take(&paste, nothing), (TYPED_MAX, None));
+        assert_eq!((typed.take(&paste, nothing), typed.waiting.len()), ((0, None), TYPED_MAX));
+        // There is room again for what the host takes.
+        typed.flush(|_| 100);
+        assert_eq!((typed.take(&paste, nothing), typed.waiting.len()), ((100, None), TYPED_MAX));
+        // Below the bound an escape is found, whatever waits before it.
+        let mut typed = Typed::new(Escapes::new(b'~'));
+        let text = [&paste[..TYPED_MAX - 3], b"\r~."].concat();
+        assert_eq!(typed.take(&text, nothing), (text.len(), Some(Escape::Disconnect)));
+        // Where it turns out to be none, its character is one byte more.
+        let text = [&paste[..TYPED_MAX - 2], b"\r~x"].concat();
+        let mut typed = Typed::new(Escapes::new(b'~'));
+        assert_eq!((typed.take(&text, nothing), typed.waiting.len()), ((text.len(), None), TYPED_MAX + 1));
+    }
+
+    #[test]
+    fn what_is_typed_comes_whole_and_in_order_however_little_the_host_takes_at_a_time() {
+        let text: Vec<u8> = (0..3 * TYPED_MAX).map(|n| b"0123456789abcdef\r~~"[n % 19]).collect();
+        let (mut expected, mut escapes) = (Vec::new(), Escapes::new(b'~'));
+        escapes.take(&text, &mut expected);
+        let (mut typed, mut came, mut rest) = (Typed::new(Escapes::new(b'~')), Vec::new(), &text[..]);
+        while !rest.is_empty() || typed.waits() {
+            let mut write = |bytes: &[u8]| {
+                let n = bytes.len().min(7);
+                came.extend_from_slice(&bytes[..n]);
+                n
+            };
+            typed.flush(&mut write);
+            let (n, escape) = typed.take(&rest[..rest.len().min(50)], &mut write);
+            assert_eq!(escape, None);
+            rest = &rest[n..];
+        }
+        assert!(came == expected);
     }
 }

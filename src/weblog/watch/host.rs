@@ -277,14 +277,7 @@ impl Host {
     /// A refusal is final, at whichever try.
     fn refused(&mut self, conn: &mut Connection<Client>, why: Refused) {
         self.tell_notices();
-        let status = match why {
-            Refused::HostKey(text) | Refused::Denied(text) => {
-                tell!("{}", escaped_lines(&text));
-                NO_CONNECTION
-            }
-            Refused::Interrupted => INTERRUPTED,
-        };
-        self.end(conn, status);
+        self.end(conn, why.tell());
     }
 
     /// Ends the connection, and what comes from there.

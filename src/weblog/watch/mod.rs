@@ -12,6 +12,7 @@ mod host;
 mod showing;
 mod sources;
 
+pub use crate::driver::exit::{BROKEN_PIPE, INTERRUPTED, NO_CONNECTION, TERMINATED};
 pub use showing::{SORTED_MAX, SORTED_WINDOW};
 pub use sources::{Place, Source};
 
@@ -44,14 +45,6 @@ use std::time::{Duration, Instant, SystemTime};
 pub const UNREADABLE: u8 = 1;
 /// `--over` came true.
 pub const END_OF_ALERT: u8 = 3;
-/// Ctrl-C.
-pub const INTERRUPTED: u8 = 130;
-/// Nobody reads the output any more.
-pub const BROKEN_PIPE: u8 = 141;
-/// SIGTERM.
-pub const TERMINATED: u8 = 143;
-/// No connection, or no login.
-pub const NO_CONNECTION: u8 = 255;
 
 /// How long a host is given to take a farewell.
 const FAREWELL: Duration = Duration::from_millis(500);

@@ -1,6 +1,7 @@
 //! The threads: order, bounds, and sessions that go away.
 
-use super::super::workers::{Desk, Done, Job, THREADS_MAX, Workers, lock};
+use super::super::files::Reply;
+use super::super::workers::{Desk, Done, Job, SPARE_MAX, THREADS_MAX, TURN_MAX, Workers, lock};
 use super::*;
 use mio::{Events, Poll, Token, Waker};
 use std::thread;
@@ -177,4 +178,40 @@ fn a_long_copy_lets_others_have_their_turns_and_ends_with_its_session() {
         thread::yield_now();
     }
     assert!(around.workers.answer().is_none(), "nobody is told of a copy that was dropped");
+}
+
+#[test]
+fn a_session_with_much_to_do_lets_another_have_its_turn_after_a_few_requests() {
+    let place = Place::new();
+    let descriptors = Arc::new(Descriptors::new(10));
+    let mut around = Loop::new();
+    let mut sessions: Vec<_> =
+        (0..=THREADS_MAX).map(|key| Asking::new(key, place.service(), &descriptors)).collect();
+    let stat = Request::Stat { path: b"file" };
+    // All threads sit at sessions whose files they do not get; the last session has to wait for one.
+    let desks: Vec<_> = sessions.iter().map(|asking| Arc::clone(&asking.desk)).collect();
+    let mut held: Vec<_> = desks[..THREADS_MAX].iter().map(|desk| lock(&desk.files)).collect();
+    for (key, asking) in sessions.iter_mut().enumerate() {
+        let jobs = if key == 0 { 3 * TURN_MAX as u32 } else { 1 };
+        for id in 0..jobs {
+            let job = asking.job(id, &stat);
+            around.workers.submit(&asking.desk, job).unwrap();
+        }
+    }
+    assert_eq!(around.workers.threads(), THREADS_MAX);
+    drop(held.remove(0));
+    let keys: Vec<_> = (0..=3 * TURN_MAX).map(|_| around.answer().key).collect();
+    assert_eq!(keys, [vec![0; TURN_MAX], vec![THREADS_MAX], vec![0; 2 * TURN_MAX]].concat());
+}
+
+#[test]
+fn no_more_buffers_wait_to_be_used_again_than_the_bound_and_no_small_ones() {
+    let around = Loop::new();
+    around.workers.give_back(Reply::Data(Vec::with_capacity(100), 0));
+    assert_eq!(around.workers.buffer().capacity(), 0);
+    for _ in 0..SPARE_MAX + 5 {
+        around.workers.give_back(Reply::Data(Vec::with_capacity(1 << 16), 0));
+    }
+    let used_again = (0..SPARE_MAX + 5).filter(|_| around.workers.buffer().capacity() > 0).count();
+    assert_eq!(used_again, SPARE_MAX);
 }
