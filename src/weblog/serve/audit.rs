@@ -275,3 +275,178 @@ fn is_word(value: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@[]+,%~".contains(&byte);
     !value.is_empty() && value.bytes().all(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, pipe};
+    use std::sync::{Mutex, PoisonError};
+    use tracing::subscriber::with_default;
+
+    /// Somewhere to write.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that come of what is said.
+    fn lines(form: AuditForm, say: impl FnOnce()) -> Vec<String> {
+        let paper = Paper::default();
+        let (audit, writer) = Audit::new(form, paper.clone()).unwrap();
+        with_default(writer, say);
+        audit.finish();
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'));
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn address() -> Option<SocketAddr> {
+        Some("[::ffff:203.0.113.7]:4711".parse().unwrap())
+    }
+
+    fn everything() {
+        login(b"ann", address(), "publickey", "ED25519 SHA256:abc (/etc/ann.pub:1)");
+        login(b"bob", None, "password", "");
+        refused(address(), Some(b"eve"), "no such user", Some("SHA256:abc/+"));
+        refused(address(), None, "too many connections", None);
+        command(b"ann", address(), b"tail --json \"shop\"");
+        transfer(b"ann", address(), b"/shop/access.log", 4096);
+        end(b"ann", address(), Duration::from_millis(61_900), "by the peer");
+        notice("reloaded");
+    }
+
+    #[test]
+    fn a_line_says_who_did_what_in_either_form() {
+        let text: Vec<_> = lines(AuditForm::Text, everything);
+        let (times, told): (Vec<_>, Vec<_>) =
+            text[..7].iter().map(|line| line.split_once(' ').unwrap()).unzip();
+        assert!(times.iter().all(|time| time.parse::<Timestamp>().is_ok() && time.len() == 24), "{times:?}");
+        assert_eq!(
+            told,
+            [
+                r#"login user=ann address=203.0.113.7:4711 method=publickey by="ED25519 SHA256:abc (/etc/ann.pub:1)""#,
+                "login user=bob method=password",
+                r#"refused user=eve address=203.0.113.7:4711 why="no such user" key="SHA256:abc/+""#,
+                r#"refused address=203.0.113.7:4711 why="too many connections""#,
+                r#"command user=ann address=203.0.113.7:4711 command="tail --json \x22shop\x22""#,
+                "transfer user=ann address=203.0.113.7:4711 path=/shop/access.log bytes=4096",
+                r#"end user=ann address=203.0.113.7:4711 seconds=61 why="by the peer""#,
+            ]
+        );
+        assert_eq!(text[7..], ["reloaded"], "an operator's line stands as it is");
+        let json: Vec<serde_json::Value> = lines(AuditForm::Json, everything)
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let words = |key: &str| {
+            json.iter().map(|line| line[key].as_str().unwrap_or("").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            words("event"),
+            ["login", "login", "refused", "refused", "command", "transfer", "end", "notice"]
+        );
+        assert!(words("time").iter().all(|time| time.parse::<Timestamp>().is_ok()));
+        assert_eq!(words("command")[4], "tail --json \"shop\"");
+        assert_eq!((json[5]["bytes"].as_u64(), json[6]["seconds"].as_u64()), (Some(4096), Some(61)));
+        assert_eq!((json[7]["text"].as_str(), json[1].get("address")), (Some("reloaded"), None));
+    }
+
+    #[test]
+    fn t82_t105_whatever_a_peer_is_called_an_event_is_one_line_and_a_value_is_no_name() {
+        for hostile in [
+            &b"ann\n2026-03-01T00:00:00.000Z login user=root"[..],
+            b"ann address=127.0.0.1 x",
+            b"ann\" address=\"127.0.0.1",
+            b"\\\" address=x",
+            b"\x1b]0;pwn\x07\r\0\x7f",
+            "\u{202e}\u{9b}31m\u{2028}".as_bytes(),
+            b"caf\xe9\xff",
+            b"",
+            &[b'a'; 100_000],
+            "ö".repeat(100_000).as_bytes(),
+        ] {
+            let say = || {
+                command(hostile, address(), hostile);
+                transfer(hostile, address(), hostile, 1);
+                refused(address(), Some(hostile), &String::from_utf8_lossy(hostile), None);
+                notice(&String::from_utf8_lossy(hostile));
+            };
+            for line in lines(AuditForm::Text, say).iter().take(3) {
+                let words = outside_quotes(line);
+                let names: Vec<_> = words.iter().filter_map(|word| Some(word.split_once('=')?.0)).collect();
+                assert_eq!(names.iter().filter(|name| **name == "address").count(), 1, "{line}");
+                assert_eq!(names.iter().filter(|name| **name == "user").count(), 1, "{line}");
+                assert!(line.contains(" address=203.0.113.7:4711"), "{line}");
+            }
+            for form in [AuditForm::Text, AuditForm::Json] {
+                let lines = lines(form, say);
+                assert_eq!(lines.len(), 4, "{lines:?}");
+                assert!(!lines.concat().contains(crate::driver::text::acts), "{lines:?}");
+                assert!(lines.iter().all(|line| line.len() < 4 * TEXT_MAX), "{lines:?}");
+            }
+            let line = lines(AuditForm::Json, say).remove(0);
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(line.as_object().unwrap().len(), 5, "{line}");
+        }
+        let cut = &lines(AuditForm::Text, || notice(&"a".repeat(TEXT_MAX + 1)))[0];
+        assert_eq!(*cut, "a".repeat(TEXT_MAX) + "…");
+        assert_eq!(lines(AuditForm::Text, || notice(&"a".repeat(TEXT_MAX)))[0].len(), TEXT_MAX);
+    }
+
+    /// Words of a line, with what is quoted left out.
+    fn outside_quotes(line: &str) -> Vec<String> {
+        let plain: String = line.split('"').step_by(2).collect();
+        plain.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn events_of_others_are_none_of_ours() {
+        let said = lines(AuditForm::Text, || {
+            info!("somebody else's");
+            let span = tracing::info_span!(target: TARGET, "span");
+            let _within = span.enter();
+            notice("ours");
+        });
+        assert_eq!(said, ["ours"]);
+    }
+
+    #[test]
+    fn who_takes_no_line_holds_up_nobody_and_is_told_how_many_he_missed() {
+        let (mut theirs, ours) = pipe().unwrap();
+        let (audit, writer) = Audit::new(AuditForm::Text, ours).unwrap();
+        let line = "x".repeat(TEXT_MAX);
+        let many = 2 * LINES_MAX + 64 * 1024 / TEXT_MAX; // the queue, and the pipe's buffer
+        with_default(writer, || (0..many).for_each(|_| notice(&line))); // the writer is dropped
+        assert!(audit.lost() > 0, "the queue is bounded");
+        audit.finish(); // does not wait for ever
+        let lost = audit.lost();
+        drop(audit);
+        let mut text = String::new();
+        theirs.read_to_string(&mut text).unwrap();
+        let written = text.lines().filter(|written| **written == line).count();
+        assert_eq!(written as u64 + lost, many as u64);
+        let told: u64 = text
+            .lines()
+            .filter_map(|line| line.strip_suffix(" lines of this log were lost")?.parse::<u64>().ok())
+            .sum();
+        assert_eq!(told, lost);
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_any_more_is_no_end() {
+        let (theirs, ours) = pipe().unwrap();
+        let (audit, writer) = Audit::new(AuditForm::Json, ours).unwrap();
+        drop(theirs);
+        with_default(writer, everything);
+        audit.finish();
+        assert_eq!(audit.lost(), 0);
+    }
+}

@@ -66,3 +66,62 @@ impl Notify {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Rng, SystemRng};
+
+    /// What a manager hears, a message each.
+    fn heard(manager: &UnixDatagram) -> Vec<String> {
+        manager.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 1024];
+        let next =
+            || manager.recv(&mut buffer).ok().map(|n| String::from_utf8_lossy(&buffer[..n]).into_owned());
+        std::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn a_manager_hears_all_at_a_path_and_at_an_abstract_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let mut random = [0; 8];
+        SystemRng.fill(&mut random);
+        let name = format!("strombus-notify-{:016x}", u64::from_ne_bytes(random));
+        let abstract_name = SocketAddr::from_abstract_name(&name).unwrap();
+        for (manager, address) in [
+            (UnixDatagram::bind(&path).unwrap(), path.as_os_str().to_owned()),
+            (UnixDatagram::bind_addr(&abstract_name).unwrap(), format!("@{name}").into()),
+        ] {
+            let notify = Notify::to(&address).unwrap();
+            notify.ready();
+            notify.status("12 viewers\nREADY=0");
+            let before = clock_gettime(ClockId::Monotonic);
+            notify.reloading();
+            let after = clock_gettime(ClockId::Monotonic);
+            notify.stopping();
+            let heard = heard(&manager);
+            assert_eq!((heard.len(), heard[0].as_str()), (4, "READY=1"), "{heard:?}");
+            assert_eq!(heard[1], "STATUS=12 viewers READY=0", "a status is a line");
+            let at: i64 = heard[2].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().parse().unwrap();
+            let microseconds = |time: rustix::time::Timespec| time.tv_sec * 1_000_000 + time.tv_nsec / 1000;
+            assert!((microseconds(before)..=microseconds(after)).contains(&at), "{at}");
+            assert_eq!(heard[3], "STOPPING=1");
+        }
+    }
+
+    #[test]
+    fn without_a_manager_nothing_is_said_and_one_that_does_not_listen_holds_up_nobody() {
+        Notify::default().ready();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        assert!(Notify::to(path.as_os_str()).is_err(), "there is nobody");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let notify = Notify::to(path.as_os_str()).unwrap();
+        (0..10_000).for_each(|_| notify.status("busy")); // more than a socket takes
+        let heard = heard(&manager);
+        assert!(heard.len() < 10_000 && heard[0] == "STATUS=busy", "{}", heard.len());
+        drop(manager);
+        notify.stopping();
+    }
+}

@@ -330,6 +330,9 @@ impl File {
         if let Some(at) = root.text("password_file", "\"passwords\"") {
             self.password_file = Some(beside(at));
         }
+        if !root.has("log") {
+            root.lacks("there is no log: write [[log]] with path = \"/var/log/nginx/access.log\"");
+        }
         for (line, log) in root.tables("log").into_iter().filter_map(|table| log(table, directory)) {
             if self.logs.iter().any(|known| known.name == log.name) {
                 document
@@ -354,9 +357,6 @@ impl File {
                 }
                 self.users.push(user);
             }
-        }
-        if self.logs.is_empty() {
-            root.lacks("there is no log: write [[log]] with path = \"/var/log/nginx/access.log\"");
         }
         root.end();
     }
@@ -516,12 +516,10 @@ fn wrong_log_name(name: &str) -> Option<String> {
 fn log(mut table: Table<'_>, directory: &Path) -> Option<(usize, LogFile)> {
     let document = table.document();
     let name = table.text("name", "\"shop\"");
-    let path = table.text("path", "\"/var/log/nginx/shop.log\"");
+    let needs = "a [[log]] needs path = \"/var/log/nginx/access.log\"";
+    let path = table.needed("path", "\"/var/log/nginx/shop.log\"", needs);
     let log_format = table.text("log_format", "\"combined\"");
     let line = table.line;
-    if path.is_none() {
-        table.lacks("a [[log]] needs path = \"/var/log/nginx/access.log\"");
-    }
     table.end();
     if let Some(At { line, value }) = &log_format
         && let Err(what) = RecordParser::named(value)

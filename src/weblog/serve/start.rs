@@ -7,7 +7,7 @@ use super::run_as::is_root;
 use super::settings::{Configuration, KeyFile, KeysOf, Wrong};
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PrivateKey;
-use crate::crypto::sign::certificate::Certificate;
+use crate::crypto::sign::certificate::{Certificate, Role};
 use crate::driver::files::{self, KeyFileError};
 use crate::keys::{authorized_keys, certificate, private_key};
 use crate::transport::ServerConfig;
@@ -120,15 +120,17 @@ impl Configuration {
         };
         let certificates: Vec<Certificate> =
             self.host_certificates.iter().map(certificate).collect::<Result<_, _>>()?;
-        let is_ours =
-            |certificate: &&Certificate| keys.iter().any(|key| key.public_key() == *certificate.key());
-        for (path, of_another) in
-            self.host_certificates.iter().zip(&certificates).filter(|(_, c)| !is_ours(c))
-        {
-            let key = of_another.key().fingerprint();
-            let what =
-                "is of none of the host keys: name the key's file too, or make one with ssh-keygen -s CA -h";
-            return Err(wrong(format!("{}: the certificate of {key} {what}", path.display())));
+        for (path, certificate) in self.host_certificates.iter().zip(&certificates) {
+            let is_ours = keys.iter().any(|key| key.public_key() == *certificate.key());
+            if certificate.role() != Role::Host {
+                let what = "this certificate is for a user: make one for a host with ssh-keygen -s CA -h";
+                return Err(wrong(format!("{}: {what}", path.display())));
+            } else if !is_ours {
+                let key = certificate.key().fingerprint();
+                let what =
+                    format!("the key that it certifies, {key}, is none of the host keys: name its file too");
+                return Err(wrong(format!("{}: {what}", path.display())));
+            }
         }
         Ok(ServerConfig { certificates, ..ServerConfig::new(keys) })
     }

@@ -87,6 +87,14 @@ impl<'d> Table<'d> {
         })
     }
 
+    /// The same, of a key that must be there; otherwise `what` is wrong with the table.
+    pub(super) fn needed(&mut self, key: &'static str, example: &str, what: &str) -> Option<At<String>> {
+        if !self.has(key) {
+            self.lacks(what);
+        }
+        self.text(key, example)
+    }
+
     /// A list of texts.
     pub(super) fn texts(&mut self, key: &'static str, example: &str) -> Option<At<Vec<At<String>>>> {
         self.value(key, example, |document, value| match value {
@@ -153,7 +161,12 @@ impl<'d> Table<'d> {
         tables
     }
 
-    /// A key that must be there is not.
+    /// Whether a key is there that nobody took yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Something that must be there is not.
     pub(super) fn lacks(&self, what: &str) {
         self.document.wrong(self.line, what);
     }

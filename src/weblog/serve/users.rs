@@ -138,7 +138,8 @@ impl User {
     /// Reads a `[[user]]`; files are looked for in `directory`. What is wrong with it is kept by its document.
     pub(super) fn read(mut table: Table<'_>, directory: &Path, logs: &[LogFile]) -> Option<Self> {
         let document = table.document();
-        let name = table.text("name", "\"ann\"");
+        let needs = "a [[user]] needs name = \"…\", the name to log in with";
+        let name = table.needed("name", "\"ann\"", needs);
         let path = |at: At<String>| directory.join(at.value);
         let authorized_keys = table.text("authorized_keys", "\"ann.pub\"").map(path);
         let ca_keys = table.text("ca_keys", "\"ca.pub\"").map(path);
@@ -165,9 +166,6 @@ impl User {
         });
         let sftp = table.truth("sftp").unwrap_or(!has_view);
         let line = table.line;
-        if name.is_none() {
-            table.lacks("a [[user]] needs name = \"…\", the name to log in with");
-        }
         table.end();
         let At { line: name_line, value: name } = name?;
         if let Some(what) = wrong_name(&name) {

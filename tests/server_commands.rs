@@ -1,0 +1,201 @@
+//! `ssh-weblog-server` before it serves: `check`, `fingerprint`, `hash-password`, wrong arguments; and its unit for systemd.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        files.write("ann.pub", include_str!("../vectors/keys/ed25519.pub"));
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Runs the program there.
+    fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ssh-weblog-server"));
+        command.args(words).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+            .env_remove("STATE_DIRECTORY")
+            .env("XDG_STATE_HOME", self.path("xdg"))
+            .env("HOME", self.path("home"));
+        command
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+const CONFIG: &str =
+    "state_dir = 'state'\n[[log]]\npath = 'a.log'\n[[user]]\nname = 'ann'\nauthorized_keys = 'ann.pub'\n";
+
+#[test]
+fn a_check_says_nothing_or_every_line_that_is_wrong() {
+    let files = Files::new();
+    files.write("good.toml", CONFIG);
+    let output = files.run(&["check", "good.toml"]);
+    assert_eq!((output.status.code(), text(&output.stderr), text(&output.stdout)), (Some(0), "", ""));
+    assert!(!files.path("state").exists(), "it makes nothing");
+    files.write("bad.toml", &(CONFIG.to_owned() + "authorised_keys = 'x'\n[limits]\nidle = '5'\n"));
+    let output = files.run(&["check", "bad.toml"]);
+    let wrong = "bad.toml:7: unknown key authorised_keys: write authorized_keys\n\
+                 bad.toml:9: idle: 5: no duration: write it with units, as 90s, 5m, 2h, 1d or 1h30m, or \"0\" for no limit\n";
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), wrong));
+    for words in [&["check"][..], &["check", "a", "b"], &["--config", "good.toml", "a.log"], &[]] {
+        let output = files.run(words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(text(&output.stderr).contains("--help"), "{words:?}");
+    }
+    files.write(
+        "view.toml",
+        &(CONFIG.to_owned() + "view = ['--vhost', 'x']\n[[log]]\npath = 'b'\nlog_format = 'common'\n"),
+    );
+    let output = files.run(&["check", "view.toml"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        text(&output.stderr).starts_with("view.toml:4: user ann: view: --vhost: no record of b will pass")
+    );
+}
+
+#[test]
+fn a_fingerprint_is_that_of_ssh_keygen_wherever_the_key_is() {
+    let files = Files::new();
+    files.write("config.toml", CONFIG);
+    let keygen = |words: &[&str]| {
+        let output = Command::new("ssh-keygen").args(words).current_dir(files.0.path()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    // Bits, fingerprint and kind; between them stands the comment.
+    let of_keygen = |key: &str| {
+        let line = keygen(&["-lf", key]);
+        let words: Vec<_> = line.split_whitespace().collect();
+        format!("{} {} {}\n", words[0], words[1], words[words.len() - 1])
+    };
+    let shown = |words: &[&str]| {
+        let output = files.run(words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let made = shown(&["fingerprint", "--config", "config.toml"]);
+    assert_eq!(made, of_keygen("state/ssh_host_ed25519_key"));
+    assert!(made.starts_with("256 SHA256:") && made.ends_with(" (ED25519)\n"), "{made}");
+    assert_eq!(shown(&["--state-dir", "state", "fingerprint"]), made);
+    shown(&["fingerprint"]);
+    assert!(files.path("xdg/ssh-weblog-server/ssh_host_ed25519_key").exists(), "where nobody says where");
+    let systemd =
+        files.command(&["fingerprint"]).env("STATE_DIRECTORY", files.path("state")).output().unwrap();
+    assert_eq!(text(&systemd.stdout), made);
+    for (kind, bits) in [("rsa", "3072"), ("ecdsa", "384")] {
+        keygen(&["-q", "-t", kind, "-b", bits, "-N", "", "-f", kind]);
+    }
+    let both = shown(&["fingerprint", "--host-key", "rsa", "--host-key", "ecdsa", "--config", "config.toml"]);
+    assert_eq!(both, of_keygen("rsa") + &of_keygen("ecdsa"));
+    fs::set_permissions(files.path("rsa"), fs::Permissions::from_mode(0o640)).unwrap();
+    let output = files.run(&["fingerprint", "--host-key", "rsa"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("chmod 600"));
+}
+
+#[test]
+fn a_password_is_read_from_the_first_line_and_only_its_hash_is_shown() {
+    let files = Files::new();
+    let hash = |typed: &str| {
+        let mut command = files.command(&["hash-password"]);
+        let piped = Stdio::piped;
+        let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = hash("secret\nmore\n");
+    let line = text(&output.stdout);
+    assert!(
+        line.starts_with("$argon2id$") && line.lines().count() == 1 && output.stderr.is_empty(),
+        "{line}"
+    );
+    files.write(
+        "config.toml",
+        &CONFIG.replace("authorized_keys = 'ann.pub'", &format!("password_hash = '{}'", line.trim())),
+    );
+    assert_eq!(files.run(&["check", "config.toml"]).status.code(), Some(0));
+    for nothing in ["", "\n", "\r\nx"] {
+        let output = hash(nothing);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
+        assert!(text(&output.stderr).contains("an empty password is none"));
+    }
+    assert_eq!(files.run(&["hash-password", "more"]).status.code(), Some(2));
+}
+
+#[test]
+fn without_users_it_does_not_start_and_help_is_help() {
+    let files = Files::new();
+    let output = files.run(&["--listen", "127.0.0.1:0", "a.log"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("--user NAME with --authorized-keys FILE"));
+    for (words, shown) in [
+        (["--help"], "Exit status: 0 stopped"),
+        (["-h"], "Examples:"),
+        (["--version"], concat!("ssh-weblog-server ", env!("CARGO_PKG_VERSION"))),
+        (["-V"], "ssh-weblog-server "),
+    ] {
+        let output = files.run(&words);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{words:?}");
+        assert!(text(&output.stdout).contains(shown), "{words:?}");
+    }
+    for (words, told) in [
+        (&["--no-such-option"][..], "--help"),
+        (&["--listen", "nowhere:1", "--user", "ann", "a.log"], "[ADDRESS:]PORT"),
+        (&["--audit", "xml", "a.log"], "json"),
+        (&["--authorized-keys", "ann.pub", "a.log"], "--user"),
+        (&["a.log", "b/a.log"], "two logs are called a"),
+    ] {
+        let output = files.run(words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(text(&output.stderr).contains(told), "{words:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_unit() {
+    let files = Files::new();
+    let unit = fs::read_to_string("dist/ssh-weblog-server.service").unwrap();
+    let program = env!("CARGO_BIN_EXE_ssh-weblog-server");
+    assert!(unit.contains("ExecStartPre=/usr/local/bin/ssh-weblog-server check "));
+    let unit = unit.replace("/usr/local/bin/ssh-weblog-server", program).replace("Documentation=man:", "#");
+    files.write("ssh-weblog-server.service", &unit);
+    let verify = |words: &[&str]| {
+        let mut command = Command::new("systemd-analyze");
+        let output = command
+            .args(words)
+            .arg("ssh-weblog-server.service")
+            .current_dir(files.0.path())
+            .output()
+            .unwrap();
+        (output.status.code(), text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
+    };
+    assert_eq!(verify(&["verify"]), (Some(0), String::new(), String::new()));
+    // Of 10, where 10 is a program that may do everything.
+    let (status, shown, told) = verify(&["security", "--offline=true", "--no-pager", "--threshold=20"]);
+    assert_eq!(status, Some(0), "{shown}{told}");
+    files.write("ssh-weblog-server.service", &(unit + "NoSuchKey=1\n"));
+    assert_ne!(verify(&["verify"]).2, "", "it would have said so");
+}
