@@ -17,7 +17,7 @@ use std::io::Write;
 pub const DRAWN_MAX: u32 = 65_536;
 
 /// So many marks that combine with a character are kept.
-const MARKS_MAX: usize = 2;
+pub(super) const MARKS_MAX: usize = 2;
 
 /// Takes the whole terminal: its other screen, no wrapping, no cursor.
 pub const ENTER: &[u8] = b"\x1b[?1049h\x1b[?7l\x1b[?25l";

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::weblog::dashboard::DRAWN_MAX;
+use crate::weblog::dashboard::screen::MARKS_MAX;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use ratatui_core::buffer::CellWidth;
 
@@ -58,6 +59,14 @@ fn wide_and_combining_characters_break_no_row_even_if_the_terminal_thinks_otherw
             assert!(right.starts_with(&format!("{number:>9} /")), "{right:?}: {screen}");
         }
     }
+}
+
+#[test]
+fn of_marks_that_pile_up_only_some_are_kept() {
+    let mut shown = Shown::usual();
+    shown.log(&logged(0, &format!("/a{}b", "\u{301}".repeat(300)), 200, "-"));
+    let screen = shown.screen();
+    assert!(screen.contains(&format!("GET /a{}b ", "\u{301}".repeat(MARKS_MAX))), "{screen}");
 }
 
 #[test]

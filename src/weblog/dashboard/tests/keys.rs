@@ -1,7 +1,7 @@
 //! What keys do.
 
 use super::*;
-use crate::weblog::dashboard::{ESCAPE_WAIT, FILTER_MAX};
+use crate::weblog::dashboard::{ESCAPE_WAIT, FILTER_MAX, LINE_KEPT, SHIFT_MAX, TOPS_MAX};
 
 #[test]
 fn q_quits_and_ctrl_c_interrupts_wherever_one_is() {
@@ -249,4 +249,29 @@ fn ctrl_l_draws_all_anew() {
     let first = shown.draw().len();
     shown.type_in("\x0c");
     assert!(shown.draw().len() > first / 2);
+}
+
+#[test]
+fn one_moves_no_further_than_the_bounds() {
+    let mut shown = Shown::usual();
+    for number in 0..TOPS_MAX + 50 {
+        shown.log(&logged(0, &format!("/{number:03}"), 200, "-"));
+    }
+    shown.type_in("\t\t\x1b[F");
+    let screen = shown.screen();
+    assert_eq!(screen.lines().last(), Some(format!("/{:03}", TOPS_MAX - 1).as_str()), "{screen}");
+    shown.type_in(&"\x1b[C".repeat(SHIFT_MAX));
+    shown.draw();
+    assert_eq!(shown.dashboard.shift, SHIFT_MAX);
+}
+
+#[test]
+fn a_filter_sees_all_of_a_line_of_which_only_a_part_is_kept() {
+    let mut shown = Shown::usual();
+    shown.type_in("/END\r");
+    shown.log(&logged(0, &format!("/{}END", "é".repeat(5000)), 200, "-"));
+    shown.log(&logged(0, "/other", 200, "-"));
+    assert!(shown.screen().contains("1 hits"), "{}", shown.terminal.text());
+    let kept = &shown.tally.line(0).unwrap().text;
+    assert!((LINE_KEPT - 3..=LINE_KEPT).contains(&kept.len()) && kept.ends_with('é'), "{kept}");
 }
