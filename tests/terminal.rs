@@ -6,12 +6,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, tcgetattr};
 use std::env;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use strombus::connection::{Connection, Event};
-use strombus::driver::terminal::{self, Question, Raw};
+use strombus::driver::terminal::{self, Keyboard, Question, Raw, Screen};
 use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source};
 use strombus::transport::Client;
 
@@ -190,6 +190,63 @@ fn a_panic_in_raw_mode_leaves_the_terminal_as_it_was() {
     };
     assert!(shown.contains("a fault of the program's") && modes("raw") != modes("before"), "{shown}");
     assert_eq!(modes("after"), modes("before"), "{shown}");
+}
+
+#[test]
+fn a_panic_ends_drawing_and_puts_the_terminal_back_before_it_is_told() {
+    if env::var_os(ASKS).is_some() {
+        terminal::guard().unwrap();
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let keyboard = Keyboard::open().unwrap();
+        let _screen = Screen::take(&keyboard, b"<left>", &waker).unwrap();
+        println!("drawn");
+        panic!("as it happens");
+    }
+    let mut terminal =
+        Terminal::start_and("a_panic_ends_drawing_and_puts_the_terminal_back_before_it_is_told", "; stty -a");
+    terminal.wait_for("drawn");
+    let shown = terminal.wait_for("as it happens\r\n");
+    assert!(shown.contains("<left>"), "{shown:?}");
+    let shown = terminal.wait_for(" echoke");
+    let words: Vec<_> = shown.split([' ', ';', '\r', '\n']).collect();
+    let modes = ["echo", "isig", "icanon", "opost", "icrnl"];
+    assert!(modes.iter().all(|mode| words.contains(mode)), "{shown}");
+}
+
+#[test]
+fn a_screen_gives_way_to_a_question_and_waits_for_its_end() {
+    if env::var_os(ASKS).is_some() {
+        let mut poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let mut woken = move || {
+            let mut events = Events::with_capacity(4);
+            poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
+            !events.is_empty()
+        };
+        let keyboard = Keyboard::open().unwrap();
+        let is_busy =
+            |error: Option<std::io::Error>| error.is_some_and(|e| e.kind() == ErrorKind::ResourceBusy);
+        let screen = Screen::take(&keyboard, b"", &waker).unwrap();
+        assert!(!screen.is_wanted());
+        assert!(is_busy(Question::secret("not now? ", Arc::clone(&waker)).err()));
+        assert!(woken() && screen.is_wanted());
+        drop(screen);
+        assert!(woken());
+        let question = Question::secret("secret? ", Arc::clone(&waker)).unwrap();
+        assert!(is_busy(Screen::take(&keyboard, b"", &waker).err()));
+        while question.answer().is_none() {
+            assert!(woken());
+        }
+        let screen = Screen::take(&keyboard, b"", &waker).unwrap();
+        assert!(!screen.is_wanted());
+        return println!("taken again\r");
+    }
+    let mut terminal = Terminal::start("a_screen_gives_way_to_a_question_and_waits_for_its_end");
+    terminal.wait_for("secret? ");
+    terminal.type_in("x\n");
+    terminal.wait_for("taken again");
+    terminal.end();
 }
 
 #[test]

@@ -43,6 +43,7 @@ Examples:
   ssh-weblog demo                                      everything on this machine
   ssh-weblog ann@shop.example /var/log/nginx/access.log
   ssh-weblog -n 100 --show hits 'ann@shop.example:/var/log/nginx/*.log'
+  ssh-weblog --dashboard ann@shop.example:access.log   rates, tops and live lines; ? shows the keys
   ssh-weblog --stats --no-follow --with-rotated /var/log/nginx/access.log
   ssh-weblog --status 5xx --json shop.example:access.log api.example:access.log | jq .path
   ssh-weblog --over 5/s --for 30s --status 5xx shop.example:access.log && echo calm
@@ -268,7 +269,9 @@ impl Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = if arguments.sources == ["demo"] {
+    let done = if arguments.sources == ["demo"] && arguments.view.dashboard {
+        Err(Wrong::usage("demo shows lines: leave --dashboard out"))
+    } else if arguments.sources == ["demo"] {
         View::new(&arguments.view, arguments.destination(), SystemTime::now())
             .map_err(Wrong::usage)
             .and_then(|view| demo::run(arguments.seconds, view).map_err(|text| Wrong(text, NO_CONNECTION)))

@@ -9,9 +9,11 @@ pub mod escape;
 mod guard;
 pub mod modes;
 mod raw;
+mod screen;
 
 pub use guard::{guard, leave_to_program};
 pub use raw::{Raw, terminal_modes, window_size};
+pub use screen::{Keyboard, Screen, screen_size};
 
 use askpass::{Askpass, Environment};
 use mio::Waker;
@@ -22,7 +24,7 @@ use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use zeroize::Zeroizing;
 
@@ -36,29 +38,56 @@ pub struct Question {
     turn: Cell<Option<Turn>>,
 }
 
-/// The right to ask: there is one person. Given back when it is dropped, and then all who want it are woken.
+/// The right to the person's terminal, for a question or for a [`Screen`]. Given back when it is dropped, and then all who want
+/// it are woken.
 struct Turn;
 
-/// Whether somebody is being asked, and the loops that wait for their turn.
-static ASKING: Mutex<(bool, Vec<Arc<Waker>>)> = Mutex::new((false, Vec::new()));
+struct Turns {
+    is_taken: bool,
+    /// The loops that wait for their turn.
+    waiting: Vec<Arc<Waker>>,
+    /// The loop whose screen has it, and gives way.
+    screen: Option<Arc<Waker>>,
+}
+
+static TURNS: Mutex<Turns> = Mutex::new(Turns { is_taken: false, waiting: Vec::new(), screen: None });
+
+fn turns() -> MutexGuard<'static, Turns> {
+    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Turn {
     fn take(waker: &Arc<Waker>) -> io::Result<Self> {
-        let mut asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
-        if asking.0 {
-            asking.1.push(Arc::clone(waker));
+        Self::take_from(turns(), waker)
+    }
+
+    /// The same for a screen, whose loop is woken when somebody wants the turn.
+    fn take_for_screen(waker: &Arc<Waker>) -> io::Result<Self> {
+        let mut turns = turns();
+        turns.screen = turns.screen.take().or_else(|| (!turns.is_taken).then(|| Arc::clone(waker)));
+        Self::take_from(turns, waker)
+    }
+
+    fn take_from(mut turns: MutexGuard<'_, Turns>, waker: &Arc<Waker>) -> io::Result<Self> {
+        if turns.is_taken {
+            if !turns.waiting.iter().any(|waiting| Arc::ptr_eq(waiting, waker)) {
+                turns.waiting.push(Arc::clone(waker));
+            }
+            if let Some(screen) = &turns.screen {
+                let _gone = screen.wake();
+            }
             return Err(ErrorKind::ResourceBusy.into());
         }
-        asking.0 = true;
+        turns.is_taken = true;
         Ok(Self)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
-        asking.0 = false;
-        for waker in asking.1.drain(..) {
+        let mut turns = turns();
+        (turns.is_taken, turns.screen) = (false, None);
+        for waker in turns.waiting.drain(..) {
             let _gone = waker.wake();
         }
     }
@@ -146,7 +175,7 @@ impl Question {
             hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
             hidden.local_modes.insert(LocalModes::ICANON | LocalModes::ECHONL);
             hidden.special_codes[SpecialCodeIndex::VEOL] = interrupt;
-            guard::open(&terminal, &before)?;
+            guard::open(&terminal, &before, b"")?;
             // What was typed before the question is no answer to it.
             tcsetattr(&terminal, OptionalActions::Flush, &hidden)?;
         } else {

@@ -2,7 +2,9 @@
 
 use crate::crypto::sign::{PublicKey, sk};
 use core::fmt;
+use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 /// Writes a line to standard error. That nobody reads it any more is no reason to end.
 #[macro_export]
@@ -10,9 +12,38 @@ macro_rules! tell {
     ($($words:tt)*) => { $crate::driver::text::tell(format_args!($($words)*)) };
 }
 
+/// While standard error shows something else, so many of the last lines are kept for it.
+pub const HELD_MAX: usize = 100;
+
+/// The lines that are kept, while they are.
+static HELD: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
+
 /// What [`tell!`](crate::tell) does.
 pub fn tell(line: fmt::Arguments<'_>) {
-    let _nobody_reads = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+    let line = format!("{line}\n");
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    match &mut *held {
+        Some(lines) => {
+            if lines.len() >= HELD_MAX {
+                lines.pop_front();
+            }
+            lines.push_back(line);
+        }
+        None => {
+            let _nobody_reads = io::stderr().lock().write_all(line.as_bytes());
+        }
+    }
+}
+
+/// From now on lines are kept instead of written; those that were since the last call, [`HELD_MAX`] at the most.
+pub fn hold() -> VecDeque<String> {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    held.replace(VecDeque::new()).unwrap_or_default()
+}
+
+/// Lines are written again; those that were kept since the last call of [`hold`].
+pub fn release() -> VecDeque<String> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
 }
 
 /// Appends `bytes` with everything that could act escaped: C0, DEL and C1 as `\x1b`, bidirectional controls and line
@@ -92,7 +123,7 @@ pub fn key_kind(key: &PublicKey) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{escaped, escaped_lines, quoted};
+    use super::{HELD_MAX, escaped, escaped_lines, hold, quoted, release};
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     use std::process::Command;
@@ -104,6 +135,18 @@ mod tests {
         assert_eq!(escaped("\u{9b}31m\u{202e}a\u{2028}".as_bytes()), "\\x9b31m\\u{202e}a\\u{2028}");
         assert_eq!(escaped(b"caf\xe9 \xff\xfe."), "caf\u{fffd} \u{fffd}\u{fffd}.");
         assert_eq!(escaped_lines("a\nb\x07"), "a\nb\\x07");
+    }
+
+    #[test]
+    fn lines_that_are_held_are_the_last_and_no_more_than_the_bound() {
+        hold();
+        (0..=HELD_MAX).for_each(|n| tell!("held {n}"));
+        let held = hold();
+        // Tests beside this one may tell something too.
+        assert!(held.len() == HELD_MAX && !held.contains(&"held 0\n".to_owned()), "{held:?}");
+        tell!("held at last");
+        assert!(release().contains(&"held at last\n".to_owned()));
+        assert!(release().is_empty());
     }
 
     #[test]

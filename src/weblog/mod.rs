@@ -3,6 +3,7 @@
 //! It sees channels, never a packet.
 
 pub mod client;
+pub mod dashboard;
 pub mod demo;
 pub mod follow;
 pub mod format;

@@ -4,6 +4,7 @@
 
 mod axes;
 mod copy;
+mod dashboard;
 mod follow;
 mod forward;
 mod gate;

@@ -459,20 +459,32 @@ impl Terminal {
         String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-J"]).stdout).into_owned()
     }
 
+    /// The same with the sequences that colour it.
+    pub fn coloured_screen(&self) -> String {
+        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-e"]).stdout).into_owned()
+    }
+
+    /// What tmux says of it, in tmux's own words.
+    pub fn state(&self, words: &str) -> String {
+        String::from_utf8_lossy(&self.tmux(&["display-message", "-p", words]).stdout).trim_end().to_owned()
+    }
+
     /// The screen, once it shows `text`. tmux tells of no change, so it is asked again and again.
     pub fn wait_for(&self, text: &str) -> String {
+        self.wait_until(text, |screen| screen.contains(text))
+    }
+
+    /// The screen, once it is as it should be.
+    pub fn wait_until(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
         let (_never, tick) = channel::<()>();
         for _ in 0..(deadline().as_millis() / 50) {
             let screen = self.screen();
-            if screen.contains(text) {
+            if is(&screen) {
                 return screen;
             }
             let _tick = tick.recv_timeout(Duration::from_millis(50));
         }
-        panic!(
-            "the terminal never showed {text:?}: {}",
-            String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p"]).stdout)
-        );
+        panic!("the terminal never showed {what:?}: {}", self.screen());
     }
 }
 

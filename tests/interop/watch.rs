@@ -18,7 +18,7 @@ fn serving(generation: Generation, files: &Files) -> Server {
 }
 
 /// Ends the processes that serve the server's connections, without a word to anybody.
-fn cut(server: &Server) {
+pub fn cut(server: &Server) {
     let mut all = vec![server.running.child.id()];
     let mut at = 0;
     while let Some(pid) = all.get(at).copied() {

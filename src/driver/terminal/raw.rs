@@ -16,7 +16,12 @@ use std::os::fd::AsFd;
 /// The size of the window, zeros if standard input is no terminal.
 #[must_use]
 pub fn window_size() -> WindowSize {
-    let Ok(size) = tcgetwinsize(io::stdin()) else { return WindowSize::default() };
+    size_of(io::stdin())
+}
+
+/// The size of a terminal, zeros for what is none.
+pub(super) fn size_of(terminal: impl AsFd) -> WindowSize {
+    let Ok(size) = tcgetwinsize(terminal) else { return WindowSize::default() };
     WindowSize {
         columns: size.ws_col.into(),
         rows: size.ws_row.into(),
@@ -31,7 +36,7 @@ pub fn terminal_modes() -> Vec<u8> {
     tcgetattr(io::stdin()).map_or_else(|_| TerminalModes::encode([]), |termios| modes::encode(&termios))
 }
 
-/// The terminal at standard input in raw mode. When it is dropped, the terminal is as it was before.
+/// A terminal in raw mode. When it is dropped, the terminal is as it was before.
 #[must_use]
 pub struct Raw {
     terminal: File,
@@ -44,9 +49,13 @@ impl Raw {
     /// # Errors
     /// Standard input is no terminal, or the system's.
     pub fn enter() -> io::Result<Self> {
-        let terminal = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        Self::of(File::from(io::stdin().as_fd().try_clone_to_owned()?), b"")
+    }
+
+    /// The same of another terminal, on which what ends drawing on all of it is written if it is not ended otherwise.
+    pub(super) fn of(terminal: File, leave: &'static [u8]) -> io::Result<Self> {
         let raw = Self { before: tcgetattr(&terminal)?, terminal };
-        guard::open(&raw.terminal, &raw.before)?;
+        guard::open(&raw.terminal, &raw.before, leave)?;
         raw.set()?;
         Ok(raw)
     }

@@ -14,7 +14,7 @@ pub const FEED_BYTES_MAX: usize = 2 << 20;
 
 /// The records of one run of a view.
 #[derive(Debug)]
-pub struct Feed {
+pub(super) struct Feed {
     run: Run,
     /// Of which logs, by their numbers, growing.
     logs: Vec<usize>,
@@ -32,7 +32,7 @@ pub struct Feed {
 
 /// A viewer's place.
 #[derive(Debug, Default)]
-pub struct Place {
+pub(super) struct Place {
     /// The next record.
     record: u64,
     /// Where it begins.
@@ -44,44 +44,44 @@ pub struct Place {
 impl Feed {
     /// Nothing was shown yet of these logs. `records` are kept at the most.
     #[must_use]
-    pub const fn new(run: Run, logs: Vec<usize>, crlf: bool, records: usize) -> Self {
+    pub(super) const fn new(run: Run, logs: Vec<usize>, crlf: bool, records: usize) -> Self {
         let ring = Ring::new(0, Bounds { records, bytes: FEED_BYTES_MAX });
         Self { run, logs, crlf, ring, places: BTreeMap::new(), behind: 0, last_words: Vec::new() }
     }
 
     /// What shows it.
     #[must_use]
-    pub const fn run(&self) -> &Run {
+    pub(super) const fn run(&self) -> &Run {
         &self.run
     }
 
     /// Whether it shows the same as another would that began now.
     #[must_use]
-    pub fn is(&self, view: &View, logs: &[usize], crlf: bool) -> bool {
+    pub(super) fn is(&self, view: &View, logs: &[usize], crlf: bool) -> bool {
         !self.run.is_private() && self.crlf == crlf && self.logs == logs && **self.run.view() == *view
     }
 
     /// Whether nobody watches.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.behind == 0 && self.places.is_empty()
     }
 
     /// How many watch.
     #[must_use]
-    pub fn viewers(&self) -> u64 {
+    pub(super) fn viewers(&self) -> u64 {
         self.behind + self.places.values().map(|count| *count as u64).sum::<u64>()
     }
 
     /// Of which logs.
     #[must_use]
-    pub fn logs(&self) -> &[usize] {
+    pub(super) fn logs(&self) -> &[usize] {
         &self.logs
     }
 
     /// Shows a line of a log, if it is of this feed; whether there is something new. `skip` is told that so many viewers miss
     /// a record of which log.
-    pub fn push(
+    pub(super) fn push(
         &mut self,
         log: usize,
         origin: Origin<'_>,
@@ -106,12 +106,12 @@ impl Feed {
 
     /// Why nothing more comes, and what is to be said on standard error then.
     #[must_use]
-    pub fn end(&self) -> Option<(End, &[u8])> {
+    pub(super) fn end(&self) -> Option<(End, &[u8])> {
         self.run.end().map(|end| (end, &*self.last_words))
     }
 
     /// Shows the report so far.
-    pub fn report(&mut self, receipts: &[Receipt], skip: impl FnMut(usize, u64)) {
+    pub(super) fn report(&mut self, receipts: &[Receipt], skip: impl FnMut(usize, u64)) {
         let before = self.ring.tail().len();
         self.run.report(receipts, self.ring.tail());
         self.keep(before, self.logs.first().copied().unwrap_or_default(), skip);
@@ -134,7 +134,7 @@ impl Feed {
     }
 
     /// Another viewer, at the place behind all that was shown.
-    pub fn join(&mut self) -> Place {
+    pub(super) fn join(&mut self) -> Place {
         let place = Place { record: self.ring.next(), offset: self.ring.end(), rest: Vec::new() };
         self.enter(&place);
         place
@@ -149,7 +149,7 @@ impl Feed {
     }
 
     /// A viewer goes.
-    pub fn leave(&mut self, place: &Place) {
+    pub(super) fn leave(&mut self, place: &Place) {
         if place.record < self.ring.first() {
             self.behind = self.behind.saturating_sub(1);
         } else if let Some(count) = self.places.get_mut(&place.record) {
@@ -162,7 +162,7 @@ impl Feed {
 
     /// Offers what comes next to `take`, which returns how many bytes it took; until it takes less than all or there is no
     /// more. True if there is no more.
-    pub fn offer(&mut self, place: &mut Place, take: impl FnMut(&[u8]) -> usize) -> bool {
+    pub(super) fn offer(&mut self, place: &mut Place, take: impl FnMut(&[u8]) -> usize) -> bool {
         self.leave(place);
         let all = self.offer_from(place, take);
         self.enter(place);

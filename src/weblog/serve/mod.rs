@@ -286,7 +286,12 @@ impl App {
                         Outcome::Partial => audit::notice(&entry.text),
                         Outcome::Failed => {
                             let method = verdict.method.name();
-                            audit::refused(address, Some(user), method, Some(with).filter(|with| !with.is_empty()));
+                            audit::refused(
+                                address,
+                                Some(user),
+                                method,
+                                Some(with).filter(|with| !with.is_empty()),
+                            );
                             self.desk.metrics.refuse(Reason::Credential, 1);
                             if let Some(peer) = peer {
                                 peer.failures += 1;

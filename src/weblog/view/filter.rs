@@ -189,7 +189,7 @@ fn expressions(name: &str, texts: &[String]) -> Result<Vec<Regex>, String> {
 }
 
 /// Compiles an expression; in a text that is not UTF-8 it is searched as well.
-fn expression(text: &str) -> Result<Regex, String> {
+pub(in crate::weblog) fn expression(text: &str) -> Result<Regex, String> {
     RegexBuilder::new(text).size_limit(REGEX_MAX).dfa_size_limit(REGEX_MAX).build().map_err(|error| {
         match error {
             regex::Error::CompiledTooBig(_) => {

@@ -41,11 +41,13 @@ use super::time::Stamp;
 use crate::driver::text::escaped;
 use alert::Over;
 use core::time::Duration;
+pub(super) use filter::expression;
 use filter::{Filter, host, is_on, referrer_host};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mask::Mask;
-use show::{Form, grouped, raw};
+pub(super) use show::grouped;
+use show::{Form, raw};
 use std::time::SystemTime;
 use template::Template;
 
@@ -121,7 +123,9 @@ impl View {
             (Some(template), _) => Form::Template(Template::new(template)?),
             (None, _) if options.json => Form::Json,
             (None, Some(Show::Raw)) => Form::Raw { escaped: destination.escaped },
-            (None, None) if options.dashboard => Form::Hits { coloured: false, names_sources: false },
+            (None, None) if options.dashboard => {
+                Form::Hits { coloured: false, names_sources: destination.names_sources }
+            }
             (None, Some(Show::Hits)) => {
                 let Destination { coloured, names_sources, .. } = destination;
                 Form::Hits { coloured, names_sources }

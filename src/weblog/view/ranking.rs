@@ -14,7 +14,7 @@ pub const NAMES_MAX: usize = 4096;
 pub const NAME_MAX: usize = 256;
 
 /// A bounded number of names with their hits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ranking {
     capacity: usize,
     /// Keyed at random: nobody can choose names that collide.
@@ -30,7 +30,7 @@ pub struct Ranking {
     candidates: Vec<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Name {
     hash: u64,
     name: Vec<u8>,

@@ -13,6 +13,7 @@ use crate::weblog::lines::Line;
 use crate::weblog::record::{Text, path_and_query};
 use crate::weblog::time::Stamp;
 use core::fmt::Write as _;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -56,6 +57,24 @@ impl Topic {
             Self::Paths => "paths",
             Self::Hosts => "hosts",
             Self::Agents => "agents",
+        }
+    }
+
+    /// The name that a hit has there, if it has one.
+    #[must_use]
+    pub fn name_in<'r>(self, hit: &Hit<'r>) -> Option<Cow<'r, [u8]>> {
+        let record = &hit.record;
+        match self {
+            Self::Referrers => record.referrer.filter(|_| hit.referred).map(Text::decode),
+            Self::Paths => record.resource().map(|resource| match resource {
+                Cow::Borrowed(resource) => Cow::Borrowed(path_and_query(resource).0),
+                Cow::Owned(mut resource) => {
+                    resource.truncate(path_and_query(&resource).0.len());
+                    Cow::Owned(resource)
+                }
+            }),
+            Self::Hosts => record.client.map(Text::decode),
+            Self::Agents => record.agent.map(Text::decode),
         }
     }
 }
@@ -121,13 +140,8 @@ impl Report {
                 Some(times) => times,
             });
         }
-        let [referrers, paths, hosts, agents] = &mut self.rankings;
-        if let Some(resource) = record.resource() {
-            paths.add(path_and_query(&resource).0, record.size);
-        }
-        let named = [(referrers, record.referrer.filter(|_| hit.referred)), (hosts, record.client)];
-        for (ranking, name) in named.into_iter().chain([(agents, record.agent)]) {
-            if let Some(name) = name.map(Text::decode) {
+        for (topic, ranking) in Topic::ALL.into_iter().zip(&mut self.rankings) {
+            if let Some(name) = topic.name_in(hit) {
                 ranking.add(&name, record.size);
             }
         }

@@ -16,7 +16,7 @@ pub struct Second {
 }
 
 /// The last seconds of a log.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Seconds {
     /// The newest at the end.
     ring: VecDeque<Second>,

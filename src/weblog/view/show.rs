@@ -255,7 +255,7 @@ fn seconds(duration: Duration, out: &mut Vec<u8>) {
 }
 
 /// A number in groups of three digits, a space between.
-pub(super) fn grouped(number: u64) -> String {
+pub(in crate::weblog) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -145,6 +145,11 @@ impl Host {
         }
     }
 
+    /// Whether its logs could be read at some time.
+    pub(super) const fn was_up(&self) -> bool {
+        self.was_up
+    }
+
     pub(super) const fn peer(&self) -> Option<PeerId> {
         match &self.state {
             State::Connected(connected) => Some(connected.peer),

@@ -3,11 +3,12 @@
 //! ```text
 //!   Host: connection ──▶ sftp::Host ─┐
 //!                                    ├─▶ Follower (a task each) ──▶ Tray ──▶ Showing ──▶ Output
-//!   Local: inotify ──────────────────┘
+//!   Local: inotify ──────────────────┘                    └──▶ Board: a dashboard, with its keyboard
 //! ```
 //!
 //! It holds these together in the turns of one loop. Nothing is read of any log while too much output waits.
 
+mod board;
 mod host;
 mod showing;
 mod sources;
@@ -16,6 +17,7 @@ pub use crate::driver::exit::{BROKEN_PIPE, INTERRUPTED, NO_CONNECTION, TERMINATE
 pub use showing::{SORTED_MAX, SORTED_WINDOW};
 pub use sources::{Place, Source};
 
+use super::dashboard::End;
 use super::follow::Start;
 use super::follow::state::State;
 use super::follow::via::Via;
@@ -29,14 +31,15 @@ use crate::driver::terminal;
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source as Ready, SourceId};
 use crate::tell;
 use crate::transport::Client;
+use board::Board;
 use host::{Host, Manner, News};
 use mio::unix::SourceFd;
 use mio::{Interest, Waker};
 use showing::Showing;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -103,6 +106,8 @@ struct Watch {
     /// Bytes given to the output and not written yet.
     unwritten: usize,
     status: Option<u8>,
+    /// All was read, which has this status; the dashboard is looked at until it is left.
+    rest: Option<u8>,
     told_unsaved: bool,
     /// A turn is to come.
     woken: bool,
@@ -114,8 +119,10 @@ struct Watch {
 /// An option that can't be understood, as a text for the user; nothing was done then.
 pub fn watch(options: WatchOptions) -> Result<u8, String> {
     let view = View::new(&options.view, options.destination, SystemTime::now())?;
-    if options.view.dashboard {
-        return Err("--dashboard is not there yet".to_owned());
+    if options.view.dashboard && !io::stdout().is_terminal() {
+        return Err("--dashboard: standard output is no terminal; run it in one (with ssh -t there), or leave it out \
+                    for lines"
+            .to_owned());
     }
     if let Some(format) = &options.log_format {
         RecordParser::named(format)?;
@@ -138,19 +145,27 @@ impl Watch {
         let WatchOptions { quiet, verbose, retry, via, follow, .. } = options;
         let manner = Manner { quiet, verbose, retry, via, follow };
         let hosts = options.hosts.iter().map(|host| Host::new(host.clone(), manner, &waker)).collect();
-        let showing = Showing::new(view, options.sorted, options.quiet, options.verbose);
+        let mut showing = Showing::new(view, options.sorted, options.quiet, options.verbose);
+        let signals = Signals::new([SIGINT, SIGTERM])?;
+        if options.view.dashboard {
+            let names: Vec<_> = options.sources.iter().map(|source| source.name.as_str()).collect();
+            showing.board = Some(Board::new(&names.join(", "), Arc::clone(&waker), now)?);
+            signals.add_signal(SIGWINCH)?;
+            signals.add_signal(SIGCONT)?;
+        }
         let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
         out.watch(Arc::clone(&waker))?;
         Ok(Self {
             hosts,
             sources: Sources::new(&options, showing.view().since(), now),
-            signals: Signals::new([SIGINT, SIGTERM])?,
+            signals,
             signal_source: None,
             until: options.seconds.map(|seconds| now + Duration::from_secs(seconds)),
             report_due: showing.view().every().map(|every| now + every),
             out,
             unwritten: 0,
             status: None,
+            rest: None,
             told_unsaved: false,
             woken: false,
             showing,
@@ -162,7 +177,8 @@ impl Watch {
 
     fn start(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Client>) -> Result<(), Error> {
         self.signal_source = Some(cx.register(&mut self.signals, Interest::READABLE)?);
-        if let Some(descriptor) = self.sources.descriptor() {
+        let keyboard = self.showing.board.as_ref().map(Board::descriptor);
+        for descriptor in self.sources.descriptor().into_iter().chain(keyboard) {
             cx.register(&mut SourceFd(&descriptor), Interest::READABLE)?;
         }
         self.sources.start_local(&self.options, &mut self.showing, &self.waker)?;
@@ -201,6 +217,7 @@ impl Watch {
         }
         self.report_in_time(cx.now);
         self.write();
+        self.draw(cx, peers)?;
         self.save(cx.now);
         self.look_for_the_end(cx, peers);
         let due = [
@@ -208,6 +225,7 @@ impl Watch {
             self.until,
             self.report_due,
             self.showing.due(),
+            self.showing.board.as_ref().and_then(Board::due).filter(|_| self.unwritten == 0),
             self.state.as_ref().and_then(|state| state.due(cx.now)),
         ];
         let hosts = self.hosts.iter().filter_map(Host::due);
@@ -217,16 +235,38 @@ impl Watch {
 
     /// Gives what is to be shown to the output.
     fn write(&mut self) {
-        if !self.showing.out.is_empty() {
+        if !self.showing.out.is_empty() && self.showing.board.is_none() {
             self.out.push(&self.showing.out);
             self.unwritten += self.showing.out.len();
             self.showing.out.clear();
         }
     }
 
+    /// A turn of the dashboard, if there is one and nobody has left it.
+    fn draw(&mut self, cx: &Context<'_>, peers: &mut Peers<'_, Client>) -> Result<(), Error> {
+        let Some(board) = self.showing.board.as_mut().filter(|_| self.status.is_none()) else {
+            return Ok(());
+        };
+        let is_local = |source: &Source| !matches!(source.place, Place::Host { .. });
+        let is_ready = self.options.sources.iter().any(is_local) || self.hosts.iter().any(Host::was_up);
+        let mut drawn = Vec::new();
+        let end = board.turn(is_ready, self.unwritten == 0, cx.now, &mut drawn)?;
+        if !drawn.is_empty() {
+            self.unwritten += drawn.len();
+            self.out.push(&drawn);
+        }
+        match end {
+            Some(End::Quit) => self.end(cx, peers, self.rest.unwrap_or(0)),
+            Some(End::Interrupted) => self.end(cx, peers, INTERRUPTED),
+            None => {}
+        }
+        Ok(())
+    }
+
     fn report_in_time(&mut self, now: Instant) {
         if let Some(every) = self.showing.view().every()
             && self.report_due.is_some_and(|due| due <= now)
+            && self.showing.board.is_none()
         {
             self.report_due = Some(now + every);
             let receipts = self.sources.receipts(&self.showing);
@@ -277,7 +317,14 @@ impl Watch {
         if self.sources.are_over() && !self.sources.has_lines() {
             let of_hosts = self.hosts.iter().filter_map(Host::over).max();
             let own = if self.sources.unreadable { UNREADABLE } else { 0 };
-            self.end(cx, peers, of_hosts.unwrap_or(0).max(own));
+            match self.showing.board.as_mut().filter(|board| of_hosts.is_none() && board.has_hits()) {
+                Some(board) if self.rest.is_none() => {
+                    self.rest = Some(own);
+                    board.note("all is read; q quits");
+                }
+                Some(_) => {}
+                None => self.end(cx, peers, of_hosts.unwrap_or(0).max(own)),
+            }
         } else if self.until.is_some_and(|until| until <= cx.now) {
             self.end(cx, peers, 0);
         }
@@ -286,8 +333,14 @@ impl Watch {
     /// The last words.
     fn finish(mut self) -> u8 {
         let status = self.status.unwrap_or(NO_CONNECTION);
+        let mut board = self.showing.board.take();
         if status == BROKEN_PIPE {
             return status;
+        }
+        if let Some(board) = &mut board {
+            let mut drawn = Vec::new();
+            board.leave(&mut drawn);
+            self.out.push(&drawn);
         }
         self.showing.flush();
         let receipts = self.sources.receipts(&self.showing);
@@ -296,6 +349,7 @@ impl Watch {
         }
         self.write();
         self.out.finish();
+        board.iter_mut().for_each(Board::release);
         if self.options.verbose && !self.showing.reports() {
             let mut text = Vec::new();
             receipts.iter().for_each(|receipt| receipt.write_text(&mut text));
@@ -381,11 +435,18 @@ impl Application<Client> for Watch {
         source: Ready,
     ) -> Result<(), Error> {
         match source {
-            Ready::Ready(id) if Some(id) == self.signal_source => match self.signals.pending().next() {
-                Some(SIGTERM) => self.end(cx, peers, TERMINATED),
-                Some(_) => self.end(cx, peers, INTERRUPTED),
-                None => {}
-            },
+            Ready::Ready(id) if Some(id) == self.signal_source => {
+                let came: Vec<_> = self.signals.pending().collect();
+                for signal in came {
+                    match (signal, &mut self.showing.board) {
+                        (SIGWINCH, Some(board)) => board.resize(),
+                        (SIGCONT, Some(board)) => board.resume(),
+                        (SIGTERM, _) => self.end(cx, peers, TERMINATED),
+                        (SIGINT, _) => self.end(cx, peers, INTERRUPTED),
+                        _ => {}
+                    }
+                }
+            }
             Ready::Ready(_) | Ready::Timer => {}
             Ready::Woken => {
                 for host in &mut self.hosts {

@@ -3,6 +3,7 @@
 //! It does not know where a line came from, nor where its bytes go.
 
 use super::END_OF_ALERT;
+use super::board::Board;
 use crate::driver::text::escaped;
 use crate::tell;
 use crate::weblog::format::{News, RecordParser};
@@ -48,9 +49,11 @@ pub(super) struct Showing {
     alert: Option<Alert>,
     sources: Vec<Source>,
     sorted: Option<Sorted>,
+    /// With `--dashboard` the lines go there, as they come.
+    pub(super) board: Option<Board>,
     quiet: bool,
     verbose: bool,
-    /// What is to be written next.
+    /// What is to be written next; with a dashboard, once that is away.
     pub(super) out: Vec<u8>,
     /// The watch is over, and this is its status.
     pub(super) end: Option<u8>,
@@ -65,6 +68,7 @@ impl Showing {
             view,
             sources: Vec::new(),
             sorted: sorted.then(Sorted::default),
+            board: None,
             quiet,
             verbose,
             out: Vec::new(),
@@ -116,9 +120,12 @@ impl Showing {
         }
         let hit = record.as_ref().and_then(|record| self.view.hit(record, &mut self.room));
         let place = Place { source: &source.name, seq: None };
-        match &mut self.sorted {
-            None => drop(self.view.show(place, line, hit.as_ref(), &mut self.out)),
-            Some(sorted) => {
+        match (&mut self.board, &mut self.sorted) {
+            (Some(board), _) => {
+                hit.iter().for_each(|hit| board.line(&self.view, place, line, hit, now));
+            }
+            (None, None) => drop(self.view.show(place, line, hit.as_ref(), &mut self.out)),
+            (None, Some(sorted)) => {
                 let mut text = Vec::new();
                 if self.view.show(place, line, hit.as_ref(), &mut text) {
                     let time = hit.and_then(|hit| hit.record.time);
