@@ -4,6 +4,7 @@
 
 use super::audit;
 use super::command::{Command, Ended, HELP, USAGE, duration, parse};
+use super::dash::{DASHBOARDS_MAX, Dash};
 use super::feed::Feed;
 use super::jobs::{Done, Job, Jobs};
 use super::logs::Logs;
@@ -59,6 +60,8 @@ pub(super) struct Desk {
     /// Feeds with something new.
     fresh: Vec<usize>,
     sessions: HashMap<SessionId, Session>,
+    /// Sessions with a dashboard.
+    dashboards: Vec<SessionId>,
     jobs: Jobs<SessionId>,
     pub(super) metrics: Metrics,
     pub(super) connections: usize,
@@ -81,6 +84,7 @@ impl Desk {
             reports: HashMap::new(),
             fresh: Vec::new(),
             sessions: HashMap::new(),
+            dashboards: Vec::new(),
             jobs: Jobs::spawn(waker)?,
             metrics: Metrics::default(),
             connections: 0,
@@ -100,6 +104,7 @@ impl Desk {
     /// Reads what is new in the logs. Whether there is something to show, and when the logs want another turn.
     pub(super) fn read(&mut self, now: Instant) -> (bool, Option<Instant>) {
         let (feeds, fresh) = (&mut self.feeds, &mut self.fresh);
+        let (dashboards, sessions, mut over) = (&self.dashboards, &mut self.sessions, Vec::new());
         let mut skipped: HashMap<usize, u64> = HashMap::new();
         let due = self.logs.read(now, |log, name, seq, line, record| {
             for (number, feed) in feeds.iter_mut() {
@@ -109,7 +114,20 @@ impl Desk {
                     fresh.push(number);
                 }
             }
+            for id in dashboards {
+                let session = sessions.get_mut(id).map(|session| &mut session.activity);
+                let Some(Activity::Dashboard(dash)) = session else { continue };
+                let origin = Origin { source: name, seq: Some(seq) };
+                if dash.asked.logs.binary_search(&log).is_ok() && dash.line(origin, line, record, now) {
+                    over.push(*id);
+                }
+            }
         });
+        for id in over {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.end(&mut self.feeds, Ending::default());
+            }
+        }
         for (log, count) in skipped {
             if let Some(log) = self.logs.get_mut(log) {
                 log.skipped += count;
@@ -154,6 +172,35 @@ impl Desk {
         self.fresh.clear();
     }
 
+    /// Draws the dashboards that are due.
+    pub(super) fn draw(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
+        let Self { sessions, feeds, logs, dashboards, .. } = self;
+        dashboards.retain(|id| {
+            let Some(session) = sessions.get_mut(id) else { return false };
+            let (goes_on, is_due) = match &session.activity {
+                Activity::Dashboard(dash) => (true, dash.due().is_some_and(|due| due <= now)),
+                _ => (false, true),
+            };
+            if is_due
+                && !session.full
+                && let Some(conn) = peers.get(id.0)
+            {
+                let _ended = session.pump(conn, id.1, feeds, logs, now);
+            }
+            goes_on
+        });
+    }
+
+    /// The end has come: terminals are given back.
+    pub(super) fn leave_terminals(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
+        for id in &self.dashboards {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.end(&mut self.feeds, Ending::default());
+            }
+        }
+        self.draw(peers, now);
+    }
+
     /// When something is due beside the logs.
     pub(super) fn due(&self, limits: &Limits) -> Option<Instant> {
         let reports = self.reports.values().map(|shown| shown.due);
@@ -161,7 +208,11 @@ impl Desk {
             let idle = limits.idle.filter(|_| session.is_idle_bound()).map(|idle| session.active + idle);
             session.deadline.into_iter().chain(idle).min()
         };
-        reports.chain(self.sessions.values().filter_map(of_session)).min()
+        let drawings = self.dashboards.iter().filter_map(|id| match &self.sessions.get(id)?.activity {
+            Activity::Dashboard(dash) => dash.due(),
+            _ => None,
+        });
+        reports.chain(self.sessions.values().filter_map(of_session)).chain(drawings).min()
     }
 
     /// Ends the sessions whose time is over.
@@ -285,6 +336,13 @@ impl Desk {
                 conn.channel(id.1)?.adjust_window(data.len())?;
                 let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
                 session.active = now;
+                if let Activity::Dashboard(dash) = &mut session.activity {
+                    if let Some(end) = dash.input(data, now) {
+                        let status = end.status().into();
+                        session.end(&mut self.feeds, Ending { status, ..Ending::default() });
+                    }
+                    return self.pump(id, conn, now);
+                }
                 let is_key = |key: &u8| matches!(*key, INTERRUPT | END_OF_INPUT);
                 if session.terminal.is_some()
                     && let Some(key) = data.iter().copied().find(is_key)
@@ -324,16 +382,20 @@ impl Desk {
                 session.terminal = Some(Terminal { term: term.to_vec(), size });
                 return true;
             }
-            Request::Env { name: b"NO_COLOR", value } => {
-                session.no_color = !value.is_empty();
-                return true;
-            }
-            Request::Env { name, .. } => {
-                return matches!(name, b"TERM" | b"LANG") || name.starts_with(b"LC_");
+            Request::Env { name, value } => {
+                let is_taken = matches!(name, b"TERM" | b"LANG" | b"NO_COLOR") || name.starts_with(b"LC_");
+                if is_taken {
+                    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+                    session.env.insert(text(name), text(value));
+                }
+                return is_taken;
             }
             Request::WindowChange { size } => {
                 if let Some(terminal) = &mut session.terminal {
                     terminal.size = size;
+                }
+                if let Activity::Dashboard(dash) = &mut session.activity {
+                    dash.resize(size);
                 }
                 return true;
             }
@@ -351,7 +413,7 @@ impl Desk {
             {
                 return false; // one for each session
             }
-            Request::Shell => forced.unwrap_or_else(|| b"tail".to_vec()),
+            Request::Shell => forced.unwrap_or_else(|| session.default_command().to_vec()),
             Request::Exec { command } => forced.unwrap_or_else(|| command.to_vec()),
             Request::Subsystem { .. } if forced.is_some() => forced.unwrap_or_default(),
             _ => return false,
@@ -396,8 +458,12 @@ impl Desk {
                 let text = self.logs_for(who, json);
                 self.say(id, 0, &text, "");
             }
-            Command::Dashboard { .. } => {
-                return Err(Ended::failed(1, "the dashboard needs a terminal: ssh -t HOST dashboard"));
+            Command::Dashboard { mut view, logs } => {
+                view.dashboard = true;
+                self.dashboard(who, id, &view, &logs, now)?;
+            }
+            Command::Tail { view, logs, .. } if view.dashboard => {
+                self.dashboard(who, id, &view, &logs, now)?;
             }
             Command::Tail { view, after, logs } => {
                 let logs = self.find(who, &logs)?;
@@ -473,13 +539,41 @@ impl Desk {
     ) -> Result<Asked, Ended> {
         let session = self.sessions.get(&id);
         let terminal = session.and_then(|session| session.terminal.as_ref());
-        let coloured = terminal.is_some_and(|terminal| terminal.term != b"dumb")
-            && session.is_some_and(|session| !session.no_color);
+        let coloured = terminal.is_some() && session.is_some_and(|session| session.look().coloured);
         let destination = Destination { escaped: true, coloured, names_sources: logs.len() > 1 };
         let options = self.rights(who).view.and(options);
         let view = View::new(&options, destination, SystemTime::now());
         let view = view.map_err(|why| Ended::failed(USAGE, &format!("{why}; try help")))?;
         Ok(Asked { view: Arc::new(view), logs, crlf: terminal.is_some(), is_wait })
+    }
+
+    fn dashboard(
+        &mut self,
+        who: &Who<'_>,
+        id: SessionId,
+        options: &ViewOptions,
+        names: &[String],
+        now: Instant,
+    ) -> Result<(), Ended> {
+        let logs = self.find(who, names)?;
+        let named = |log: &usize| self.logs.get(*log).map(|log| log.name.as_str());
+        let title = logs.iter().filter_map(named).collect::<Vec<_>>().join(" ");
+        let asked = self.asked(who, id, options, logs, false)?;
+        if self.dashboards.len() >= DASHBOARDS_MAX {
+            self.metrics.refuse(Reason::Busy, 1);
+            return Err(Ended::failed(
+                1,
+                "too many dashboards at once; the lines are there for all: ssh HOST tail",
+            ));
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
+        let Some(terminal) = &session.terminal else {
+            return Err(Ended::failed(1, "the dashboard needs a terminal: ssh -t HOST dashboard"));
+        };
+        let dash = Dash::new(asked, &title, session.look(), terminal.size, now);
+        session.activity = Activity::Dashboard(Box::new(dash));
+        self.dashboards.push(id);
+        Ok(())
     }
 
     fn watch(&mut self, id: SessionId, asked: Asked, begin: Begin, limits: &Limits, now: Instant) {

@@ -10,6 +10,7 @@
 
 pub mod audit;
 mod command;
+mod dash;
 mod desk;
 mod feed;
 pub mod flags;
@@ -28,6 +29,7 @@ pub mod users;
 #[cfg(test)]
 mod tests;
 
+pub use dash::DASHBOARDS_MAX;
 pub use feed::FEED_BYTES_MAX;
 pub use jobs::JOBS_MAX;
 pub use logs::{FILES_MAX, LOG_BYTES_MAX};
@@ -315,6 +317,7 @@ impl App {
             self.desk.show(peers, now);
         }
         self.desk.expire(peers, &self.limits, now);
+        self.desk.draw(peers, now);
         if let Some(deadline) = self.drain {
             self.disconnect_those_who_have_all(peers, now >= deadline);
             self.is_over |= now >= deadline + (DRAIN / 4);
@@ -340,6 +343,8 @@ impl App {
         audit::notice("stopping: what was read is sent");
         cx.stop_listening();
         self.drain = Some(cx.now + DRAIN);
+        self.turn(cx, peers);
+        self.desk.leave_terminals(peers, cx.now);
         self.turn(cx, peers);
     }
 

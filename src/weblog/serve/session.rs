@@ -2,18 +2,22 @@
 //!
 //! ```text
 //!  None ──> Reading ──> CatchingUp ──> Watching ──> Ending ──> None, and the channel is closed
-//!      a report's files │ kept lines   │ a feed     │ the last words and the status
+//!      a report's files │ kept lines   │ a feed, or │ the last words and the status
+//!                                     │ a dashboard
 //! ```
 //!
 //! It does not know what a command is, nor who may see what.
 
+use super::dash::Dash;
 use super::feed::{Feed, Place};
 use super::logs::{Begun, Logs};
 use crate::connection::{ChannelId, Connection, WindowSize};
 use crate::driver::{Error, PeerId};
 use crate::transport::Server;
+use crate::weblog::dashboard::Look;
 use crate::weblog::view::{End, Place as Origin, Run, View};
 use slab::Slab;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -94,14 +98,15 @@ pub(super) enum Activity {
         place: Place,
         is_wait: bool,
     },
+    Dashboard(Box<Dash>),
     Ending(Ending),
 }
 
 /// A session channel.
 pub(super) struct Session {
     pub(super) terminal: Option<Terminal>,
-    /// `NO_COLOR` is set there.
-    pub(super) no_color: bool,
+    /// Variables that are set there.
+    pub(super) env: HashMap<String, String>,
     pub(super) activity: Activity,
     /// The channel takes nothing now.
     pub(super) full: bool,
@@ -114,15 +119,30 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             terminal: None,
-            no_color: false,
+            env: HashMap::new(),
             activity: Activity::None,
             full: false,
             deadline: None,
             active: now,
             command: String::new(),
+        }
+    }
+
+    /// What its terminal can show.
+    pub(super) fn look(&self) -> Look {
+        let term =
+            self.terminal.as_ref().map(|terminal| String::from_utf8_lossy(&terminal.term).into_owned());
+        Look::of(|name| if name == "TERM" { term.clone() } else { self.env.get(name).cloned() })
+    }
+
+    /// What is done where nothing is asked for.
+    pub(super) fn default_command(&self) -> &'static [u8] {
+        match &self.terminal {
+            Some(terminal) if terminal.term != b"dumb" => b"dashboard",
+            _ => b"tail",
         }
     }
 
@@ -136,9 +156,15 @@ impl Session {
         matches!(self.activity, Activity::None | Activity::Watching { .. } | Activity::CatchingUp(_))
     }
 
-    /// Says its last words next, whatever it does now.
-    pub(super) fn end(&mut self, feeds: &mut Slab<Feed>, ending: Ending) {
+    /// Says its last words next, whatever it does now. A dashboard gives the terminal back before.
+    pub(super) fn end(&mut self, feeds: &mut Slab<Feed>, mut ending: Ending) {
         self.leave(feeds);
+        if let Activity::Dashboard(dash) = core::mem::replace(&mut self.activity, Activity::None) {
+            let (why, mut out) = dash.into_last_words();
+            out.append(&mut ending.out);
+            ending.out = out;
+            ending.status = why.map_or(ending.status, |why| status(why, false));
+        }
         self.activity = Activity::Ending(ending);
     }
 
@@ -155,6 +181,7 @@ impl Session {
                 }
             }
             Activity::Reading { cancel, .. } => cancel.store(true, Ordering::Relaxed),
+            Activity::Dashboard(_) => return,
             Activity::None | Activity::CatchingUp(_) | Activity::Ending(_) => {}
         }
         self.activity = Activity::None;
@@ -209,6 +236,18 @@ impl Session {
                         }
                         _ => return Ok(()),
                     }
+                }
+                Activity::Dashboard(dash) => {
+                    let mut count = 0;
+                    self.full = !dash.offer(now, |bytes| {
+                        let taken = channel.write(bytes);
+                        count += taken;
+                        taken
+                    });
+                    if count > 0 {
+                        self.active = now;
+                    }
+                    return Ok(());
                 }
                 Activity::CatchingUp(catch_up) => {
                     let taken = channel.write(&catch_up.pending);

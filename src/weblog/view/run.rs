@@ -72,17 +72,17 @@ impl Run {
         record: Result<Option<&Record<'_>>, Malformed>,
         out: &mut Vec<u8>,
     ) -> bool {
-        self.line_and(place, line, record, out, |_| {})
+        self.line_and(place, line, record, out, |_, _| {})
     }
 
-    /// The same; `each` is told of the record, as the view shows it, if it passes.
+    /// The same; `each` is told of the record, as the view shows it, if it passes: what was appended, and its fields.
     pub fn line_and(
         &mut self,
         place: Place<'_>,
         line: &Line<'_>,
         record: Result<Option<&Record<'_>>, Malformed>,
         out: &mut Vec<u8>,
-        each: impl FnOnce(&Hit<'_>),
+        each: impl FnOnce(&[u8], &Hit<'_>),
     ) -> bool {
         if self.end.is_some() {
             return false;
@@ -91,10 +91,11 @@ impl Run {
             report.line(line, record.is_err());
         }
         let record = record.ok().flatten();
+        let before = out.len();
         let hit = record.and_then(|record| self.view.hit(record, &mut self.room));
         let shown = self.view.show(place, line, hit.as_ref(), out);
         if let Some(hit) = &hit {
-            each(hit);
+            each(out.get(before..).unwrap_or_default(), hit);
             if let Some(report) = &mut self.report {
                 report.hit(hit);
             }
