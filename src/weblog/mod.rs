@@ -11,6 +11,7 @@ pub mod generate;
 pub mod lines;
 pub mod options;
 pub mod record;
+pub mod serve;
 pub mod server;
 pub mod time;
 pub mod users;

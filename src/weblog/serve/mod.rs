@@ -1,0 +1,3 @@
+//! What `ssh-weblog-server` serves.
+
+pub mod tree;
