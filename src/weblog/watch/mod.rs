@@ -13,7 +13,7 @@ mod showing;
 mod sources;
 
 pub use showing::{SORTED_MAX, SORTED_WINDOW};
-pub use sources::{Place, Source};
+pub use sources::{LET_GO, LOGS_MAX, Place, Source};
 
 use super::follow::Start;
 use super::follow::state::State;
