@@ -7,10 +7,10 @@ use super::listing::{Users, attributes};
 use super::root::{Links, joined, set_mode, set_owner, set_times};
 use super::{COPY_SLICE, Descriptors, NAMES_MAX, Service};
 use crate::sftp::{
-    Answer, Attributes, Backend, Handle, Name, NamesBuf, PackedIds, PackedStrings, Pflags, Request,
-    SftpServer, StatVfs, Status, StatusCode, Ticket, split,
+    Answer, Attributes, Handle, Name, NamesBuf, PackedIds, PackedStrings, Pflags, Request, StatVfs, Status,
+    StatusCode, split,
 };
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, StatVfs as Statvfs, StatVfsMountFlags, Timespec,
     Timestamps, Uid, fstat, fstatvfs, fsync, ftruncate, statat,
@@ -35,13 +35,13 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    const OK: Self = Self::status(StatusCode::OK);
+    pub(super) const OK: Self = Self::status(StatusCode::OK);
 
     pub(super) const fn status(code: StatusCode) -> Self {
         Self::Status(code, Cow::Borrowed(code.words()))
     }
 
-    fn one_name(path: &[u8]) -> Self {
+    pub(super) fn one_name(path: &[u8]) -> Self {
         let mut names = NamesBuf::new();
         let name = Name { filename: path, longname: path, attrs: Attributes::default() };
         if names.push(&name) { Self::Names(names) } else { Self::status(StatusCode::FAILURE) }
@@ -116,7 +116,9 @@ impl Files {
             return Some(Reply::status(StatusCode::PERMISSION_DENIED));
         }
         let reply = match request {
-            Request::Read { handle, offset, len } => self.read(handle, offset, len, buffer()),
+            Request::Read { handle, offset, len } => {
+                self.file(handle).and_then(|fd| read_at(fd, offset, len, buffer()))
+            }
             Request::CopyData { read_handle, read_offset, read_length, write_handle, write_offset } => {
                 let (from, to) = ((read_handle, read_offset), (write_handle, write_offset));
                 self.copy(from, to, read_length).transpose()?
@@ -202,7 +204,6 @@ impl Files {
     }
 
     fn descriptor(&self, handle: &[u8]) -> Result<BorrowedFd<'_>, Errno> {
-        use rustix::fd::AsFd;
         match &self.opened.get(handle).ok_or(Errno::BADF)?.0 {
             Opened::File(fd) => Ok(fd.as_fd()),
             Opened::Directory(directory) => directory.fd(),
@@ -248,15 +249,6 @@ impl Files {
         let handle = opens.ok_or(Errno::BADF)?;
         self.opened.insert(handle, (opened, held));
         Ok(Reply::Handle(handle))
-    }
-
-    fn read(&self, handle: &[u8], offset: u64, len: u32, mut buffer: Vec<u8>) -> Result<Reply, Errno> {
-        let (fd, len) = (self.file(handle)?, len as usize);
-        if buffer.len() < len {
-            buffer.resize(len, 0);
-        }
-        let n = retry_on_intr(|| pread(fd, buffer.get_mut(..len).unwrap_or_default(), offset))?;
-        Ok(Reply::Data(buffer, n))
     }
 
     fn read_directory(&mut self, handle: &[u8]) -> Result<Reply, Errno> {
@@ -373,42 +365,12 @@ impl Files {
     }
 }
 
-/// Does at once what is asked: for a program in which nothing else waits.
-#[derive(Debug)]
-pub struct AtOnce(Files);
-
-impl AtOnce {
-    /// For one client.
-    #[must_use]
-    pub fn new(service: Arc<Service>) -> Self {
-        Self::holding(service, Descriptors::of_process())
-    }
-
-    pub(super) fn holding(service: Arc<Service>, descriptors: Descriptors) -> Self {
-        Self(Files::new(service, Arc::new(descriptors)))
-    }
-}
-
-impl Backend for AtOnce {
-    fn handle_request(&mut self, ticket: Ticket, request: Request<'_, Handle>, server: &mut SftpServer) {
-        let mut packet = Vec::new();
-        request.encode(0, &mut packet);
-        let reply = loop {
-            if let Some(reply) = self.0.run(&packet, ticket.handle(), Vec::new) {
-                break reply;
-            }
-        };
-        // What does not fit is told to the client as a failure.
-        let _told = server.answer(ticket, &reply.answer());
-    }
-}
-
 /// A place among the descriptors that all sessions may hold; given back with it.
 #[derive(Debug)]
-struct Held(Arc<Descriptors>);
+pub(super) struct Held(Arc<Descriptors>);
 
 impl Held {
-    fn take(descriptors: &Arc<Descriptors>) -> Result<Self, Errno> {
+    pub(super) fn take(descriptors: &Arc<Descriptors>) -> Result<Self, Errno> {
         if descriptors.take() { Ok(Self(Arc::clone(descriptors))) } else { Err(Errno::NFILE) }
     }
 }
@@ -420,7 +382,7 @@ impl Drop for Held {
 }
 
 /// Whether a read-only server refuses it: OpenSSH's list.
-fn writes(request: &Request<'_>) -> bool {
+pub(super) fn writes(request: &Request<'_>) -> bool {
     match request {
         Request::Open { pflags, .. } => [Pflags::WRITE, Pflags::APPEND, Pflags::CREAT, Pflags::TRUNC]
             .iter()
@@ -440,6 +402,16 @@ fn writes(request: &Request<'_>) -> bool {
         | Request::CopyData { .. } => true,
         _ => false,
     }
+}
+
+/// Reads what stands at `offset`, at most `len` bytes of it.
+pub(super) fn read_at(fd: impl AsFd, offset: u64, len: u32, mut buffer: Vec<u8>) -> Result<Reply, Errno> {
+    let len = len as usize;
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+    let n = retry_on_intr(|| pread(&fd, buffer.get_mut(..len).unwrap_or_default(), offset))?;
+    Ok(Reply::Data(buffer, n))
 }
 
 fn set_opened(fd: BorrowedFd<'_>, attrs: &Attributes<'_>) -> Result<(), Errno> {

@@ -69,22 +69,27 @@ impl Users {
             b"" => id.to_string(),
             name => String::from_utf8_lossy(name).into_owned(),
         };
-        let (user, group) = (self.user(stat.st_uid), self.group(stat.st_gid));
-        let mut line = Vec::with_capacity(80 + name.len());
-        let written = write!(
-            line,
-            "{} {:>3} {:<8} {:<8} {:>8} {} ",
-            mode(stat.st_mode),
-            stat.st_nlink,
-            shown(user, stat.st_uid),
-            shown(group, stat.st_gid),
-            stat.st_size,
-            time(stat.st_mtime, now()),
-        );
-        debug_assert!(written.is_ok(), "a vector takes everything");
-        line.extend_from_slice(name);
-        line
+        let user = shown(self.user(stat.st_uid), stat.st_uid);
+        let group = shown(self.group(stat.st_gid), stat.st_gid);
+        let size = u64::try_from(stat.st_size).unwrap_or_default();
+        longname((stat.st_mode, stat.st_nlink), (&user, &group), size, stat.st_mtime, name)
     }
+}
+
+/// A line as of `ls -l`: mode and links, user and group, size, time, name.
+pub(super) fn longname(
+    (bits, links): (u32, u64),
+    (user, group): (&str, &str),
+    size: u64,
+    mtime: i64,
+    name: &[u8],
+) -> Vec<u8> {
+    let mut line = Vec::with_capacity(80 + name.len());
+    let (mode, time) = (mode(bits), time(mtime, now()));
+    let written = write!(line, "{mode} {links:>3} {user:<8} {group:<8} {size:>8} {time} ");
+    debug_assert!(written.is_ok(), "a vector takes everything");
+    line.extend_from_slice(name);
+    line
 }
 
 fn contents(root: &Root, path: &[u8]) -> Result<Vec<u8>, Errno> {

@@ -1,8 +1,9 @@
-//! An SFTP server's file system: what clients ask is done on a few threads beside the loop, below a [`Root`].
+//! An SFTP server's file system: what clients ask is done on a few threads beside the loop, below a [`Root`] or in
+//! a [`Tree`].
 //!
 //! ```text
 //! channel ─▶ Sessions: SftpServer ─▶ a queue of each session's ─▶ a worker: Files ─▶ Root ─▶ kernel
-//!         ◀─        its answers   ◀─────── Waker, one queue ◀──── Reply
+//!         ◀─        its answers   ◀─────── Waker, one queue ◀──── Reply       or Tree ─▶ whatever it has
 //! ```
 //!
 //! A session's requests are done one after another, in their order; sessions take turns. A disk that hangs holds up those
@@ -20,13 +21,16 @@ pub(crate) mod client;
 mod files;
 mod listing;
 mod root;
+mod served;
 mod sessions;
+mod tree;
 mod workers;
 
-pub use files::AtOnce;
 pub use listing::NAMES_LEN_MAX;
 pub use root::{Links, RESOLVE_MAX, Root};
+pub use served::AtOnce;
 pub use sessions::{FAULT_STATUS, Sessions};
+pub use tree::{Listing, Tree};
 pub use workers::{SPARE_MAX, THREADS_MAX, TURN_MAX};
 
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -89,4 +93,4 @@ impl Descriptors {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

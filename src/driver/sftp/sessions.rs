@@ -4,9 +4,9 @@
 //! session ends with its channel: after the client's EOF and the last answer by exit status 0 and CLOSE, after a fault by
 //! exit status [`FAULT_STATUS`] once the client was told.
 
-use super::files::Files;
+use super::served::Served;
 use super::workers::{Desk, Done, Job, Workers};
-use super::{Descriptors, HANDLES_MAX, IN_FLIGHT_MAX, Service};
+use super::{Descriptors, HANDLES_MAX, IN_FLIGHT_MAX, Service, Tree};
 use crate::connection::{ChannelId, Connection};
 use crate::driver::{Error, PeerId, Peers};
 use crate::sftp::{
@@ -47,9 +47,17 @@ impl Sessions {
 
     /// Serves on a channel whose request for it is granted.
     pub fn start(&mut self, key: (PeerId, ChannelId), service: &Arc<Service>) {
+        self.serve(key, Served::directory(Arc::clone(service), Arc::clone(&self.descriptors)));
+    }
+
+    /// The same with a tree in place of a directory.
+    pub fn start_tree(&mut self, key: (PeerId, ChannelId), tree: &Arc<dyn Tree>) {
+        self.serve(key, Served::tree(Arc::clone(tree), Arc::clone(&self.descriptors)));
+    }
+
+    fn serve(&mut self, key: Key, files: Served) {
         let extensions = Extension::ALL.to_vec();
         let limits = ServerLimits { extensions, handles: HANDLES_MAX, in_flight: IN_FLIGHT_MAX };
-        let files = Files::new(Arc::clone(service), Arc::clone(&self.descriptors));
         let session = Session {
             channel: ServerChannel::new(key.1, SftpServer::new(limits)),
             desk: Arc::new(Desk::new(key, files)),

@@ -4,7 +4,8 @@
 //! few requests and goes on to the next, so a desk has one worker at a time. What comes of it goes to one queue, and the
 //! loop is woken. It does not know the requests.
 
-use super::files::{Files, Reply};
+use super::files::Reply;
+use super::served::Served;
 use crate::sftp::Ticket;
 use mio::Waker;
 use std::collections::VecDeque;
@@ -49,11 +50,11 @@ struct Pending {
 pub(super) struct Desk<K> {
     key: K,
     pending: Mutex<Pending>,
-    pub(super) files: Mutex<Option<Files>>,
+    pub(super) files: Mutex<Option<Served>>,
 }
 
 impl<K> Desk<K> {
-    pub(super) const fn new(key: K, files: Files) -> Self {
+    pub(super) const fn new(key: K, files: Served) -> Self {
         let pending = Pending { jobs: VecDeque::new(), is_ready: false, is_gone: false };
         Self { key, pending: Mutex::new(pending), files: Mutex::new(Some(files)) }
     }

@@ -34,6 +34,8 @@ pub(crate) enum Trouble {
     Missing,
     /// There is, but not for us.
     Denied,
+    /// No more files can be opened now: this process has as many as it may, or the system has.
+    Exhausted,
     /// The way to the files is gone; whoever follows goes on at its position over a new one.
     Lost,
     /// Anything else: a text for the user, harmless to show.
@@ -45,6 +47,9 @@ impl fmt::Display for Trouble {
         match self {
             Self::Missing => f.write_str("no such file"),
             Self::Denied => f.write_str("permission denied"),
+            Self::Exhausted => {
+                f.write_str("too many open files; name fewer logs, or allow more open files (ulimit -n)")
+            }
             Self::Lost => f.write_str("connection lost"),
             Self::Other(text) => f.write_str(text),
         }

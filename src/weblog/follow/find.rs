@@ -114,7 +114,7 @@ impl<T> Candidate<T> {
             Ok(opened) if sibling.stat.identity.is_some_and(|own| opened.stat.identity != Some(own)) => {
                 return Err(Trouble::Missing); // rotated since it was listed
             }
-            Err(trouble @ (Trouble::Lost | Trouble::Missing)) => return Err(trouble),
+            Err(trouble @ (Trouble::Lost | Trouble::Missing | Trouble::Exhausted)) => return Err(trouble),
             other => other,
         };
         self.opened = Some(opened);
@@ -235,7 +235,7 @@ impl<T> Survey<T> {
         };
         let Some(candidate) = self.candidates.get_mut(at).filter(readable) else { return Ok(None) };
         let opened = match candidate.open(files).await {
-            Err(Trouble::Lost) => return Err(Trouble::Lost),
+            Err(trouble @ (Trouble::Lost | Trouble::Exhausted)) => return Err(trouble),
             _ => &candidate.opened,
         };
         match opened {

@@ -85,8 +85,9 @@ impl<F: Files, S: Sink> Follower<F, S> {
             Trouble::Lost => return Err(Trouble::Lost),
             trouble if !self.options.follow => return Err(trouble),
             Trouble::Missing => self.say(Note::Waiting),
-            Trouble::Denied => self.say(Note::Trouble("permission denied".to_owned())),
             Trouble::Other(text) => self.say(Note::Trouble(text)),
+            Trouble::Denied => self.say(Note::Trouble(trouble.to_string())),
+            Trouble::Exhausted => self.say(Note::Trouble(format!("{trouble}; trying again"))),
         }
         Ok(())
     }
@@ -355,7 +356,7 @@ impl<F: Files, S: Sink> Follower<F, S> {
         let survey =
             match Survey::of(&self.files, &self.path, Question::new(&before, &positions, false)).await {
                 Ok(survey) => survey,
-                Err(Trouble::Lost) => return Err(Trouble::Lost),
+                Err(trouble @ (Trouble::Lost | Trouble::Exhausted)) => return Err(trouble),
                 Err(_) => return Ok(false), // looking at the name tells
             };
         // Only what is older than the file itself, whose name may be another one by now.

@@ -6,6 +6,7 @@
 //! `Local::turn`. It does not know which bytes are a line.
 
 use super::files::{Files, Kind, Stat, Trouble};
+use super::opening;
 use crate::driver::task::{Timers, Waiting};
 use crate::driver::text::escaped;
 use core::cell::{Cell, RefCell};
@@ -13,7 +14,6 @@ use core::task::Poll;
 use core::time::Duration;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use rustix::buffer::spare_capacity;
-use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, pread, retry_on_intr};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -28,10 +28,6 @@ use std::time::Instant;
 
 /// Bytes that are read in one turn of the loop, of all logs together.
 pub const TURN_MAX: usize = 1024 * 1024;
-
-/// What is told of a link that somebody else has made.
-const FOREIGN_LINK: &str =
-    "a link whose owner is neither root, nor this user, nor the owner of the file it leads to";
 
 /// The files of this machine, for many logs.
 #[derive(Debug)]
@@ -206,20 +202,7 @@ impl Files for LocalFiles {
     type File = OwnedFd;
 
     async fn open(&self, path: &[u8]) -> Result<OwnedFd, Trouble> {
-        let path = Path::new(OsStr::from_bytes(path));
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        match rustix::fs::open(path, flags | OFlags::NOFOLLOW, Mode::empty()) {
-            Err(Errno::LOOP) => {
-                let link = fs::symlink_metadata(path).map_err(|error| trouble(&error))?;
-                let file = rustix::fs::open(path, flags, Mode::empty()).map_err(errno)?;
-                let owner = rustix::fs::fstat(&file).map_err(errno)?.st_uid;
-                if !is_trusted(link.uid(), owner, rustix::process::geteuid().as_raw()) {
-                    return Err(Trouble::Other(FOREIGN_LINK.to_owned()));
-                }
-                Ok(file)
-            }
-            opened => opened.map_err(errno),
-        }
+        opening::open(path).map_err(|error| trouble(&error))
     }
 
     async fn stat(&self, path: &[u8]) -> Result<Stat, Trouble> {
@@ -302,11 +285,6 @@ impl Files for LocalFiles {
     }
 }
 
-/// Whether a link may be followed: who can write to a log's directory must not choose what is read.
-const fn is_trusted(link: u32, target: u32, own: u32) -> bool {
-    link == 0 || link == own || link == target
-}
-
 fn stat(metadata: &Metadata) -> Stat {
     let kind = match metadata.file_type() {
         kind if kind.is_file() => Kind::Regular,
@@ -326,21 +304,12 @@ fn errno(errno: Errno) -> Trouble {
 }
 
 fn trouble(error: &io::Error) -> Trouble {
+    if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)) {
+        return Trouble::Exhausted;
+    }
     match error.kind() {
         io::ErrorKind::NotFound => Trouble::Missing,
         io::ErrorKind::PermissionDenied => Trouble::Denied,
         _ => Trouble::Other(escaped(error.to_string().as_bytes())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_trusted;
-
-    #[test]
-    fn t102_a_link_is_followed_if_it_is_roots_or_ours_or_leads_to_its_owners_file() {
-        const SHADOW: u32 = 0;
-        assert!(!is_trusted(33, SHADOW, 1000) && !is_trusted(33, SHADOW, 0));
-        assert!(is_trusted(33, 33, 0) && is_trusted(0, 33, 1000) && is_trusted(1000, 33, 1000));
     }
 }

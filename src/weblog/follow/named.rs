@@ -87,6 +87,7 @@ pub(crate) async fn find(files: &impl Files, path: &[u8]) -> Result<Vec<Vec<u8>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::glob::{FITTING_MAX, TooMany};
     use crate::weblog::follow::files::Stat;
     use core::task::{Context, Poll, Waker};
     use core::time::Duration;
@@ -138,6 +139,54 @@ mod tests {
         }
 
         async fn wait(&self, _: Duration) {}
+    }
+
+    /// A directory in which there is whatever name one asks for, and more of them than anybody takes.
+    struct Huge(usize);
+
+    impl Files for Huge {
+        type File = ();
+
+        async fn open(&self, _: &[u8]) -> Result<(), Trouble> {
+            Err(Trouble::Missing)
+        }
+
+        async fn stat(&self, path: &[u8]) -> Result<Stat, Trouble> {
+            if path.contains(&b'*') { Err(Trouble::Missing) } else { Ok(Stat::default()) }
+        }
+
+        async fn fstat(&self, (): &()) -> Result<Stat, Trouble> {
+            Err(Trouble::Missing)
+        }
+
+        async fn read(&self, (): &(), _: u64, _: usize, _: &mut Vec<u8>) -> Result<usize, Trouble> {
+            Err(Trouble::Missing)
+        }
+
+        async fn list(&self, _: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
+            Ok((0..self.0).map(|number| (format!("{number}.log").into_bytes(), Stat::default())).collect())
+        }
+
+        async fn wait(&self, _: Duration) {}
+    }
+
+    #[test]
+    fn t101_no_more_files_are_found_than_the_bound() {
+        let count = |path: &str, names| {
+            let huge = Huge(names);
+            let mut finding = core::pin::pin!(find(&huge, path.as_bytes()));
+            let Poll::Ready(found) = finding.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("nothing waits")
+            };
+            found.map(|found| found.len())
+        };
+        let too_many = Err(Trouble::from(TooMany));
+        assert_eq!(count("/d/*.log", FITTING_MAX), Ok(FITTING_MAX));
+        assert_eq!(count("/d/*.log", FITTING_MAX + 1), too_many);
+        assert_eq!(count("/d/*.other", FITTING_MAX + 1), Ok(0), "what does not fit is not counted");
+        assert_eq!(count("/*/*", 256), Ok(FITTING_MAX));
+        assert_eq!(count("/*/*", 257), too_many, "of all directories together");
+        assert_eq!(count("/*/*/*/*", 257), too_many, "before there are more of them");
     }
 
     fn found(path: &str) -> Result<Vec<String>, Trouble> {

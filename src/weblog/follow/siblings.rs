@@ -35,7 +35,7 @@ pub(super) struct Sibling {
 }
 
 /// A path as its directory and its last name.
-pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memrchr(b'/', path) {
         Some(at) => (path.get(..at.max(1)).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
         None => (b".", path),
@@ -47,7 +47,7 @@ pub(super) async fn siblings<F: Files>(files: &F, path: &[u8]) -> Result<Vec<Sib
     let (directory, base) = split(path);
     let names = match files.list(directory).await {
         Ok(names) => names,
-        Err(Trouble::Lost) => return Err(Trouble::Lost),
+        Err(trouble @ (Trouble::Lost | Trouble::Exhausted)) => return Err(trouble),
         Err(_) => return Ok(Vec::new()), // what is wrong with it, the log itself tells
     };
     let prefix = path.get(..path.len() - base.len()).unwrap_or_default();
@@ -77,6 +77,14 @@ fn sort(found: &mut [Sibling]) {
         };
         time.then(rank).then(a.packed_name.cmp(&b.packed_name))
     });
+}
+
+/// The names of logs that a file of this name may have been rotated away from.
+pub(crate) fn bases(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    memchr::memchr2_iter(b'.', b'-', name).filter_map(|at| {
+        let (base, rest) = name.split_at_checked(at)?;
+        rank(rest).map(|_| base)
+    })
 }
 
 fn rank(rest: &[u8]) -> Option<(Rank, Packing, bool)> {
@@ -130,6 +138,19 @@ mod tests {
             ["-20260301", "-20260301-1772323200", "-20260302"]
         );
         assert_eq!(sorted(&[("-20260302", 5), (".1", 7), (".2.gz", 3)]), [".2.gz", "-20260302", ".1"]);
+    }
+
+    #[test]
+    fn the_log_of_a_rotated_file_is_told_by_its_name() {
+        let bases = |name: &'static str| -> Vec<_> {
+            bases(name.as_bytes()).map(|base| str::from_utf8(base).unwrap()).collect()
+        };
+        assert_eq!(bases("a.log.2.gz"), ["a.log"]);
+        assert_eq!(bases("a-b.log-20260301-1772323200.xz"), ["a-b.log", "a-b.log-20260301"]);
+        assert_eq!(bases("a.log.1.2"), ["a.log.1"]);
+        for none in ["", "a.log", "a.log.1x", ".gz", "a.log.1.bak", "a.log-2026"] {
+            assert!(bases(none).is_empty(), "{none}");
+        }
     }
 
     #[test]

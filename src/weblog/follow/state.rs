@@ -78,6 +78,11 @@ impl State {
         }
     }
 
+    /// Nobody goes on with a source.
+    pub fn forget(&mut self, source: &str) {
+        self.changed |= self.sources.remove(source).is_some();
+    }
+
     /// When to save, if something has changed since: at once, or a while after the last time.
     #[must_use]
     pub fn due(&self, now: Instant) -> Option<Instant> {
@@ -144,6 +149,9 @@ mod tests {
         state.set("host:/x", at(8));
         assert_eq!(state.due(now), Some(now + SAVE_EVERY), "at most once a second");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+        state.forget("host:/x");
+        state.save(now).unwrap();
+        assert_eq!(State::load(&path).unwrap().checkpoint("host:/x"), None);
     }
 
     #[test]

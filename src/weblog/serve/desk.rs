@@ -13,8 +13,10 @@ use super::session::{
     Activity, Asked, CatchUp, Ending, FEEDS_MAX, INTERRUPTED, Session, SessionId, Terminal, busy,
 };
 use super::settings::{Limits, LogFile};
+use super::tree::LogTree;
 use super::users::Rights;
 use crate::connection::{ChannelEvent, Connection, RESOURCE_SHORTAGE, Request};
+use crate::driver::sftp::{Sessions as SftpSessions, Tree};
 use crate::driver::text::escaped;
 use crate::driver::{Error, PeerId, Peers};
 use crate::transport::Server;
@@ -63,6 +65,7 @@ pub(super) struct Desk {
     /// Sessions with a dashboard.
     dashboards: Vec<SessionId>,
     jobs: Jobs<SessionId>,
+    sftp: SftpSessions,
     pub(super) metrics: Metrics,
     pub(super) connections: usize,
 }
@@ -86,6 +89,7 @@ impl Desk {
             sessions: HashMap::new(),
             dashboards: Vec::new(),
             jobs: Jobs::spawn(waker)?,
+            sftp: SftpSessions::new(Arc::clone(waker)),
             metrics: Metrics::default(),
             connections: 0,
         })
@@ -249,6 +253,7 @@ impl Desk {
         conn: &mut Connection<Server>,
         now: Instant,
     ) -> Result<(), Error> {
+        self.sftp.pump(id, conn)?;
         match self.sessions.get_mut(&id) {
             Some(session) => session.pump(conn, id.1, &mut self.feeds, &self.logs, now),
             None => Ok(()),
@@ -256,6 +261,7 @@ impl Desk {
     }
 
     pub(super) fn disconnect(&mut self, peer: PeerId) {
+        self.sftp.disconnect(peer);
         let feeds = &mut self.feeds;
         self.sessions.retain(|id, session| {
             if id.0 == peer {
@@ -265,8 +271,9 @@ impl Desk {
         });
     }
 
-    /// Reports that were read.
+    /// What was worked at beside the loop: files, and reports.
     pub(super) fn answered(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
+        self.sftp.answered(peers);
         while let Some(Done { about: id, run, receipts, read }) = self.jobs.done() {
             let Some(session) = self.sessions.get_mut(&id) else { continue };
             let Activity::Reading { asked, at, .. } = &mut session.activity else { continue };
@@ -332,6 +339,13 @@ impl Desk {
                 self.pump(id, conn, now)?;
                 self.note_report(id, now);
             }
+            ChannelEvent::Data { data } if self.sftp.contains(&id) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.active = now;
+                }
+                self.sftp.handle_data(id, conn, data)?;
+            }
+            ChannelEvent::Eof => self.sftp.handle_eof(id, conn)?,
             ChannelEvent::Data { data } => {
                 conn.channel(id.1)?.adjust_window(data.len())?;
                 let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
@@ -353,6 +367,7 @@ impl Desk {
                 }
             }
             ChannelEvent::Closed => {
+                self.sftp.close(&id);
                 if let Some(mut session) = self.sessions.remove(&id) {
                     session.leave(&mut self.feeds);
                 }
@@ -416,6 +431,7 @@ impl Desk {
             Request::Shell => forced.unwrap_or_else(|| session.default_command().to_vec()),
             Request::Exec { command } => forced.unwrap_or_else(|| command.to_vec()),
             Request::Subsystem { .. } if forced.is_some() => forced.unwrap_or_default(),
+            Request::Subsystem { subsystem_name: b"sftp" } => return self.serve_files(who, id),
             _ => return false,
         };
         session.command = escaped(&command);
@@ -425,6 +441,21 @@ impl Desk {
             let Ended { status, out, err } = ended;
             self.say(id, status, &out, &err);
         }
+        true
+    }
+
+    /// The files of a user's logs, if he may copy them.
+    fn serve_files(&mut self, who: &Who<'_>, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        session.command = "sftp".to_owned();
+        audit::command(who.user, who.address, b"sftp");
+        if !self.rights(who).sftp {
+            return false;
+        }
+        let his = self.find(who, &[]).unwrap_or_default();
+        let files = his.iter().filter_map(|log| Some(Arc::clone(&self.logs.get(*log)?.files)));
+        let tree: Arc<dyn Tree> = Arc::new(LogTree::new(files.collect()));
+        self.sftp.start_tree(id, &tree);
         true
     }
 

@@ -4,6 +4,7 @@
 
 use super::ring::{Bounds, Ring};
 use super::settings::LogFile;
+use super::tree::LogFiles;
 use crate::driver::text::escaped;
 use crate::tell;
 use crate::weblog::follow::Options;
@@ -18,6 +19,7 @@ use std::io::{self, Read};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Bytes of lines that are kept of a log, and twice as many are held at the most.
@@ -60,6 +62,8 @@ pub(super) struct Log {
     kept: Ring<Kept>,
     /// The number of the first line that was read.
     begin: u64,
+    /// Where its files are, for those who copy them.
+    pub(super) files: Arc<LogFiles>,
     pub(super) records: u64,
     pub(super) malformed: u64,
     /// Records that viewers have missed, added up over them.
@@ -126,6 +130,7 @@ impl Logs {
                 look: self.files.look(&file.path),
                 kept: Ring::new(seq, bounds),
                 begin: seq,
+                files: Arc::new(LogFiles::new(file.name.clone())),
                 records: 0,
                 malformed: 0,
                 skipped: 0,
@@ -239,6 +244,9 @@ impl Logs {
         }
         self.files.add(&path, Options::default(), Rc::default());
         self.read.push(File { log, path, parser, generation: 0 });
+        if let Some(of) = self.logs.get(log) {
+            of.files.set(self.read.iter().filter(|file| file.log == log).map(|file| &file.path));
+        }
     }
 
     /// Hands out the lines that are kept of a log, from `seq` on, as [`read`](Self::read) did, until `each` says that it is

@@ -24,6 +24,7 @@ mod session;
 pub mod settings;
 pub mod start;
 mod tables;
+pub mod tree;
 pub mod users;
 
 #[cfg(test)]

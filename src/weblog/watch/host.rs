@@ -3,6 +3,7 @@
 //! It knows logins and channels, not what is in a log. All logs of a host share one connection.
 
 mod command;
+mod notices;
 
 pub(super) use command::ByCommand;
 
@@ -19,11 +20,11 @@ use crate::tell;
 use crate::transport::{self, Client};
 use crate::weblog::follow::sftp;
 use crate::weblog::follow::via::{Via, Ways};
-use crate::weblog::lines::LineSplitter;
 use crate::wire::DisconnectReason;
 use command::Reader;
 use core::time::Duration;
 use mio::Waker;
+use notices::Notices;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -111,7 +112,7 @@ pub(super) struct Host {
     ending: Option<u8>,
     ways: Ways,
     /// What the host says of itself.
-    notices: LineSplitter,
+    notices: Notices,
 }
 
 impl Host {
@@ -131,7 +132,7 @@ impl Host {
             written: 0,
             ending: None,
             ways: Ways::new(manner.via),
-            notices: LineSplitter::default(),
+            notices: Notices::default(),
         };
         host.connect(waker);
         host
@@ -386,7 +387,7 @@ impl Host {
         if let ChannelEvent::Stderr { data } = event {
             if !self.manner.quiet {
                 let name = &self.name;
-                self.notices.push(data, |line| tell!("{name}: {}", escaped(line.bytes)));
+                self.notices.push(data, now, |line| tell!("{name}: {line}"));
             }
             conn.channel(id)?.adjust_window(data.len())?;
             return Ok(News::Nothing);

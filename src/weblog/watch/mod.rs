@@ -15,7 +15,7 @@ mod sources;
 
 pub use crate::driver::exit::{BROKEN_PIPE, INTERRUPTED, NO_CONNECTION, TERMINATED};
 pub use showing::{SORTED_MAX, SORTED_WINDOW};
-pub use sources::{Place, Source};
+pub use sources::{LET_GO, LOGS_MAX, Place, Source};
 
 use super::dashboard::End;
 use super::follow::Start;

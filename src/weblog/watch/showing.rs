@@ -86,6 +86,14 @@ impl Showing {
         self.sources.len() - 1
     }
 
+    /// Another source has the number of one of which nothing more comes.
+    pub(super) fn replace(&mut self, source: usize, name: String, parser: RecordParser) {
+        let new = Source { name, parser, told_misfit: false, malformed: 0 };
+        if let Some(source) = self.sources.get_mut(source) {
+            core::mem::replace(source, new).tell_malformed(self.quiet);
+        }
+    }
+
     pub(super) fn name(&self, source: usize) -> &str {
         self.sources.get(source).map_or("", |source| &source.name)
     }
@@ -209,8 +217,14 @@ impl Showing {
 
     /// What is said at the end of each source whose lines were not understood.
     pub(super) fn tell_malformed(&self) {
-        for source in self.sources.iter().filter(|source| source.malformed > 0 && !self.quiet) {
-            tell!("{}: {} lines were not understood", escaped(source.name.as_bytes()), source.malformed);
+        self.sources.iter().for_each(|source| source.tell_malformed(self.quiet));
+    }
+}
+
+impl Source {
+    fn tell_malformed(&self, quiet: bool) {
+        if self.malformed > 0 && !quiet {
+            tell!("{}: {} lines were not understood", escaped(self.name.as_bytes()), self.malformed);
         }
     }
 }

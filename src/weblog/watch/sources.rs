@@ -24,7 +24,8 @@ use crate::weblog::format::RecordParser;
 use crate::weblog::lines::LineSplitter;
 use crate::weblog::time::Stamp;
 use crate::weblog::view::Receipt;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
+use core::task::Poll;
 use core::time::Duration;
 use mio::Waker;
 use std::collections::HashSet;
@@ -39,6 +40,13 @@ use std::time::Instant;
 
 /// How often the names that a pattern fits are looked for again.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// Logs of one pattern that are followed, or were and are not forgotten.
+pub const LOGS_MAX: usize = 4096;
+
+/// A log that a pattern has not found for so long is not followed any more. Where it was read to is kept until another log
+/// needs the room.
+pub const LET_GO: Duration = Duration::from_secs(60 * 60);
 
 /// A log, or several by a pattern, as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +88,10 @@ struct Log {
     ledger: Rc<Ledger>,
     /// Its follower in a shell there, across connections.
     shell: Option<Rc<RefCell<ShellLog>>>,
+    /// When it was found last, if by a pattern.
+    seen: Instant,
+    /// Its follower is to end: it is let go.
+    leaves: Rc<Cell<bool>>,
     /// Nothing more comes of it.
     ended: bool,
 }
@@ -99,6 +111,8 @@ struct Found {
     /// Sorted; one that was found before may be among them.
     paths: Vec<Vec<u8>>,
     by_pattern: bool,
+    /// Why it could not look.
+    trouble: Option<Trouble>,
     /// It will not look again.
     last: bool,
 }
@@ -114,6 +128,10 @@ pub(super) struct Sources {
     streams: Vec<Stream>,
     /// Patterns that nothing fits, which was said.
     told_missing: HashSet<usize>,
+    /// Patterns that more fits than is followed, which was said.
+    told_full: HashSet<usize>,
+    /// Names of logs that others have the room of.
+    forgotten: Vec<String>,
     /// A log could not be read.
     pub(super) unreadable: bool,
     follow: bool,
@@ -133,6 +151,8 @@ impl Sources {
             found: Rc::default(),
             streams: Vec::new(),
             told_missing: HashSet::new(),
+            told_full: HashSet::new(),
+            forgotten: Vec::new(),
             unreadable: false,
             follow: options.follow,
             since,
@@ -203,9 +223,36 @@ impl Sources {
     ) -> usize {
         let checkpoint = state.and_then(|state| state.checkpoint(&name)).cloned();
         let ledger = Rc::new(checkpoint.map(Ledger::from).unwrap_or_default());
+        let (seen, leaves) = (self.timers.now(), Rc::default());
+        let log = Log { operand, path, ledger, shell: None, seen, leaves, ended: false };
         let parser = options.log_format.as_deref().and_then(|format| RecordParser::named(format).ok());
-        self.logs.push(Log { operand, path, ledger, shell: None, ended: false });
-        showing.add(name, parser.unwrap_or_default())
+        match self.room(operand).and_then(|at| Some((at, self.logs.get_mut(at)?))) {
+            Some((at, place)) => {
+                *place = log;
+                self.forgotten.extend(state.map(|_| showing.name(at).to_owned()));
+                showing.replace(at, name, parser.unwrap_or_default());
+                at
+            }
+            None => {
+                self.logs.push(log);
+                showing.add(name, parser.unwrap_or_default())
+            }
+        }
+    }
+
+    fn of(&self, operand: usize) -> impl Iterator<Item = (usize, &Log)> {
+        self.logs.iter().enumerate().filter(move |(_, log)| log.operand == operand)
+    }
+
+    fn is_full(&self, operand: usize) -> bool {
+        self.of(operand).count() >= LOGS_MAX
+    }
+
+    /// Of a pattern that has as many logs as it may, the one that was let go the longest ago.
+    fn room(&self, operand: usize) -> Option<usize> {
+        let is_free = |log: &Log| log.ended && log.leaves.get();
+        let free = self.of(operand).filter(|(_, log)| is_free(log)).min_by_key(|(_, log)| log.seen);
+        free.map(|(at, _)| at).filter(|_| self.is_full(operand))
     }
 
     /// A host can be read, for the first time or again: its logs go on where they were.
@@ -217,9 +264,14 @@ impl Sources {
                 self.look(files.files(), at, path.clone());
             }
         }
-        for log in 0..self.logs.len() {
-            if self.host_of(log) == Some(number) && self.logs.get(log).is_some_and(|log| !log.ended) {
-                self.follow(files.files(), log, options, false);
+        for at in 0..self.logs.len() {
+            if self.host_of(at) == Some(number)
+                && let Some(log) = self.logs.get_mut(at)
+            {
+                log.ended |= log.leaves.get();
+                if !log.ended {
+                    self.follow(files.files(), at, options, false);
+                }
             }
         }
     }
@@ -285,9 +337,11 @@ impl Sources {
         let (found, timers, follow) = (Rc::clone(&self.found), Rc::clone(&self.timers), self.follow);
         self.tasks.starter().start(async move {
             let by_pattern = Pattern::is_one(&path) && files.stat(&path).await.is_err();
-            let tell = |paths, last| found.borrow_mut().push(Found { operand, paths, by_pattern, last });
+            let tell = |paths, trouble, last| {
+                found.borrow_mut().push(Found { operand, paths, by_pattern, trouble, last });
+            };
             if !by_pattern {
-                return tell(vec![path], true);
+                return tell(vec![path], None, true);
             }
             loop {
                 let found = match find(&files, &path).await {
@@ -295,9 +349,9 @@ impl Sources {
                     Err(trouble) => Err(trouble),
                 };
                 match found {
-                    Ok(paths) => tell(paths, !follow),
+                    Ok(paths) => tell(paths, None, !follow),
                     Err(Trouble::Lost) => return,
-                    Err(_) => tell(Vec::new(), !follow),
+                    Err(trouble) => tell(Vec::new(), Some(trouble), !follow),
                 }
                 if !follow {
                     return;
@@ -309,7 +363,7 @@ impl Sources {
 
     /// Starts the task that follows a log.
     fn follow<F: Files + 'static>(&self, files: F, log: usize, options: &WatchOptions, is_new: bool) {
-        let Some(Log { path, ledger, .. }) = self.logs.get(log) else { return };
+        let Some(Log { path, ledger, leaves, .. }) = self.logs.get(log) else { return };
         let how = Options {
             start: match options.start {
                 Some(start) if !is_new => start,
@@ -323,9 +377,15 @@ impl Sources {
         };
         let share = Share { tray: Rc::clone(&self.tray), log };
         let (timers, ledger, tray) = (Rc::clone(&self.timers), Rc::clone(ledger), Rc::clone(&self.tray));
+        let leaves = Rc::clone(leaves);
         let mut follower = Follower::new(files, path.clone(), how, timers, ledger, share);
         self.tasks.starter().start(async move {
-            match follower.run().await {
+            let mut following = core::pin::pin!(follower.run());
+            // It looks at its log every now and then, and at the latest then it sees that it is to end.
+            let ended = core::future::poll_fn(|cx| {
+                if leaves.get() { Poll::Ready(Ok(())) } else { following.as_mut().poll(cx) }
+            });
+            match ended.await {
                 Err(Trouble::Lost) => {} // another goes on, once there is a way again
                 ended => tray.end(log, ended.err().map(|trouble| trouble.to_string())),
             }
@@ -351,22 +411,35 @@ impl Sources {
     ) -> bool {
         let found = self.found.take();
         let any = !found.is_empty();
-        for Found { operand, paths, by_pattern, last } in found {
+        for Found { operand, paths, by_pattern, trouble, last } in found {
             let Some((source, looking)) = self.operands.get_mut(operand) else { continue };
             let source = source.clone();
             let is_new = by_pattern && self.logs.iter().any(|log| log.operand == operand);
             if last {
                 *looking = Looking::Done;
             }
-            if paths.is_empty() && !is_new {
-                self.tell_nothing_fits(operand, &source, last, options.quiet);
+            if trouble.is_some() || (paths.is_empty() && !is_new) {
+                self.tell_nothing_fits(operand, &source, trouble.as_ref(), last, options.quiet);
             }
-            for path in paths {
-                if self.logs.iter().any(|log| log.operand == operand && log.path == path) {
-                    continue;
-                }
-                let name = if by_pattern { found_name(&source, &path) } else { source.name.clone() };
-                let log = self.add(operand, path.clone(), name, options, showing, state);
+            if trouble.is_some() {
+                continue;
+            }
+            let (known, mut is_full) = (self.see(operand, &paths), false);
+            for (path, known) in paths.into_iter().zip(known) {
+                let log = match known {
+                    None if is_full => continue,
+                    None if self.is_full(operand) && self.room(operand).is_none() => {
+                        is_full = true;
+                        self.tell_full(operand, &source, last);
+                        continue;
+                    }
+                    None => {
+                        let name = if by_pattern { found_name(&source, &path) } else { source.name.clone() };
+                        self.add(operand, path.clone(), name, options, showing, state)
+                    }
+                    Some(log) if self.comes_back(log) => log,
+                    Some(_) => continue,
+                };
                 match &source.place {
                     Place::Standard => {}
                     Place::Local(_) => {
@@ -384,13 +457,56 @@ impl Sources {
         any
     }
 
+    /// Which of the paths, sorted, are logs already. Those that were not found for long are let go.
+    fn see(&mut self, operand: usize, paths: &[Vec<u8>]) -> Vec<Option<usize>> {
+        let (now, mut known) = (self.timers.now(), vec![None; paths.len()]);
+        for (at, log) in self.logs.iter_mut().enumerate().filter(|(_, log)| log.operand == operand) {
+            match paths.binary_search(&log.path).ok().and_then(|found| known.get_mut(found)) {
+                Some(known) => (log.seen, *known) = (now, Some(at)),
+                None if now.saturating_duration_since(log.seen) >= LET_GO => log.leaves.set(true),
+                None => {}
+            }
+        }
+        known
+    }
+
+    /// Whether a log that was let go is there again, to be followed from where it was read to.
+    fn comes_back(&mut self, log: usize) -> bool {
+        let Some(log) = self.logs.get_mut(log).filter(|log| log.ended && log.leaves.get()) else {
+            return false;
+        };
+        (log.ended, log.leaves) = (false, Rc::default());
+        true
+    }
+
     /// Once for each pattern.
-    fn tell_nothing_fits(&mut self, operand: usize, source: &Source, last: bool, quiet: bool) {
+    fn tell_nothing_fits(
+        &mut self,
+        operand: usize,
+        source: &Source,
+        trouble: Option<&Trouble>,
+        last: bool,
+        quiet: bool,
+    ) {
         self.unreadable |= last;
         let is_told = !self.told_missing.insert(operand);
         if last || !(quiet || is_told) {
-            let wait = if last { "" } else { "; waiting for one" };
-            tell!("{}: no file fits{wait}", escaped(source.name.as_bytes()));
+            let name = escaped(source.name.as_bytes());
+            match trouble {
+                Some(trouble) => tell!("{name}: {trouble}"),
+                None => tell!("{name}: no file fits{}", if last { "" } else { "; waiting for one" }),
+            }
+        }
+    }
+
+    /// Once for each pattern, whether its user wants to hear it or not.
+    fn tell_full(&mut self, operand: usize, source: &Source, last: bool) {
+        self.unreadable |= last;
+        if self.told_full.insert(operand) {
+            let name = escaped(source.name.as_bytes());
+            tell!(
+                "{name}: more than {LOGS_MAX} files fit; the others are not read: name them by another pattern"
+            );
         }
     }
 
@@ -459,7 +575,8 @@ impl Sources {
     }
 
     /// All that was taken was shown.
-    pub(super) fn save(&self, state: &mut State, showing: &Showing) {
+    pub(super) fn save(&mut self, state: &mut State, showing: &Showing) {
+        self.forgotten.drain(..).for_each(|name| state.forget(&name));
         for (at, log) in self.logs.iter().enumerate() {
             state.set(showing.name(at), log.ledger.checkpoint());
         }
@@ -493,3 +610,6 @@ fn since_of(since: Stamp, log_format: Option<&str>) -> Since {
     };
     Since { seconds: since.seconds(), stamp: Rc::new(stamp) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,13 @@
-//! A client and a server in memory before a real directory, with another beside it that must stay as it is.
+//! A client and a server in memory before a real directory, with another beside it that must stay as it is; or before a tree.
 
 mod files;
 mod race;
 mod root;
+mod tree;
 mod workers;
 
-use super::files::Files;
-use super::{AtOnce, Descriptors, Root, Service};
+use super::served::Served;
+use super::{AtOnce, Descriptors, Root, Service, Tree};
 use crate::sftp::{
     Answer, Attributes, ClientEvent, Extension, Pflags, Reassembly, Request, ServerLimits, SftpClient,
     SftpServer, StatVfs, StatusCode, Step, split,
@@ -71,7 +72,7 @@ impl Place {
 
 /// An answer that can be kept.
 #[derive(Clone, Debug, PartialEq)]
-enum Seen {
+pub(crate) enum Seen {
     Status(StatusCode),
     Handle(Vec<u8>),
     Data(Vec<u8>),
@@ -82,12 +83,12 @@ enum Seen {
     UsersGroups(Vec<String>, Vec<String>),
 }
 
-const OK: Seen = Seen::Status(StatusCode::OK);
-const EOF: Seen = Seen::Status(StatusCode::EOF);
-const MISSING: Seen = Seen::Status(StatusCode::NO_SUCH_FILE);
-const DENIED: Seen = Seen::Status(StatusCode::PERMISSION_DENIED);
-const FAILURE: Seen = Seen::Status(StatusCode::FAILURE);
-const BAD: Seen = Seen::Status(StatusCode::BAD_MESSAGE);
+pub(crate) const OK: Seen = Seen::Status(StatusCode::OK);
+pub(crate) const EOF: Seen = Seen::Status(StatusCode::EOF);
+pub(crate) const MISSING: Seen = Seen::Status(StatusCode::NO_SUCH_FILE);
+pub(crate) const DENIED: Seen = Seen::Status(StatusCode::PERMISSION_DENIED);
+pub(crate) const FAILURE: Seen = Seen::Status(StatusCode::FAILURE);
+pub(crate) const BAD: Seen = Seen::Status(StatusCode::BAD_MESSAGE);
 
 impl Seen {
     fn new(answer: &Answer<'_>) -> Self {
@@ -114,14 +115,14 @@ impl Seen {
         }
     }
 
-    fn handle(self) -> Vec<u8> {
+    pub(crate) fn handle(self) -> Vec<u8> {
         match self {
             Self::Handle(handle) => handle,
             other => panic!("no handle, but {other:?}"),
         }
     }
 
-    fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         match self {
             Self::Names(mut names) if names.len() == 1 => names.remove(0).0,
             other => panic!("not one name, but {other:?}"),
@@ -129,7 +130,7 @@ impl Seen {
     }
 }
 
-struct Session {
+pub(crate) struct Session {
     client: SftpClient<()>,
     server: SftpServer,
     files: AtOnce,
@@ -140,13 +141,20 @@ impl Session {
         Self::holding(service, Descriptors::new(1000))
     }
 
+    pub(crate) fn of_tree(tree: Arc<dyn Tree>) -> Self {
+        Self::before(AtOnce::of_tree(tree))
+    }
+
     fn holding(service: Service, descriptors: Descriptors) -> Self {
+        Self::before(AtOnce::holding(Arc::new(service), descriptors))
+    }
+
+    fn before(files: AtOnce) -> Self {
         let limits = ServerLimits {
             extensions: Extension::ALL.to_vec(),
             handles: super::HANDLES_MAX,
             ..ServerLimits::default()
         };
-        let files = AtOnce::holding(Arc::new(service), descriptors);
         let mut session = Self { client: SftpClient::new(), server: SftpServer::new(limits), files };
         session.exchange();
         assert!(session.client.is_writable());
@@ -172,13 +180,13 @@ impl Session {
         seen
     }
 
-    fn ask(&mut self, request: &Request<'_>) -> Seen {
+    pub(crate) fn ask(&mut self, request: &Request<'_>) -> Seen {
         self.client.request((), request).unwrap();
         self.exchange().unwrap()
     }
 
     /// Past a client, which would not ask such a thing.
-    fn ask_rudely(&mut self, request: &Request<'_>) -> Seen {
+    pub(crate) fn ask_rudely(&mut self, request: &Request<'_>) -> Seen {
         let mut packet = Vec::new();
         request.encode(7, &mut packet);
         self.server.serve(&mut self.files, &mut Reassembly::new(), &packet).unwrap();
@@ -189,12 +197,12 @@ impl Session {
         Seen::new(&Answer::decode(number, fields, request.expected()).unwrap())
     }
 
-    fn open(&mut self, filename: &[u8], pflags: Pflags) -> Seen {
+    pub(crate) fn open(&mut self, filename: &[u8], pflags: Pflags) -> Seen {
         self.ask(&Request::Open { filename, pflags, attrs: Attributes::default() })
     }
 
     /// What is read of a file, which is closed again.
-    fn read(&mut self, filename: &[u8]) -> Seen {
+    pub(crate) fn read(&mut self, filename: &[u8]) -> Seen {
         let handle = match self.open(filename, Pflags::READ) {
             Seen::Handle(handle) => handle,
             other => return other,
@@ -204,7 +212,7 @@ impl Session {
         read
     }
 
-    fn attrs(&mut self, path: &[u8]) -> Attributes<'static> {
+    pub(crate) fn attrs(&mut self, path: &[u8]) -> Attributes<'static> {
         match self.ask(&Request::Lstat { path }) {
             Seen::Attrs(attrs) => attrs,
             other => panic!("{other:?}"),

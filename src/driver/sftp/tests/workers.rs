@@ -15,7 +15,7 @@ struct Asking {
 impl Asking {
     fn new(key: usize, service: Service, descriptors: &Arc<Descriptors>) -> Self {
         let limits = ServerLimits { extensions: Extension::ALL.to_vec(), ..ServerLimits::default() };
-        let files = Files::new(Arc::new(service), Arc::clone(descriptors));
+        let files = Served::directory(Arc::new(service), Arc::clone(descriptors));
         let mut asking = Self { server: SftpServer::new(limits), desk: Arc::new(Desk::new(key, files)) };
         let mut init = &b"\0\0\0\x05\x01\0\0\0\x03"[..];
         assert_eq!(asking.server.handle_input(&mut Reassembly::new(), &mut init).unwrap(), Step::Progress);
