@@ -209,7 +209,7 @@ fn t102_links_lead_where_the_follower_would_go() {
 fn what_cannot_be_read_is_told() {
     let machine = Machine::new();
     machine.write("logs/access.log.1", "x");
-    fs::set_permissions(machine.path("logs/access.log.1"), PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(machine.path("logs/access.log.1"), PermissionsExt::from_mode(0o0)).unwrap();
     let mut session = machine.session();
     assert_eq!(names(&mut session, "/shop"), ["access.log", "access.log.1"]);
     let expected = if rustix::process::geteuid().is_root() { text("x") } else { DENIED };
