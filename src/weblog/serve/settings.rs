@@ -289,6 +289,31 @@ impl File {
     }
 
     fn take(&mut self, mut root: Table<'_>, directory: &Path) {
+        self.take_server(&mut root, directory);
+        self.take_logs(&mut root, directory);
+        if let Some(table) = root.table("limits") {
+            self.limits = limits(table);
+        }
+        for table in root.tables("user") {
+            if let Some(user) = User::read(table, directory, &self.logs) {
+                self.note_hosts(&user);
+                let files = [
+                    ("authorized_keys", &user.authorized_keys, KeysOf::User),
+                    ("ca_keys", &user.ca_keys, KeysOf::List),
+                ];
+                for (key, path, of) in files {
+                    if let Some(path) = path {
+                        self.key_file(user.line, &format!("user {}: {key}", user.name), path.clone(), of);
+                    }
+                }
+                self.users.push(user);
+            }
+        }
+        root.end();
+    }
+
+    /// What stands in no table.
+    fn take_server(&mut self, root: &mut Table<'_>, directory: &Path) {
         let document = root.document();
         let beside = |at: At<String>| directory.join(at.value);
         if let Some(name) = root.text("run_as", "\"ssh-weblog\"") {
@@ -330,35 +355,19 @@ impl File {
         if let Some(at) = root.text("password_file", "\"passwords\"") {
             self.password_file = Some(beside(at));
         }
+    }
+
+    fn take_logs(&mut self, root: &mut Table<'_>, directory: &Path) {
         if !root.has("log") {
             root.lacks("there is no log: write [[log]] with path = \"/var/log/nginx/access.log\"");
         }
         for (line, log) in root.tables("log").into_iter().filter_map(|table| log(table, directory)) {
             if self.logs.iter().any(|known| known.name == log.name) {
-                document
-                    .wrong(line, format!("log {}: two logs have this name: give one another name", log.name));
+                let what = format!("log {}: two logs have this name: give one another name", log.name);
+                root.document().wrong(line, what);
             }
             self.logs.push(log);
         }
-        if let Some(table) = root.table("limits") {
-            self.limits = limits(table);
-        }
-        for table in root.tables("user") {
-            if let Some(user) = User::read(table, directory, &self.logs) {
-                self.note_hosts(&user);
-                let files = [
-                    ("authorized_keys", &user.authorized_keys, KeysOf::User),
-                    ("ca_keys", &user.ca_keys, KeysOf::List),
-                ];
-                for (key, path, of) in files {
-                    if let Some(path) = path {
-                        self.key_file(user.line, &format!("user {}: {key}", user.name), path.clone(), of);
-                    }
-                }
-                self.users.push(user);
-            }
-        }
-        root.end();
     }
 
     fn key_file(&mut self, line: usize, what: &str, path: PathBuf, of: KeysOf) {

@@ -181,8 +181,7 @@ impl KeyFile {
                 Ok(refused.map(|line| format!("{path}:{}: not taken: {}", line.line, line.reason)).collect())
             }
             KeysOf::List => authorized_keys::plain_entries(&text)
-                .map(|entry| entry.map(|_| ()))
-                .collect::<Result<(), _>>()
+                .try_for_each(|entry| entry.map(|_| ()))
                 .map(|()| Vec::new())
                 .map_err(|refused| refused.to_string()),
         }

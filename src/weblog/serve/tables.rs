@@ -14,6 +14,8 @@ pub(super) const WRONG_MAX: usize = 20;
 /// A file as it is taken apart.
 pub(super) struct Document<'d> {
     text: &'d str,
+    /// Where its lines begin.
+    lines: Vec<usize>,
     wrong: RefCell<Vec<(usize, String)>>,
 }
 
@@ -34,8 +36,10 @@ pub(super) struct Table<'d> {
 }
 
 impl<'d> Document<'d> {
-    pub(super) const fn new(text: &'d str) -> Self {
-        Self { text, wrong: RefCell::new(Vec::new()) }
+    pub(super) fn new(text: &'d str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = core::iter::once(0).chain(ends.map(|(end, _)| end + 1)).collect();
+        Self { text, lines, wrong: RefCell::new(Vec::new()) }
     }
 
     /// The keys that stand in no table; `None` if it is no TOML.
@@ -69,8 +73,7 @@ impl<'d> Document<'d> {
     }
 
     fn line(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
+        self.lines.partition_point(|begin| *begin <= at)
     }
 }
 

@@ -206,7 +206,7 @@ impl User {
     }
 }
 
-/// Why nobody can have this name; a name of a peer's that is compared with it has passed the same rule by that.
+/// Why nobody can have this name. What peers call themselves is only compared with these, and so keeps to the same rule.
 pub(super) fn wrong_name(name: &str) -> Option<String> {
     let odd = name.contains('/') || name.chars().any(acts);
     let wrong = name.is_empty() || name.len() > USER_NAME_MAX || odd;
