@@ -18,6 +18,8 @@ pub(crate) struct Found {
     pub(crate) paths: Vec<Vec<u8>>,
     /// It is a pattern.
     pub(crate) by_pattern: bool,
+    /// Why there are none, if that is not because nothing fits.
+    pub(crate) trouble: Option<Trouble>,
     /// It is not looked for again.
     pub(crate) is_last: bool,
 }
@@ -33,17 +35,19 @@ pub(crate) async fn look(
 ) {
     let by_pattern = Pattern::is_one(path) && files.stat(path).await.is_err();
     if !by_pattern {
-        return tell(Found { paths: vec![path.to_vec()], by_pattern, is_last: true });
+        return tell(Found { paths: vec![path.to_vec()], by_pattern, trouble: None, is_last: true });
     }
     loop {
         let found = match find(files, path).await {
             Ok(paths) => distinct(files, paths).await,
             Err(trouble) => Err(trouble),
         };
-        match found {
+        let (paths, trouble) = match found {
+            Ok(paths) => (paths, None),
             Err(Trouble::Lost) => return,
-            found => tell(Found { paths: found.unwrap_or_default(), by_pattern, is_last: !endless }),
-        }
+            Err(trouble) => (Vec::new(), Some(trouble)),
+        };
+        tell(Found { paths, by_pattern, trouble, is_last: !endless });
         if !endless {
             return;
         }

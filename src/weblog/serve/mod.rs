@@ -479,7 +479,14 @@ impl Application<Server> for App {
             _ => {}
         }
         if let Some(user) = &peer.user {
-            let why = why.err().map(|error| error.to_string()).unwrap_or_default();
+            let why = match why {
+                Ok(())
+                | Err(Error::Ssh(crate::transport::Error::Disconnected {
+                    reason: DisconnectReason::BY_APPLICATION,
+                    ..
+                })) => String::new(),
+                Err(error) => error.to_string(),
+            };
             audit::end(user, peer.address, cx.now.saturating_duration_since(peer.since), &why);
         }
     }

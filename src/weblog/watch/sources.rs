@@ -5,7 +5,6 @@
 use super::WatchOptions;
 use super::host::ByCommand;
 use super::showing::Showing;
-use crate::driver::glob::Pattern;
 use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
 use crate::driver::text::escaped;
@@ -14,12 +13,12 @@ use crate::weblog::follow::files::{Files, Trouble};
 use crate::weblog::follow::ledger::Ledger;
 use crate::weblog::follow::local::Local;
 use crate::weblog::follow::logs::{Share, Told, Tray};
-use crate::weblog::follow::named::find;
+use crate::weblog::follow::named::{Found, look};
 use crate::weblog::follow::shell;
 use crate::weblog::follow::state::State;
 use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::{Via, tail_command};
-use crate::weblog::follow::{Follower, Note, Options, Since, Start, distinct, sftp};
+use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::LineSplitter;
 use crate::weblog::time::Stamp;
@@ -37,9 +36,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// How often the names that a pattern fits are looked for again.
-const AGAIN: Duration = Duration::from_secs(10);
 
 /// Logs of one pattern that are followed, or were and are not forgotten.
 pub const LOGS_MAX: usize = 4096;
@@ -105,18 +101,6 @@ enum Looking {
     Done,
 }
 
-/// What a task has found.
-struct Found {
-    operand: usize,
-    /// Sorted; one that was found before may be among them.
-    paths: Vec<Vec<u8>>,
-    by_pattern: bool,
-    /// Why it could not look.
-    trouble: Option<Trouble>,
-    /// It will not look again.
-    last: bool,
-}
-
 pub(super) struct Sources {
     tasks: Tasks,
     timers: Rc<Timers>,
@@ -124,7 +108,7 @@ pub(super) struct Sources {
     local: Rc<Local>,
     operands: Vec<(Source, Looking)>,
     logs: Vec<Log>,
-    found: Rc<RefCell<Vec<Found>>>,
+    found: Rc<RefCell<Vec<(usize, Found)>>>,
     streams: Vec<Stream>,
     /// Patterns that nothing fits, which was said.
     told_missing: HashSet<usize>,
@@ -336,28 +320,7 @@ impl Sources {
     fn look<F: Files + 'static>(&self, files: F, operand: usize, path: Vec<u8>) {
         let (found, timers, follow) = (Rc::clone(&self.found), Rc::clone(&self.timers), self.follow);
         self.tasks.starter().start(async move {
-            let by_pattern = Pattern::is_one(&path) && files.stat(&path).await.is_err();
-            let tell = |paths, trouble, last| {
-                found.borrow_mut().push(Found { operand, paths, by_pattern, trouble, last });
-            };
-            if !by_pattern {
-                return tell(vec![path], None, true);
-            }
-            loop {
-                let found = match find(&files, &path).await {
-                    Ok(paths) => distinct(&files, paths).await,
-                    Err(trouble) => Err(trouble),
-                };
-                match found {
-                    Ok(paths) => tell(paths, None, !follow),
-                    Err(Trouble::Lost) => return,
-                    Err(trouble) => tell(Vec::new(), Some(trouble), !follow),
-                }
-                if !follow {
-                    return;
-                }
-                timers.sleep_until(timers.now() + AGAIN).await;
-            }
+            look(&files, &path, follow, &timers, |new| found.borrow_mut().push((operand, new))).await;
         });
     }
 
@@ -411,7 +374,7 @@ impl Sources {
     ) -> bool {
         let found = self.found.take();
         let any = !found.is_empty();
-        for Found { operand, paths, by_pattern, trouble, last } in found {
+        for (operand, Found { paths, by_pattern, trouble, is_last: last }) in found {
             let Some((source, looking)) = self.operands.get_mut(operand) else { continue };
             let source = source.clone();
             let is_new = by_pattern && self.logs.iter().any(|log| log.operand == operand);
