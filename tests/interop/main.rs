@@ -15,6 +15,7 @@ mod matrix;
 mod openssh;
 mod peers;
 mod proxy;
+mod serve;
 mod sessions;
 mod sftp;
 mod streams;

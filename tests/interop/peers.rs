@@ -20,13 +20,18 @@ const KEX: [&str; 7] = [
     "diffie-hellman-group18-sha512",
 ];
 
-/// A script beside this file, run by the interpreter that has AsyncSSH; `tests/run` puts it there.
-pub fn asyncssh(script: &str) -> Command {
+/// The interpreter that has AsyncSSH and a parser of metrics; `tests/run` puts it there.
+pub fn python() -> Command {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || Path::new(&std::env::var_os("HOME").expect("HOME is set")).join(".cache");
     let python = cache.unwrap_or_else(home).join("strombus/asyncssh/bin/python");
     assert!(python.exists(), "{} is missing: tests/run installs it", python.display());
-    let mut command = Command::new(python);
+    Command::new(python)
+}
+
+/// A script beside this file.
+pub fn asyncssh(script: &str) -> Command {
+    let mut command = python();
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/asyncssh").join(script));
     command.env_remove("SSH_AUTH_SOCK");
     command

@@ -2,11 +2,11 @@
 //!
 //! It does not know who watches.
 
+use super::audit;
 use super::ring::{Bounds, Ring};
 use super::settings::LogFile;
 use super::tree::LogFiles;
 use crate::driver::text::escaped;
-use crate::tell;
 use crate::weblog::follow::Options;
 use crate::weblog::follow::logs::{LocalLogs, Told};
 use crate::weblog::format::RecordParser;
@@ -70,6 +70,8 @@ pub(super) struct Log {
     pub(super) skipped: u64,
     /// Served no more.
     pub(super) is_gone: bool,
+    /// It was said that not all of its files are read.
+    is_full: bool,
 }
 
 /// Where reading of a file begins that was read before: what came later follows in the ring.
@@ -135,6 +137,7 @@ impl Logs {
                 malformed: 0,
                 skipped: 0,
                 is_gone: false,
+                is_full: false,
             });
         }
     }
@@ -208,9 +211,10 @@ impl Logs {
                     let record = record.as_ref().map(Option::as_ref).map_err(|error| *error);
                     each(file_read.log, &log.name, seq, &line, record);
                 }
-                Told::Note(note) => tell!("{}: {note}", escaped(log.name.as_bytes())),
+                Told::Note(note) => audit::notice(&format!("{}: {note}", escaped(log.name.as_bytes()))),
                 Told::End(why) => {
-                    tell!("{}: {}", escaped(log.name.as_bytes()), why.unwrap_or("the end"));
+                    let why = why.unwrap_or("the end");
+                    audit::notice(&format!("{}: {why}", escaped(log.name.as_bytes())));
                 }
             }
         });
@@ -230,11 +234,12 @@ impl Logs {
             return;
         }
         if self.read.iter().filter(|file| file.log == log).count() >= FILES_MAX {
-            tell!(
-                "{}: more than {FILES_MAX} files; {} is not read",
-                escaped(name.as_bytes()),
-                path.display()
-            );
+            let text =
+                format!("{}: more than {FILES_MAX} files; the others are not read", escaped(name.as_bytes()));
+            if let Some(log) = self.logs.get_mut(log).filter(|log| !log.is_full) {
+                log.is_full = true;
+                audit::notice(&text);
+            }
             return;
         }
         let parser = log_format.as_deref().and_then(|format| RecordParser::named(format).ok());

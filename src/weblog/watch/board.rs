@@ -8,7 +8,8 @@ use crate::driver::terminal::{Keyboard, Screen, screen_size};
 use crate::driver::text;
 use crate::weblog::dashboard::{Dashboard, End, LEAVE, Look, Tally};
 use crate::weblog::lines::Line;
-use crate::weblog::view::{Hit, Place, View};
+use crate::weblog::record::{Malformed, Record};
+use crate::weblog::view::{Place, Run};
 use core::time::Duration;
 use mio::Waker;
 use std::collections::VecDeque;
@@ -63,19 +64,21 @@ impl Board {
         self.keyboard.descriptor()
     }
 
-    /// A line of a source, and its hit if it is one.
+    /// A line of a source, with what its format made of it.
     pub(super) fn line(
         &mut self,
-        view: &View,
+        run: &mut Run,
         place: Place<'_>,
         line: &Line<'_>,
-        hit: &Hit<'_>,
+        record: Result<Option<&Record<'_>>, Malformed>,
         now: Instant,
     ) {
         self.line.clear();
-        view.show(place, line, Some(hit), &mut self.line);
-        self.tally.hit(&self.line, hit, now);
-        self.dashboard.hit(&self.line, hit, now);
+        let (tally, dashboard) = (&mut self.tally, &mut self.dashboard);
+        run.line_and(place, line, record, &mut self.line, |shown, hit| {
+            tally.hit(shown, hit, now);
+            dashboard.hit(shown, hit, now);
+        });
     }
 
     /// Whether there is something to look at.

@@ -8,10 +8,12 @@ use crate::driver::text::escaped;
 use crate::tell;
 use crate::weblog::format::{News, RecordParser};
 use crate::weblog::lines::Line;
-use crate::weblog::view::{Alert, BYE, Place, Receipt, Report, Room, View};
+use crate::weblog::time::Stamp;
+use crate::weblog::view::{End, Place, Receipt, Run, View};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// With `--sorted`, how long a line waits for earlier ones of other sources.
@@ -43,10 +45,7 @@ struct Sorted {
 
 /// What is shown, of all sources together.
 pub(super) struct Showing {
-    view: View,
-    room: Room,
-    report: Option<Report>,
-    alert: Option<Alert>,
+    run: Run,
     sources: Vec<Source>,
     sorted: Option<Sorted>,
     /// With `--dashboard` the lines go there, as they come.
@@ -62,10 +61,7 @@ pub(super) struct Showing {
 impl Showing {
     pub(super) fn new(view: View, sorted: bool, quiet: bool, verbose: bool) -> Self {
         Self {
-            room: Room::default(),
-            report: view.start_report(),
-            alert: view.start_alert(),
-            view,
+            run: Run::new(Arc::new(view)),
             sources: Vec::new(),
             sorted: sorted.then(Sorted::default),
             board: None,
@@ -76,8 +72,8 @@ impl Showing {
         }
     }
 
-    pub(super) const fn view(&self) -> &View {
-        &self.view
+    pub(super) fn view(&self) -> &View {
+        self.run.view()
     }
 
     /// Another source; the number that its lines are shown by.
@@ -111,69 +107,37 @@ impl Showing {
         let malformed = record.is_err();
         if malformed {
             source.malformed += 1;
-            if let Some(text) = self.view.not_understood(&source.name, line).filter(|_| self.verbose) {
+            if let Some(text) = self.run.view().not_understood(&source.name, line).filter(|_| self.verbose) {
                 tell!("{text}");
             }
         }
-        if let Some(report) = &mut self.report {
-            report.line(line, malformed);
-        }
-        let record = record.ok().flatten();
-        if !source.told_misfit && record.is_some() {
+        let record = record.as_ref().map(Option::as_ref).map_err(|error| *error);
+        if !source.told_misfit && matches!(record, Ok(Some(_))) {
             source.told_misfit = true;
             let (referrer, host) = (source.parser.has_referrer(), source.parser.has_host());
-            if let Some(text) = self.view.misfit(&source.name, referrer, host).filter(|_| !self.quiet) {
+            if let Some(text) = self.run.view().misfit(&source.name, referrer, host).filter(|_| !self.quiet) {
                 tell!("{text}");
             }
         }
-        let hit = record.as_ref().and_then(|record| self.view.hit(record, &mut self.room));
         let place = Place { source: &source.name, seq: None };
         match (&mut self.board, &mut self.sorted) {
-            (Some(board), _) => {
-                hit.iter().for_each(|hit| board.line(&self.view, place, line, hit, now));
-            }
-            (None, None) => drop(self.view.show(place, line, hit.as_ref(), &mut self.out)),
+            (Some(board), _) => board.line(&mut self.run, place, line, record, now),
+            (None, None) => drop(self.run.line(place, line, record, &mut self.out)),
             (None, Some(sorted)) => {
-                let mut text = Vec::new();
-                if self.view.show(place, line, hit.as_ref(), &mut text) {
-                    let time = hit.and_then(|hit| hit.record.time);
-                    sorted.push(time.map(crate::weblog::time::Stamp::instant), text, now);
+                let (mut text, mut time) = (Vec::new(), None);
+                if self.run.line_and(place, line, record, &mut text, |_, hit| time = hit.record.time) {
+                    sorted.push(time.map(Stamp::instant), text, now);
                     sorted.flush(now, &mut self.out);
                 }
             }
         }
-        if let Some(hit) = &hit {
-            if let Some(report) = &mut self.report {
-                report.hit(hit);
-            }
-            if let Some(alert) = &mut self.alert
-                && alert.hit(&hit.record)
-            {
-                self.alert_came_true();
-                return;
-            }
-        }
-        if record.is_some_and(|record| self.view.is_stop(&record)) {
+        if let Some(end) = self.run.end() {
             self.flush();
-            if self.view.is_json() {
-                let _nobody_reads = io::stderr().write_all(BYE.as_bytes());
-            } else {
-                self.out.extend_from_slice(BYE.as_bytes());
-            }
-            self.end = Some(0);
+            let mut err = Vec::new();
+            self.run.finish(&mut self.out, &mut err);
+            let _nobody_reads = io::stderr().write_all(&err);
+            self.end = Some(if end == End::Alert { END_OF_ALERT } else { 0 });
         }
-    }
-
-    fn alert_came_true(&mut self) {
-        self.flush();
-        if let Some(evidence) = self.alert.as_ref().and_then(Alert::evidence) {
-            if self.view.is_json() {
-                evidence.write_json(&mut self.out);
-            } else {
-                evidence.write_text(&mut self.out);
-            }
-        }
-        self.end = Some(END_OF_ALERT);
     }
 
     /// When lines that wait are to be shown, if some do.
@@ -202,17 +166,11 @@ impl Showing {
     /// The report so far, if one was asked for.
     pub(super) fn report(&mut self, receipts: &[Receipt]) {
         self.flush();
-        if let Some(report) = &self.report {
-            if self.view.is_json() {
-                report.write_json(receipts, &mut self.out);
-            } else {
-                report.write_text(receipts, &mut self.out);
-            }
-        }
+        self.run.report(receipts, &mut self.out);
     }
 
-    pub(super) const fn reports(&self) -> bool {
-        self.report.is_some()
+    pub(super) fn reports(&self) -> bool {
+        self.run.view().options().reports()
     }
 
     /// What is said at the end of each source whose lines were not understood.

@@ -1,0 +1,361 @@
+//! What `ssh-weblog-server` gives to OpenSSH's clients: commands, files, the dashboard; its limits, and how it ends.
+
+use super::openssh::{ENDED, Files, Generation, Running, Terminal, Trust, ours, run, ssh_trusting};
+use super::peers::python;
+use super::weblog::{Watching, append, hit};
+use rustix::process::Signal;
+use std::net::TcpStream;
+use std::process::{Command, Output};
+
+/// A log called shop, a user called ann who sees it, and what else the configuration says.
+struct Serving {
+    files: Files,
+    running: Running,
+    port: u16,
+}
+
+impl Serving {
+    fn start(more: &str) -> Self {
+        Self::start_with(more, "")
+    }
+
+    /// `of_ann` stands in her table.
+    fn start_with(more: &str, of_ann: &str) -> Self {
+        let files = Files::new();
+        append(&files.path("shop.log"), &hit("https://before.example/", "/old", 200));
+        append(&files.path("other.log"), "");
+        let text = configuration(more, of_ann);
+        let config = files.write("config.toml", &text);
+        let running = Running::start(ours("ssh-weblog-server").args(["--config", &config]));
+        let line = running.wait_for("listening on").unwrap_or_else(|| panic!("{}", running.log()));
+        let port = line.rsplit(':').next().unwrap().parse().unwrap();
+        Self { files, running, port }
+    }
+
+    fn ssh(&self, generation: Generation, arguments: &[&str]) -> Command {
+        let mut command =
+            ssh_trusting(generation, &self.files, self.port, &Trust::first_met(&self.files, "learnt"));
+        command.arg("ann@127.0.0.1").args(arguments);
+        command
+    }
+
+    fn run(&self, command: &str) -> Output {
+        run(&mut self.ssh(Generation::Trixie, &[command]), b"")
+    }
+
+    /// Standard output of a command that ends with 0.
+    fn shown(&self, command: &str) -> String {
+        let output = self.run(command);
+        assert_eq!(output.status.code(), Some(0), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.files.path("shop.log")
+    }
+
+    /// A session that runs: the server has said so.
+    fn watch(&self, command: &str) -> Watching {
+        let watching = Watching::start(&mut self.ssh(Generation::Bookworm, &[command]));
+        self.running.wait_for(" command user=ann").unwrap_or_else(|| panic!("{}", self.running.log()));
+        watching
+    }
+}
+
+fn configuration(more: &str, of_ann: &str) -> String {
+    format!(
+        "listen = ['127.0.0.1:0']\nstate_dir = 'state'\n{more}\n[[log]]\nname = 'shop'\npath = 'shop.log'\n[[log]]\nname = \
+         'other'\npath = 'other.log'\n[[user]]\nname = 'ann'\nauthorized_keys = 'authorized_keys'\n{of_ann}\n"
+    )
+}
+
+fn seq(line: &str) -> u64 {
+    let (_, rest) = line.split_once("\"seq\":").unwrap_or_else(|| panic!("{line}"));
+    rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn records_are_numbered_and_a_viewer_goes_on_behind_the_number_he_knows() {
+    let serving = Serving::start("[limits]\nring = 4");
+    let mut live = serving.watch("tail --json shop");
+    for number in 1..=3 {
+        append(&serving.log(), &hit("-", &format!("/{number}"), 200));
+    }
+    let lines: Vec<String> = (0..3).map(|_| live.line().unwrap()).collect();
+    let first = seq(&lines[0]);
+    assert_eq!(lines.iter().map(|line| seq(line)).collect::<Vec<_>>(), [first, first + 1, first + 2]);
+    let again = |after: u64| {
+        let mut again = serving.watch(&format!("tail --json --after {after} shop"));
+        [again.line().unwrap(), again.line().unwrap()]
+    };
+    assert_eq!(again(first), [lines[1].clone(), lines[2].clone()]);
+    for number in 4..=8 {
+        append(&serving.log(), &hit("-", &format!("/{number}"), 200));
+    }
+    while !live.line().unwrap().contains("/8") {}
+    // Four are kept: of 2 to 8 the first three are gone.
+    let [skipped, next] = again(first);
+    assert_eq!(skipped, "{\"skipped\":3}");
+    assert!(next.contains("\"/5\"") && seq(&next) == first + 4, "{next}");
+    for number in [first + 1_000_000, 5] {
+        let [skipped, next] = again(number);
+        assert_eq!(skipped, "{\"skipped\":null}");
+        assert_eq!(seq(&next), first + 4);
+    }
+    let output = serving.run("tail --after 1");
+    assert_eq!(output.status.code(), Some(2), "it needs exactly one log");
+}
+
+#[test]
+fn a_report_is_of_the_whole_file_and_a_live_one_goes_on() {
+    let serving = Serving::start("");
+    append(&serving.log(), &hit("-", "/b", 500));
+    let json = serving.shown("stats --json shop");
+    assert!(json.contains("\"hits\":2") && json.contains("\"5xx\":1"), "{json}");
+    let mut live = serving.watch("stats --every 1s --json shop");
+    let first = live.line().unwrap();
+    assert!(first.contains("\"hits\":2"), "{first}");
+    append(&serving.log(), &hit("-", "/c", 500));
+    let mut line = live.line().unwrap();
+    while !line.contains("\"hits\":3") {
+        assert!(line.contains("\"hits\":2"), "{line}");
+        line = live.line().unwrap();
+    }
+}
+
+#[test]
+fn wait_ends_when_it_comes_true_and_not_before() {
+    let serving = Serving::start("");
+    let mut waiting = serving.watch("wait --status 5xx shop");
+    append(&serving.log(), &hit("-", "/fine", 200));
+    append(&serving.log(), &hit("-", "/broken", 503));
+    let line = waiting.line().unwrap();
+    assert!(line.contains("503 GET /broken"), "{line}");
+    assert_eq!((waiting.line(), waiting.running.wait().code()), (None, Some(0)));
+    let late = serving.run("wait --timeout 1s shop");
+    assert_eq!(late.status.code(), Some(1));
+    let mut waiting = serving.watch("wait --over 1/s --for 2s shop");
+    append(&serving.log(), &hit("-", "/many", 200).repeat(3));
+    let line = waiting.line().unwrap();
+    assert!(line.starts_with("over 1/s for 2s: 3 hits in 2s"), "{line}");
+    while waiting.line().is_some() {}
+    assert_eq!(waiting.running.wait().code(), Some(0));
+    let mut over = serving.watch("tail --over 1/s --for 2s shop");
+    append(&serving.log(), &hit("-", "/many", 200).repeat(3));
+    while over.line().is_some() {}
+    assert_eq!(over.running.wait().code(), Some(3), "tail ends as ssh-weblog does");
+}
+
+#[test]
+fn t45_a_user_sees_his_logs_through_his_view_and_nothing_else() {
+    let serving = Serving::start_with("", "logs = ['shop']\nview = ['--status', '200', '--anonymize']");
+    assert_eq!(
+        serving.shown("logs").lines().map(|l| l.split(' ').next().unwrap()).collect::<Vec<_>>(),
+        ["shop"]
+    );
+    let metrics = serving.shown("metrics");
+    assert!(metrics.contains("log=\"shop\"") && !metrics.contains("other"), "{metrics}");
+    for log in ["other", "nothing"] {
+        let output = serving.run(&format!("tail {log}"));
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8(output.stderr).unwrap().replace(log, "LOG");
+        assert_eq!(told, "ssh-weblog-server: LOG: no such log; logs names those that there are\n");
+    }
+    let mut live = serving.watch("tail --status 5xx,2xx --format '{status} {client} {resource}'");
+    append(&serving.log(), &(hit("-", "/secret", 500) + &hit("-", "/shown?token=1", 200)));
+    assert_eq!(live.line().as_deref(), Some("200 203.0.0.0 /shown"));
+    let mut sftp = Command::new(Generation::Trixie.program("sftp"));
+    sftp.args([
+        "-b",
+        "-",
+        "-F",
+        "none",
+        "-P",
+        &serving.port.to_string(),
+        "-i",
+        &serving.files.text("user_key"),
+    ]);
+    sftp.args(["-o", &format!("UserKnownHostsFile={}", serving.files.text("learnt")), "ann@127.0.0.1"]);
+    assert_ne!(run(&mut sftp, b"ls\n").status.code(), Some(0), "a view has no files");
+}
+
+#[test]
+fn the_logs_are_there_by_sftp_with_their_rotated_siblings_and_cannot_be_changed() {
+    for generation in Generation::ALL {
+        let serving = Serving::start("");
+        append(&serving.files.path("shop.log.1"), "older\n");
+        append(&serving.files.path("secret"), "no log\n");
+        serving.shown("logs"); // learns the host key
+        let batch = |commands: &str| {
+            let mut sftp = Command::new(generation.program("sftp"));
+            sftp.args(["-q", "-b", "-", "-F", "none", "-P", &serving.port.to_string()]);
+            sftp.args(["-i", &serving.files.text("user_key"), "-o", "IdentitiesOnly=yes"]);
+            sftp.args([
+                "-o",
+                &format!("UserKnownHostsFile={}", serving.files.text("learnt")),
+                "ann@127.0.0.1",
+            ]);
+            run(&mut sftp, commands.as_bytes())
+        };
+        let listed = batch("ls -1\nls -1 shop\n");
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        assert!(listed.contains("shop/shop.log\n") && listed.contains("shop/shop.log.1\n"), "{listed}");
+        assert!(!listed.contains("secret"), "{listed}");
+        let got = serving.files.text("got");
+        assert_eq!(batch(&format!("get shop/shop.log.1 {got}\n")).status.code(), Some(0));
+        assert_eq!(std::fs::read_to_string(&got).unwrap(), "older\n");
+        for refused in [
+            format!("put {got} shop/new"),
+            "rm shop/shop.log".to_owned(),
+            "rename shop/shop.log shop/x".to_owned(),
+            "mkdir shop/x".to_owned(),
+            "chmod 777 shop/shop.log".to_owned(),
+            "ln -s /etc/passwd shop/x".to_owned(),
+            format!("get shop/../secret {got}"),
+            format!("get /etc/passwd {got}"),
+            format!("get ../../secret {got}"),
+        ] {
+            assert_ne!(batch(&format!("{refused}\n")).status.code(), Some(0), "{refused}");
+        }
+        assert_eq!(std::fs::read_to_string(serving.files.path("shop.log.1")).unwrap(), "older\n");
+    }
+}
+
+#[test]
+fn a_terminal_gets_the_dashboard_and_is_given_back_and_a_dumb_one_gets_lines() {
+    let serving = Serving::start("");
+    serving.shown("logs");
+    let dashboard = || {
+        let mut command = serving.ssh(Generation::Bookworm, &[]);
+        command.env("TERM", "xterm-256color");
+        Terminal::start(&command)
+    };
+    let terminal = dashboard();
+    terminal.wait_for("hits/s");
+    append(&serving.log(), &hit("https://seen.example/", "/seen", 404));
+    let screen = terminal.wait_for("seen.example");
+    for word in ["shop", "errors/s", "2xx", "4xx", "5xx", "referrers", "paths", "hosts", "agents"] {
+        assert!(screen.contains(word), "{word}: {screen}");
+    }
+    terminal.resize(60, 20);
+    terminal.wait_for("80x24");
+    terminal.resize(120, 40);
+    terminal.wait_for("hits/s");
+    terminal.key("q");
+    assert!(terminal.wait_for(ENDED).contains(&format!("{ENDED} 0")));
+    let terminal = dashboard();
+    terminal.wait_for("hits/s");
+    terminal.key("C-c");
+    assert!(terminal.wait_for(ENDED).contains(&format!("{ENDED} 130")));
+    let mut dumb = serving.ssh(Generation::Bookworm, &[]);
+    dumb.env("TERM", "dumb");
+    let terminal = Terminal::start(&dumb);
+    serving.running.wait_for(" command user=ann").unwrap();
+    append(&serving.log(), &hit("https://dumb.example/", "/d", 200));
+    terminal.wait_for("https://dumb.example/  --> /d");
+    terminal.key("C-d");
+    assert!(terminal.wait_for(ENDED).contains(&format!("{ENDED} 0")));
+}
+
+#[test]
+fn what_was_read_is_sent_before_the_end_and_a_dashboard_leaves_the_terminal() {
+    let mut serving = Serving::start("");
+    let mut live = serving.watch("tail --format '{path}' shop");
+    let mut command = serving.ssh(Generation::Bookworm, &[]);
+    command.env("TERM", "xterm-256color");
+    let terminal = Terminal::start(&command);
+    terminal.wait_for("hits/s");
+    append(&serving.log(), &hit("-", "/last", 200));
+    serving.running.signal(Signal::TERM);
+    assert_eq!(live.line().as_deref(), Some("/last"));
+    assert_eq!(live.line(), None);
+    let screen = terminal.wait_for(ENDED);
+    assert!(!screen.contains("hits/s"), "the alternate screen was left: {screen}");
+    assert_eq!(serving.running.wait().code(), Some(0), "{}", serving.running.log());
+}
+
+#[test]
+fn a_reload_takes_new_users_and_logs_and_a_bad_file_changes_nothing() {
+    let serving = Serving::start("");
+    let mut live = serving.watch("tail --format '{path}' shop");
+    append(&serving.files.path("new.log"), "");
+    let good = configuration("", "") + "[[log]]\nname = 'new'\npath = 'new.log'\n";
+    serving.files.write("config.toml", &(good.clone() + "nonsense = 1\n"));
+    serving.running.signal(Signal::HUP);
+    let told = serving.running.wait_for("not reloaded").unwrap();
+    assert!(told.contains("config.toml:") && !told.contains("nonsense = 1"), "{told}");
+    assert!(!serving.shown("logs").contains("new "));
+    serving.files.write("config.toml", &good);
+    serving.running.signal(Signal::HUP);
+    serving.running.wait_for("reloaded").unwrap();
+    assert!(serving.shown("logs").contains("new "));
+    append(&serving.log(), &hit("-", "/still", 200));
+    assert_eq!(live.line().as_deref(), Some("/still"), "a session lives through it");
+    serving.files.write("config.toml", &good.replace("'ann'", "'bob'"));
+    serving.running.signal(Signal::HUP);
+    serving.running.wait_for("reloaded").unwrap();
+    assert_eq!(live.line(), None, "a session of a user who is gone ends");
+    assert_eq!(serving.run("logs").status.code(), Some(255));
+}
+
+#[test]
+fn limits_are_told_to_who_hits_them_and_counted() {
+    let serving = Serving::start("[limits]\nidle = '1s'\nmax_auth_tries = 1\nlogin_grace = '2s'\n");
+    let idle = serving.run("tail shop");
+    assert_eq!(idle.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&idle.stderr).contains("idle for too long"));
+    let trust = Trust::first_met(&serving.files, "learnt");
+    let mut wrong = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
+    assert_eq!(run(wrong.args(["nobody@127.0.0.1", "logs"]), b"").status.code(), Some(255));
+    let mut silent = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
+    std::io::copy(&mut silent, &mut std::io::sink()).unwrap(); // until the server ends it
+    let mut forward = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
+    forward.args(["-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1", "ann@127.0.0.1", "logs"]);
+    assert_eq!(run(&mut forward, b"").status.code(), Some(255));
+    let metrics = serving.shown("metrics");
+    for line in ["credential", "idle", "login_grace", "request"] {
+        let line = format!("ssh_weblog_refusals_total{{reason=\"{line}\"}} ");
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
+}
+
+#[test]
+fn a_connection_has_no_more_sessions_than_the_limit_and_an_address_no_more_connections() {
+    let serving = Serving::start("[limits]\nmax_sessions = 1\nper_source = 2\n");
+    let path = serving.files.text("control");
+    let shared = |master: &str| {
+        let trust = Trust::first_met(&serving.files, "learnt");
+        let mut ssh = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
+        ssh.args(["-o", &format!("ControlMaster={master}"), "-o", &format!("ControlPath={path}")]);
+        ssh
+    };
+    let mut first = Watching::start(shared("yes").args(["ann@127.0.0.1", "tail", "shop"]));
+    serving.running.wait_for(" command user=ann").unwrap();
+    // The second session is refused on that connection, so that ssh makes another.
+    let second = run(shared("no").args(["ann@127.0.0.1", "metrics"]), b"");
+    assert_eq!(second.status.code(), Some(0));
+    let metrics = String::from_utf8(second.stdout).unwrap();
+    assert!(metrics.contains("reason=\"max_sessions\"} 1"), "{metrics}");
+    let also = serving.watch("tail shop");
+    assert_eq!(serving.run("logs").status.code(), Some(255), "two connections are there");
+    drop(also);
+    append(&serving.log(), &hit("https://a.example/", "/a", 200));
+    assert_eq!(first.line().as_deref(), Some("https://a.example/  --> /a"));
+}
+
+/// The lines of metrics, read by the parser that Prometheus's own client has.
+#[test]
+fn metrics_are_openmetrics_to_a_real_parser() {
+    let serving = Serving::start("");
+    let metrics = serving.shown("metrics");
+    let script = "import sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families as p\nfor f in \
+                  p(sys.stdin.read()):\n  print(f.name, f.type, len(f.samples))\n";
+    let output = run(python().args(["-c", script]), metrics.as_bytes());
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}{metrics}", String::from_utf8_lossy(&output.stderr));
+    for family in
+        ["ssh_weblog_connections gauge 1", "ssh_weblog_logins counter 1", "ssh_weblog_records counter 2"]
+    {
+        assert!(shown.contains(family), "{family}: {shown}");
+    }
+}
