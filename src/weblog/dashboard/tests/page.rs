@@ -182,6 +182,11 @@ fn records_that_are_missing_are_told_where_they_are_missing() {
     let at = |text: &str| screen.find(text).unwrap_or_else(|| panic!("{text}: {screen}"));
     assert!(at("GET /before") < at("… 1 234 records skipped") && at("records skipped") < at("GET /after"));
     assert!(screen.lines().next().unwrap().contains("1 234 skipped"));
+    // What a filter would have found among them nobody knows.
+    shown.type_in("/after\r");
+    shown.skip(5);
+    let screen = shown.screen();
+    assert!(screen.contains("… 5 records skipped") && screen.contains(" 5 skipped"), "{screen}");
 }
 
 #[test]
