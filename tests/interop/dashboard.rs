@@ -148,7 +148,7 @@ fn keys_without_a_mouse_pause_filter_sort_and_help() {
         terminal.wait_for(pane);
     }
     append(&files.path("access.log"), &hit("-", "/four", 404));
-    terminal.wait_for("1 /four");
+    terminal.wait_for("512 /four");
     terminal.key("Down");
     terminal.wait_until("what is selected", |screen| last(screen) == "/four");
     terminal.key("q");

@@ -1,4 +1,4 @@
-//! The terminal at standard input while another machine's terminal is shown in it: what is typed goes there as it is.
+//! A terminal in raw mode: the one at standard input while another machine's is shown in it, or one that is drawn on.
 //!
 //! Whatever ends it, the terminal is as it was before: a drop, a panic, and the signals that [`guard`](super::guard()) minds.
 

@@ -295,9 +295,8 @@ impl Dashboard {
     }
 
     fn help(&self, picture: &mut Picture) {
-        let width = HELP.iter().map(|line| line.len()).max().and_then(|width| u16::try_from(width).ok());
-        let width = width.unwrap_or(0) + 4;
-        let height = HELP.len() as u16 + 2;
+        let longest = HELP.iter().map(|line| line.len()).max().unwrap_or(0);
+        let [width, height] = [longest + 4, HELP.len() + 2].map(|n| u16::try_from(n).unwrap_or(0));
         let (x, y) = ((picture.width() - width) / 2, (picture.height() - height) / 2);
         let [rule, side, corners @ ..] = if self.look.unicode {
             ["─", "│", "┌", "┐", "└", "┘"]

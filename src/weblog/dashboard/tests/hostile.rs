@@ -62,6 +62,22 @@ fn wide_and_combining_characters_break_no_row_even_if_the_terminal_thinks_otherw
 }
 
 #[test]
+fn wide_characters_below_the_help_do_not_reach_into_it() {
+    for shift in ["", "x"] {
+        let mut shown = Shown::usual();
+        let text = shift.to_owned() + &"日".repeat(60);
+        for _ in 0..6 {
+            shown.log(&logged(0, &format!("/{text}"), 200, &text));
+        }
+        shown.type_in("?");
+        let screen = shown.screen();
+        let rows: Vec<_> = (0..24).map(|row| shown.terminal.row_from(row, 11)).collect();
+        assert_eq!(rows.iter().filter(|row| row.starts_with('│')).count(), 10, "{screen}");
+        assert_eq!(screen.matches('│').count(), 20, "{screen}");
+    }
+}
+
+#[test]
 fn of_marks_that_pile_up_only_some_are_kept() {
     let mut shown = Shown::usual();
     shown.log(&logged(0, &format!("/a{}b", "\u{301}".repeat(300)), 200, "-"));

@@ -71,8 +71,9 @@ impl Terminal {
         let width = if character.is_ascii() { 1 } else { usize::from((self.width)(&text)) };
         let (x, y) = self.at;
         if width == 0 {
-            self.cells[y][x - 1].push(character);
-            return;
+            // A wide character's second cell is empty.
+            let base = self.cells[y][..x].iter_mut().rev().find(|cell| !cell.is_empty());
+            return base.expect("a mark on something").push(character);
         }
         assert!(!self.wraps, "drawn on a terminal that wraps");
         assert!(x < self.columns, "{character:?} is outside");
