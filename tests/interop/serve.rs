@@ -54,10 +54,17 @@ impl Serving {
         self.files.path("shop.log")
     }
 
-    /// A session that runs: the server has said so.
+    /// Waits until the server has begun with a command that begins so.
+    fn wait_for_command(&self, beginning: &str) {
+        let quote = if beginning.contains(' ') { "\"" } else { "" };
+        let words = format!(" command={quote}{beginning}");
+        self.running.wait_for(&words).unwrap_or_else(|| panic!("{}", self.running.log()));
+    }
+
+    /// A session that runs.
     fn watch(&self, command: &str) -> Watching {
         let watching = Watching::start(&mut self.ssh(Generation::Bookworm, &[command]));
-        self.running.wait_for(" command user=ann").unwrap_or_else(|| panic!("{}", self.running.log()));
+        self.wait_for_command(command.split('\'').next().unwrap_or_default());
         watching
     }
 }
@@ -250,7 +257,8 @@ fn a_terminal_gets_the_dashboard_and_is_given_back_and_a_dumb_one_gets_lines() {
     let mut dumb = serving.ssh(Generation::Bookworm, &[]);
     dumb.env("TERM", "dumb");
     let terminal = Terminal::start(&dumb);
-    serving.running.wait_for(" command user=ann").unwrap();
+    // The two dashboards, and this.
+    (0..3).for_each(|_| serving.wait_for_command("\"\""));
     append(&serving.log(), &hit("https://dumb.example/", "/d", 200));
     terminal.wait_for("https://dumb.example/  --> /d");
     terminal.key("C-d");
@@ -312,6 +320,9 @@ fn limits_are_told_to_who_hits_them_and_counted() {
     let mut forward = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
     forward.args(["-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1", "ann@127.0.0.1", "logs"]);
     assert_eq!(run(&mut forward, b"").status.code(), Some(255));
+    let mut variable = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
+    variable.args(["-o", "SetEnv=LD_PRELOAD=x", "ann@127.0.0.1", "logs"]);
+    assert_eq!(run(&mut variable, b"").status.code(), Some(0), "it is passed over");
     let metrics = serving.shown("metrics");
     for line in ["credential", "idle", "login_grace", "request"] {
         let line = format!("ssh_weblog_refusals_total{{reason=\"{line}\"}} ");
@@ -330,7 +341,7 @@ fn a_connection_has_no_more_sessions_than_the_limit_and_an_address_no_more_conne
         ssh
     };
     let mut first = Watching::start(shared("yes").args(["ann@127.0.0.1", "tail", "shop"]));
-    serving.running.wait_for(" command user=ann").unwrap();
+    serving.wait_for_command("tail shop");
     // The second session is refused on that connection, so that ssh makes another.
     let second = run(shared("no").args(["ann@127.0.0.1", "metrics"]), b"");
     assert_eq!(second.status.code(), Some(0));
