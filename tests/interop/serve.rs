@@ -1,6 +1,6 @@
 //! What `ssh-weblog-server` gives to OpenSSH's clients: commands, files, the dashboard; its limits, and how it ends.
 
-use super::openssh::{ENDED, Files, Generation, Running, Terminal, Trust, ours, run, ssh_trusting};
+use super::openssh::{ENDED, Files, Generation, Running, Terminal, Trust, ours, run, ssh_trusting, words};
 use super::peers::python;
 use super::weblog::{Watching, append, hit};
 use rustix::process::Signal;
@@ -254,9 +254,8 @@ fn a_terminal_gets_the_dashboard_and_is_given_back_and_a_dumb_one_gets_lines() {
     terminal.wait_for("hits/s");
     terminal.key("C-c");
     assert!(terminal.wait_for(ENDED).contains(&format!("{ENDED} 130")));
-    let mut dumb = serving.ssh(Generation::Bookworm, &[]);
-    dumb.env("TERM", "dumb");
-    let terminal = Terminal::start(&dumb);
+    let dumb = words(&serving.ssh(Generation::Bookworm, &[]));
+    let terminal = Terminal::run(&format!("TERM=dumb {dumb}; echo {ENDED} $?"));
     // The two dashboards, and this.
     (0..3).for_each(|_| serving.wait_for_command("\"\""));
     append(&serving.log(), &hit("https://dumb.example/", "/d", 200));
@@ -317,6 +316,8 @@ fn limits_are_told_to_who_hits_them_and_counted() {
     assert_eq!(run(wrong.args(["nobody@127.0.0.1", "logs"]), b"").status.code(), Some(255));
     let mut silent = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
     std::io::copy(&mut silent, &mut std::io::sink()).unwrap(); // until the server ends it
+    drop(silent);
+    serving.running.wait_for("login_grace").unwrap_or_else(|| panic!("{}", serving.running.log()));
     let mut forward = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
     forward.args(["-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1", "ann@127.0.0.1", "logs"]);
     assert_eq!(run(&mut forward, b"").status.code(), Some(255));

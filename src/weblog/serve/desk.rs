@@ -195,14 +195,15 @@ impl Desk {
         });
     }
 
-    /// The end has come: terminals are given back.
-    pub(super) fn leave_terminals(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
-        for id in &self.dashboards {
-            if let Some(session) = self.sessions.get_mut(id) {
-                session.end(&mut self.feeds, Ending::default());
+    /// The end has come: sessions close when everything is written that there is, and terminals are given back.
+    pub(super) fn close(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
+        let Self { sessions, feeds, logs, .. } = self;
+        for (id, session) in sessions {
+            session.is_last = true;
+            if let Some(conn) = peers.get(id.0) {
+                let _ended = session.pump(conn, id.1, feeds, logs, now);
             }
         }
-        self.draw(peers, now);
     }
 
     /// When something is due beside the logs.
@@ -235,16 +236,16 @@ impl Desk {
             if is_idle && !is_late {
                 metrics.refuse(Reason::Idle, 1);
             }
-            session.end(feeds, Ending { err: err.into(), status: 1, ..Ending::default() });
+            session.end(feeds, Ending { err: err.into(), status: Some(1), ..Ending::default() });
             if let Some(conn) = peers.get(id.0) {
                 let _ended = session.pump(conn, id.1, feeds, logs, now);
             }
         }
     }
 
-    /// Whether a peer has not taken yet what there is for it.
-    pub(super) fn is_behind(&self, peer: PeerId) -> bool {
-        self.sessions.iter().any(|(id, session)| id.0 == peer && session.is_behind())
+    /// Whether a peer has sessions on which something is shown, or was and the client has not closed them.
+    pub(super) fn is_busy(&self, peer: PeerId) -> bool {
+        self.sessions.iter().any(|(id, session)| id.0 == peer && session.is_busy())
     }
 
     pub(super) fn pump(
@@ -289,7 +290,10 @@ impl Desk {
                     let catch_up = CatchUp { asked, run, at, read, pending: text };
                     session.activity = Activity::CatchingUp(Box::new(catch_up));
                 }
-                _ => session.activity = Activity::Ending(Ending { out: text, ..Ending::default() }),
+                _ => {
+                    session.activity =
+                        Activity::Ending(Ending { out: text, err: Vec::new(), status: Some(0) })
+                }
             }
             if let Some(conn) = peers.get(id.0) {
                 let _ended = session.pump(conn, id.1, &mut self.feeds, &self.logs, now);
@@ -353,7 +357,7 @@ impl Desk {
                 if let Activity::Dashboard(dash) = &mut session.activity {
                     if let Some(end) = dash.input(data, now) {
                         let status = end.status().into();
-                        session.end(&mut self.feeds, Ending { status, ..Ending::default() });
+                        session.end(&mut self.feeds, Ending { status: Some(status), ..Ending::default() });
                     }
                     return self.pump(id, conn, now);
                 }
@@ -362,7 +366,7 @@ impl Desk {
                     && let Some(key) = data.iter().copied().find(is_key)
                 {
                     let status = if key == INTERRUPT { INTERRUPTED } else { 0 };
-                    session.end(&mut self.feeds, Ending { status, ..Ending::default() });
+                    session.end(&mut self.feeds, Ending { status: Some(status), ..Ending::default() });
                     self.pump(id, conn, now)?;
                 }
             }
@@ -420,7 +424,7 @@ impl Desk {
                     b"TERM" | b"HUP" => TERMINATED,
                     _ => return false,
                 };
-                session.end(&mut self.feeds, Ending { status, ..Ending::default() });
+                session.end(&mut self.feeds, Ending { status: Some(status), ..Ending::default() });
                 return true;
             }
             Request::Shell | Request::Exec { .. } | Request::Subsystem { .. }
@@ -466,7 +470,7 @@ impl Desk {
             Some(_) => super::feed::crlf(text.as_bytes()),
             None => text.as_bytes().to_vec(),
         };
-        let ending = Ending { out: text(out), err: text(err), status };
+        let ending = Ending { out: text(out), err: text(err), status: Some(status) };
         session.end(&mut self.feeds, ending);
     }
 

@@ -67,6 +67,9 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// How long viewers may take for what was read before the end.
 const DRAIN: Duration = Duration::from_secs(4);
 
+/// What is said with DISCONNECT then.
+const STOPPING: &str = "the server is stopping";
+
 /// So often in vain a silent peer is asked whether it is there.
 const KEEPALIVES: u32 = 3;
 
@@ -320,7 +323,8 @@ impl App {
         self.desk.expire(peers, &self.limits, now);
         self.desk.draw(peers, now);
         if let Some(deadline) = self.drain {
-            self.disconnect_those_who_have_all(peers, now >= deadline);
+            // A session closes first, and its client says so: OpenSSH's forgets what it has not written when DISCONNECT comes.
+            self.disconnect_idle(peers, now >= deadline);
             self.is_over |= now >= deadline + (DRAIN / 4);
         }
         self.schedule(cx);
@@ -345,14 +349,14 @@ impl App {
         cx.stop_listening();
         self.drain = Some(cx.now + DRAIN);
         self.turn(cx, peers);
-        self.desk.leave_terminals(peers, cx.now);
+        self.desk.close(peers, cx.now);
         self.turn(cx, peers);
     }
 
-    fn disconnect_those_who_have_all(&self, peers: &mut Peers<'_, Server>, all: bool) {
-        for peer in self.peers.keys().filter(|peer| all || !self.desk.is_behind(**peer)) {
+    fn disconnect_idle(&self, peers: &mut Peers<'_, Server>, all: bool) {
+        for peer in self.peers.keys().filter(|peer| all || !self.desk.is_busy(**peer)) {
             if let Some(conn) = peers.get(*peer) {
-                conn.disconnect(DisconnectReason::BY_APPLICATION, "the server is stopping");
+                conn.disconnect(DisconnectReason::BY_APPLICATION, STOPPING);
             }
         }
     }
@@ -443,6 +447,9 @@ impl Application<Server> for App {
                     address: who.and_then(|peer| peer.address),
                 };
                 self.desk.event(&who, (peer, id), conn, event, &self.limits, cx.now)?;
+                if self.drain.is_some() && !self.desk.is_busy(peer) {
+                    conn.disconnect(DisconnectReason::BY_APPLICATION, STOPPING);
+                }
                 self.schedule(cx);
                 Ok(())
             }
@@ -456,11 +463,7 @@ impl Application<Server> for App {
         conn: &mut Connection<Server>,
         id: crate::connection::ChannelId,
     ) -> Result<(), Error> {
-        self.desk.pump((peer, id), conn, cx.now)?;
-        if self.drain.is_some() && !self.desk.is_behind(peer) {
-            conn.disconnect(DisconnectReason::BY_APPLICATION, "the server is stopping");
-        }
-        Ok(())
+        self.desk.pump((peer, id), conn, cx.now)
     }
 
     fn disconnect(&mut self, cx: &mut Context<'_>, id: PeerId, why: Result<(), Error>) {
@@ -471,7 +474,10 @@ impl Application<Server> for App {
         self.desk.connections = self.peers.len();
         let timed_out = matches!(why, Err(Error::Ssh(crate::transport::Error::TimedOut)));
         match &peer.user {
-            None if timed_out => self.desk.metrics.refuse(Reason::LoginGrace, 1),
+            None if timed_out => {
+                self.desk.metrics.refuse(Reason::LoginGrace, 1);
+                audit::refused(peer.address, None, "no login within login_grace", None);
+            }
             None if peer.failures > self.limits.max_auth_tries => {
                 self.desk.metrics.refuse(Reason::MaxAuthTries, 1);
             }

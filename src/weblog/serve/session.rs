@@ -1,7 +1,7 @@
 //! What a session shows, and how that goes to its channel: in the order of its states, as much as the channel takes.
 //!
 //! ```text
-//!  None ──> Reading ──> CatchingUp ──> Watching ──> Ending ──> None, and the channel is closed
+//!  None ──> Reading ──> CatchingUp ──> Watching ──> Ending ──> Over, once the channel is closed
 //!      a report's files │ kept lines   │ a feed, or │ the last words and the status
 //!                                     │ a dashboard
 //! ```
@@ -80,11 +80,12 @@ pub(super) struct CatchUp {
 pub(super) struct Ending {
     pub(super) out: Vec<u8>,
     pub(super) err: Vec<u8>,
-    pub(super) status: u32,
+    /// None if the server ends it: a client says 255 then.
+    pub(super) status: Option<u32>,
 }
 
 pub(super) enum Activity {
-    /// Nothing was asked for yet, or all is over.
+    /// Nothing was asked for yet.
     None,
     /// A report is being read.
     Reading {
@@ -100,6 +101,8 @@ pub(super) enum Activity {
     },
     Dashboard(Box<Dash>),
     Ending(Ending),
+    /// All is over; the client has not closed the channel yet.
+    Over,
 }
 
 /// A session channel.
@@ -114,7 +117,9 @@ pub(super) struct Session {
     pub(super) deadline: Option<Instant>,
     /// When something was written to it, or came, the last time.
     pub(super) active: Instant,
-    /// What was asked for, for the audit.
+    /// It ends when everything is written that there is now.
+    pub(super) is_last: bool,
+    /// What was asked for.
     pub(super) command: String,
 }
 
@@ -127,6 +132,7 @@ impl Session {
             full: false,
             deadline: None,
             active: now,
+            is_last: false,
             command: String::new(),
         }
     }
@@ -146,9 +152,9 @@ impl Session {
         }
     }
 
-    /// Whether it has something to write that its channel does not take.
-    pub(super) const fn is_behind(&self) -> bool {
-        self.full || matches!(self.activity, Activity::Ending(_) | Activity::CatchingUp(_))
+    /// Whether something is shown on it, or its client has not said that it has everything.
+    pub(super) const fn is_busy(&self) -> bool {
+        !matches!(self.activity, Activity::None)
     }
 
     /// Whether it ends when nothing is written to it for long: it is not being worked for.
@@ -163,7 +169,7 @@ impl Session {
             let (why, mut out) = dash.into_last_words();
             out.append(&mut ending.out);
             ending.out = out;
-            ending.status = why.map_or(ending.status, |why| status(why, false));
+            ending.status = why.map_or(ending.status, |why| Some(status(why, false)));
         }
         self.activity = Activity::Ending(ending);
     }
@@ -182,7 +188,7 @@ impl Session {
             }
             Activity::Reading { cancel, .. } => cancel.store(true, Ordering::Relaxed),
             Activity::Dashboard(_) => return,
-            Activity::None | Activity::CatchingUp(_) | Activity::Ending(_) => {}
+            Activity::None | Activity::CatchingUp(_) | Activity::Ending(_) | Activity::Over => {}
         }
         self.activity = Activity::None;
     }
@@ -216,7 +222,10 @@ impl Session {
         loop {
             self.full = false;
             match &mut self.activity {
-                Activity::None | Activity::Reading { .. } => return Ok(()),
+                Activity::None | Activity::Over => return Ok(()),
+                Activity::Reading { .. } if self.is_last => self.end(feeds, Ending::default()),
+                Activity::Reading { .. } => return Ok(()),
+                Activity::Dashboard(_) if self.is_last => self.end(feeds, Ending::default()),
                 Activity::Watching { feed, place, is_wait } => {
                     let Some(feed) = feeds.get_mut(*feed) else { return Ok(()) };
                     let mut count = 0;
@@ -230,10 +239,14 @@ impl Session {
                     }
                     match feed.end() {
                         Some((why, err)) if !self.full => {
-                            let ending =
-                                Ending { out: Vec::new(), err: err.to_vec(), status: status(why, *is_wait) };
+                            let ending = Ending {
+                                out: Vec::new(),
+                                err: err.to_vec(),
+                                status: Some(status(why, *is_wait)),
+                            };
                             self.end(feeds, ending);
                         }
+                        None if !self.full && self.is_last => self.end(feeds, Ending::default()),
                         _ => return Ok(()),
                     }
                 }
@@ -261,7 +274,7 @@ impl Session {
                     }
                     if let Some(why) = catch_up.run.end() {
                         let mut ending =
-                            Ending { status: status(why, catch_up.asked.is_wait), ..Ending::default() };
+                            Ending { status: Some(status(why, catch_up.asked.is_wait)), ..Ending::default() };
                         catch_up.run.finish(&mut ending.out, &mut ending.err);
                         self.activity = Activity::Ending(ending);
                     } else if !catch_up.go_on(logs) {
@@ -285,10 +298,12 @@ impl Session {
                         self.full = true;
                         return Ok(());
                     }
-                    channel.send_exit_status(ending.status)?;
+                    if let Some(status) = ending.status {
+                        channel.send_exit_status(status)?;
+                    }
                     channel.send_eof()?;
                     channel.close()?;
-                    self.activity = Activity::None;
+                    self.activity = Activity::Over;
                     return Ok(());
                 }
             }
@@ -300,7 +315,7 @@ impl Session {
 pub(super) fn busy() -> Ending {
     Ending {
         err: b"ssh-weblog-server: too many different views at once; come again later\n".to_vec(),
-        status: 1,
+        status: Some(1),
         ..Ending::default()
     }
 }
