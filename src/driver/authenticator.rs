@@ -89,6 +89,8 @@ struct Stranger {
     /// Asked about and not taken since the last line about a credential of his.
     keys: u32,
     user_name: Arc<[u8]>,
+    /// Of those keys.
+    last_key: String,
 }
 
 /// What a password is checked for.
@@ -115,13 +117,19 @@ impl Authenticator {
 
     /// A peer is there; keys may be bound to addresses.
     pub fn connect(&mut self, peer: PeerId, address: Option<SocketAddr>) {
-        self.strangers.insert(peer, Stranger { address, keys: 0, user_name: Arc::default() });
+        self.strangers
+            .insert(peer, Stranger { address, keys: 0, user_name: Arc::default(), last_key: String::new() });
     }
 
     /// A peer is gone. One who only asked about keys has left no other line.
     pub fn disconnect(&mut self, peer: PeerId) {
-        if let Some(Stranger { address, keys: keys @ 1.., user_name }) = self.strangers.remove(&peer) {
-            let with = format!("none of {keys} keys would do");
+        if let Some(Stranger { address, keys: keys @ 1.., user_name, last_key }) =
+            self.strangers.remove(&peer)
+        {
+            let with = match keys {
+                1 => format!("{last_key} would not do"),
+                _ => format!("none of {keys} keys would do, the last one {last_key}"),
+            };
             self.tell_verdict(peer, address, Outcome::Failed, Method::Publickey, &user_name, &with);
         }
     }
@@ -185,6 +193,7 @@ impl Authenticator {
                 }
                 if let Some(stranger) = self.strangers.get_mut(&asked.peer) {
                     stranger.keys += 1;
+                    stranger.last_key = shown;
                     stranger.user_name = asked.user_name;
                 }
                 conn.refuse_user(asked.ticket)

@@ -389,6 +389,7 @@ mod tests {
             sources: &mut sources,
             timer: &mut timer,
             listening: &mut listening,
+            gate: None,
             now: pair.now,
         };
         let (mut app, mut taken) = (Counting(0), Vec::new());

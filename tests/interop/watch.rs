@@ -219,3 +219,30 @@ fn a_log_that_a_pattern_finds_by_several_names_is_read_once() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "/once\n/another\n");
 }
+
+#[test]
+fn what_appears_where_nothing_fitted_a_pattern_is_shown_from_its_beginning() {
+    let files = Files::new();
+    let pattern = files.text("site-*.log");
+    let mut watching = Watching::start(ours("ssh-weblog").arg(&pattern));
+    watching.running.wait_for("waiting for one").unwrap_or_else(|| panic!("{}", watching.running.log()));
+    let whole = hit("https://one.example/", "/1", 200) + &hit("https://two.example/", "/2", 200);
+    append(&files.path("new"), &whole);
+    fs::rename(files.path("new"), files.path("site-a.log")).unwrap();
+    assert_eq!(watching.line().as_deref(), Some("https://one.example/  --> /1"));
+    assert_eq!(watching.line().as_deref(), Some("https://two.example/  --> /2"));
+}
+
+#[test]
+fn a_watch_ends_when_until_has_passed() {
+    let files = Files::new();
+    append(&files.path("a.log"), &hit("https://one.example/", "/1", 200));
+    let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 2;
+    for (until, shown) in
+        [(format!("@{soon}"), ""), ("@1772400000".to_owned(), "https://one.example/  --> /1\n")]
+    {
+        let output = run(ours("ssh-weblog").args(["--until", &until, &files.text("a.log")]), b"");
+        assert_eq!(output.status.code(), Some(0), "{until}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), shown, "{until}");
+    }
+}

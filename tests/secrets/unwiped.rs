@@ -12,9 +12,10 @@ use strombus::driver::files;
 use strombus::driver::passwords::Passwords;
 use strombus::transport::ServerConfig;
 use strombus::weblog::client::{WatchOptions, watch};
-use strombus::weblog::serve::settings::{Limits, LogFile, Settings};
+use strombus::weblog::serve::notify::Notify;
+use strombus::weblog::serve::settings::{AuditForm, Limits, LogFile, Settings};
 use strombus::weblog::serve::users::Users;
-use strombus::weblog::server::{ServerOptions, WeblogServer};
+use strombus::weblog::serve::{ServerOptions, WeblogServer, audit};
 use strombus::weblog::view::{Destination, View};
 
 fn main() -> ExitCode {
@@ -72,15 +73,19 @@ fn serve(passwords: &str, host_key: &str, log: &str) -> Result<(), String> {
     let host_key = files::read_private_key(host_key.as_ref()).map_err(|error| error.to_string())?;
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    audit::start(AuditForm::Text).map_err(|error| error.to_string())?;
     let logs = vec![LogFile { name: "log".to_owned(), path: log.into(), log_format: None }];
     let server = WeblogServer::bind(
         ServerOptions {
             listeners: vec![listener],
             config: ServerConfig::new(vec![Arc::new(host_key)]),
             settings: Settings { users, logs, limits: Limits::default() },
+            reload: None,
+            notify: Notify::default(),
         },
         true,
     )?;
-    eprintln!("listening on {}", server.address());
+    eprintln!("listening on {address}");
     server.run()
 }

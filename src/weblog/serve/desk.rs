@@ -452,10 +452,11 @@ impl Desk {
     fn serve_files(&mut self, who: &Who<'_>, id: SessionId) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else { return false };
         session.command = "sftp".to_owned();
-        audit::command(who.user, who.address, b"sftp");
         if !self.rights(who).sftp {
+            audit::refused(who.address, Some(who.user), "sftp: not for this user", None);
             return false;
         }
+        audit::command(who.user, who.address, b"sftp");
         let his = self.find(who, &[]).unwrap_or_default();
         let files = his.iter().filter_map(|log| Some(Arc::clone(&self.logs.get(*log)?.files)));
         let tree: Arc<dyn Tree> = Arc::new(LogTree::new(files.collect()));

@@ -81,51 +81,54 @@ impl Metrics {
 
     /// All of it, for a user who may see these logs.
     pub(super) fn write(&self, connections: usize, logs: &[OfLog<'_>]) -> String {
-        let mut text = String::new();
-        let mut family =
-            |name: &str, kind: &str, help: &str, samples: &mut dyn FnMut(&mut dyn FnMut(&str, &str, u64))| {
-                let _in_memory = writeln!(text, "# TYPE {name} {kind}\n# HELP {name} {help}");
-                let suffix = if kind == "counter" { "_total" } else { "" };
-                samples(&mut |label, value, number| {
-                    let labels = if label.is_empty() {
-                        String::new()
-                    } else {
-                        format!("{{{label}=\"{}\"}}", quoted(value))
-                    };
-                    let _in_memory = writeln!(text, "{name}{suffix}{labels} {number}");
-                });
-            };
-        family(
-            "ssh_weblog_connections",
-            "gauge",
-            "Connections, those without a login included.",
-            &mut |sample| {
-                sample("", "", connections as u64);
-            },
-        );
-        family("ssh_weblog_logins", "counter", "Logins by the method of their last step.", &mut |sample| {
-            self.logins.iter().for_each(|(method, count)| sample("method", method, *count));
-        });
-        family("ssh_weblog_refusals", "counter", "Refusals by what was the reason.", &mut |sample| {
-            self.refusals.iter().for_each(|(reason, count)| sample("reason", reason.name(), *count));
-        });
-        type OfEach = fn(&OfLog<'_>) -> u64;
-        let of_logs: [(&str, &str, &str, OfEach); 5] = [
-            ("ssh_weblog_records", "counter", "Records read.", |of| of.log.records),
-            ("ssh_weblog_malformed", "counter", "Lines that were no records.", |of| of.log.malformed),
-            ("ssh_weblog_lag_bytes", "gauge", "Bytes written and not read yet.", |of| of.lag),
-            ("ssh_weblog_skipped", "counter", "Records that viewers have missed.", |of| of.log.skipped),
-            ("ssh_weblog_viewers", "gauge", "Sessions that watch.", |of| of.viewers),
-        ];
-        for (name, kind, help, of) in of_logs {
-            family(name, kind, help, &mut |sample| {
-                logs.iter().for_each(|log| sample("log", &log.log.name, of(log)));
-            });
+        let mut text = Text::default();
+        text.family("ssh_weblog_connections", GAUGE, "Connections, those without a login included.");
+        text.sample(None, connections as u64);
+        text.family("ssh_weblog_logins", COUNTER, "Logins by the method of their last step.");
+        self.logins.iter().for_each(|(method, count)| text.sample(Some(("method", method)), *count));
+        text.family("ssh_weblog_refusals", COUNTER, "Refusals by what was the reason.");
+        self.refusals.iter().for_each(|(reason, count)| text.sample(Some(("reason", reason.name())), *count));
+        for (name, kind, help, of) in OF_LOGS {
+            text.family(name, kind, help);
+            logs.iter().for_each(|log| text.sample(Some(("log", &log.log.name)), of(log)));
         }
-        family("process_resident_memory_bytes", "gauge", "Memory of the process.", &mut |sample| {
-            sample("", "", resident());
-        });
-        text + "# EOF\n"
+        text.family("process_resident_memory_bytes", GAUGE, "Memory of the process.");
+        text.sample(None, resident());
+        text.out + "# EOF\n"
+    }
+}
+
+const GAUGE: &str = "gauge";
+const COUNTER: &str = "counter";
+
+/// What is counted of a log: its name, kind, what it is, and how much.
+type Family = (&'static str, &'static str, &'static str, fn(&OfLog<'_>) -> u64);
+
+const OF_LOGS: [Family; 5] = [
+    ("ssh_weblog_records", COUNTER, "Records read.", |of| of.log.records),
+    ("ssh_weblog_malformed", COUNTER, "Lines that were no records.", |of| of.log.malformed),
+    ("ssh_weblog_lag_bytes", GAUGE, "Bytes written and not read yet.", |of| of.lag),
+    ("ssh_weblog_skipped", COUNTER, "Records that viewers have missed.", |of| of.log.skipped),
+    ("ssh_weblog_viewers", GAUGE, "Sessions that watch.", |of| of.viewers),
+];
+
+/// Families of samples, one after the other.
+#[derive(Default)]
+struct Text {
+    out: String,
+    /// How a sample of the present family begins.
+    name: String,
+}
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _in_memory = writeln!(self.out, "# TYPE {name} {kind}\n# HELP {name} {help}");
+        self.name = name.to_owned() + if kind == COUNTER { "_total" } else { "" };
+    }
+
+    fn sample(&mut self, label: Option<(&str, &str)>, number: u64) {
+        let labels = label.map(|(label, value)| format!("{{{label}=\"{}\"}}", quoted(value)));
+        let _in_memory = writeln!(self.out, "{}{} {number}", self.name, labels.unwrap_or_default());
     }
 }
 

@@ -23,6 +23,7 @@ use super::follow::state::State;
 use super::follow::via::Via;
 use super::format::RecordParser;
 use super::options::ViewOptions;
+use super::time::Stamp;
 use super::view::{Destination, View};
 use crate::connection::{ChannelId, Connection, Event};
 use crate::driver::options::Options;
@@ -42,7 +43,7 @@ use sources::Sources;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A source could not be read.
 pub const UNREADABLE: u8 = 1;
@@ -117,8 +118,10 @@ struct Watch {
 ///
 /// # Errors
 /// An option that can't be understood, as a text for the user; nothing was done then.
-pub fn watch(options: WatchOptions) -> Result<u8, String> {
+pub fn watch(mut options: WatchOptions) -> Result<u8, String> {
     let view = View::new(&options.view, options.destination, SystemTime::now())?;
+    // Nothing comes any more that would pass.
+    options.follow &= view.until().is_none_or(|until| !left_until(until).is_zero());
     if options.view.dashboard && !io::stdout().is_terminal() {
         return Err("--dashboard: standard output is no terminal; run it in one (with ssh -t there), or leave it out \
                     for lines"
@@ -138,6 +141,15 @@ pub fn watch(options: WatchOptions) -> Result<u8, String> {
     Ok(status)
 }
 
+/// From now to then, by the clock; nothing if that is over.
+fn left_until(stamp: Stamp) -> Duration {
+    let (seconds, nanoseconds) = stamp.instant();
+    let since_1970 =
+        u64::try_from(seconds).map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanoseconds));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since_1970.saturating_sub(now)
+}
+
 impl Watch {
     fn new(options: WatchOptions, view: View, state: Option<State>, waker: Arc<Waker>) -> io::Result<Self> {
         terminal::leave_to_program(SIGTERM);
@@ -145,6 +157,9 @@ impl Watch {
         let WatchOptions { quiet, verbose, retry, via, follow, .. } = options;
         let manner = Manner { quiet, verbose, retry, via, follow };
         let hosts = options.hosts.iter().map(|host| Host::new(host.clone(), manner, &waker)).collect();
+        let until = view.until().filter(|_| options.follow).map(left_until);
+        let seconds = options.seconds.map(Duration::from_secs);
+        let end = until.into_iter().chain(seconds).min().and_then(|left| now.checked_add(left));
         let mut showing = Showing::new(view, options.sorted, options.quiet, options.verbose);
         let signals = Signals::new([SIGINT, SIGTERM])?;
         if options.view.dashboard {
@@ -160,7 +175,7 @@ impl Watch {
             sources: Sources::new(&options, showing.view().since(), now),
             signals,
             signal_source: None,
-            until: options.seconds.map(|seconds| now + Duration::from_secs(seconds)),
+            until: end,
             report_due: showing.view().every().map(|every| now + every),
             out,
             unwritten: 0,

@@ -112,6 +112,8 @@ pub(super) struct Sources {
     streams: Vec<Stream>,
     /// Patterns that nothing fits, which was said.
     told_missing: HashSet<usize>,
+    /// Patterns that were looked for: what fits later is new, and all of it is read.
+    looked_for: HashSet<usize>,
     /// Patterns that more fits than is followed, which was said.
     told_full: HashSet<usize>,
     /// Names of logs that others have the room of.
@@ -135,6 +137,7 @@ impl Sources {
             found: Rc::default(),
             streams: Vec::new(),
             told_missing: HashSet::new(),
+            looked_for: HashSet::new(),
             told_full: HashSet::new(),
             forgotten: Vec::new(),
             unreadable: false,
@@ -377,16 +380,18 @@ impl Sources {
         for (operand, Found { paths, by_pattern, trouble, is_last: last }) in found {
             let Some((source, looking)) = self.operands.get_mut(operand) else { continue };
             let source = source.clone();
-            let is_new = by_pattern && self.logs.iter().any(|log| log.operand == operand);
+            let is_new = by_pattern && self.looked_for.contains(&operand);
+            let has_some = self.logs.iter().any(|log| log.operand == operand);
             if last {
                 *looking = Looking::Done;
             }
-            if trouble.is_some() || (paths.is_empty() && !is_new) {
+            if trouble.is_some() || (paths.is_empty() && !has_some) {
                 self.tell_nothing_fits(operand, &source, trouble.as_ref(), last, options.quiet);
             }
             if trouble.is_some() {
                 continue;
             }
+            self.looked_for.insert(operand);
             let (known, mut is_full) = (self.see(operand, &paths), false);
             for (path, known) in paths.into_iter().zip(known) {
                 let log = match known {

@@ -61,8 +61,8 @@ impl Watched {
         self.turns(after);
         let mut paths: Vec<_> = names.iter().map(|name| self.path(name)).collect();
         paths.sort();
-        let found = Found { operand: 0, paths, by_pattern: true, trouble: None, last: false };
-        self.sources.found.borrow_mut().push(found);
+        let found = Found { paths, by_pattern: true, trouble: None, is_last: false };
+        self.sources.found.borrow_mut().push((0, found));
         self.sources.take_found(&self.options, &mut self.showing, state, |_| None);
         self.turns(Duration::from_secs(2));
     }
@@ -169,8 +169,8 @@ fn a_pattern_that_cannot_be_looked_for_is_told_and_lets_nothing_go() {
     for _ in 0..4 {
         watched.turns(LET_GO);
         let trouble = Some(Trouble::Exhausted);
-        let found = Found { operand: 0, paths: Vec::new(), by_pattern: true, trouble, last: false };
-        watched.sources.found.borrow_mut().push(found);
+        let found = Found { paths: Vec::new(), by_pattern: true, trouble, is_last: false };
+        watched.sources.found.borrow_mut().push((0, found));
         watched.sources.take_found(&watched.options, &mut watched.showing, None, |_| None);
         watched.turns(MINUTE);
     }
