@@ -15,7 +15,7 @@ use super::session::{
 use super::settings::{Limits, LogFile};
 use super::tree::LogTree;
 use super::users::Rights;
-use crate::connection::{ChannelEvent, Connection, RESOURCE_SHORTAGE, Request};
+use crate::connection::{ChannelEvent, ChannelId, Connection, RESOURCE_SHORTAGE, Request};
 use crate::driver::sftp::{Sessions as SftpSessions, Tree};
 use crate::driver::text::escaped;
 use crate::driver::{Error, PeerId, Peers};
@@ -36,6 +36,9 @@ use std::time::{Instant, SystemTime};
 
 /// Ended by SIGTERM or by the end of the terminal, as a shell says it.
 const TERMINATED: u32 = 143;
+
+/// How often idle sessions are looked for at the least.
+const IDLE_CHECK: Duration = Duration::from_secs(1);
 
 /// What Ctrl-C and Ctrl-D send.
 const INTERRUPT: u8 = 3;
@@ -62,8 +65,14 @@ pub(super) struct Desk {
     /// Feeds with something new.
     fresh: Vec<usize>,
     sessions: HashMap<SessionId, Session>,
+    /// The sessions of each peer.
+    of_peer: HashMap<PeerId, Vec<ChannelId>>,
     /// Sessions with a dashboard.
     dashboards: Vec<SessionId>,
+    /// Sessions with a deadline.
+    timed: Vec<SessionId>,
+    /// When those are looked for to which nothing was written.
+    idle_check: Instant,
     jobs: Jobs<SessionId>,
     sftp: SftpSessions,
     pub(super) metrics: Metrics,
@@ -87,7 +96,10 @@ impl Desk {
             reports: HashMap::new(),
             fresh: Vec::new(),
             sessions: HashMap::new(),
+            of_peer: HashMap::new(),
             dashboards: Vec::new(),
+            timed: Vec::new(),
+            idle_check: now,
             jobs: Jobs::spawn(waker)?,
             sftp: SftpSessions::new(Arc::clone(waker)),
             metrics: Metrics::default(),
@@ -209,33 +221,37 @@ impl Desk {
     /// When something is due beside the logs.
     pub(super) fn due(&self, limits: &Limits) -> Option<Instant> {
         let reports = self.reports.values().map(|shown| shown.due);
-        let of_session = |session: &Session| {
-            let idle = limits.idle.filter(|_| session.is_idle_bound()).map(|idle| session.active + idle);
-            session.deadline.into_iter().chain(idle).min()
-        };
+        let deadlines = self.timed.iter().filter_map(|id| self.sessions.get(id)?.deadline);
+        let idle = limits.idle.filter(|_| !self.sessions.is_empty()).map(|_| self.idle_check);
         let drawings = self.dashboards.iter().filter_map(|id| match &self.sessions.get(id)?.activity {
             Activity::Dashboard(dash) => dash.due(),
             _ => None,
         });
-        reports.chain(self.sessions.values().filter_map(of_session)).chain(drawings).min()
+        reports.chain(deadlines).chain(idle).chain(drawings).min()
     }
 
     /// Ends the sessions whose time is over.
     pub(super) fn expire(&mut self, peers: &mut Peers<'_, Server>, limits: &Limits, now: Instant) {
-        let Self { sessions, feeds, logs, metrics, .. } = self;
-        for (id, session) in sessions.iter_mut() {
-            let is_late = session.deadline.is_some_and(|deadline| deadline <= now);
-            let is_idle =
-                session.is_idle_bound() && limits.idle.is_some_and(|idle| session.active + idle <= now);
-            let err = match (is_late, is_idle) {
-                (true, _) => "ssh-weblog-server: it did not come true in time\n",
-                (_, true) => "ssh-weblog-server: idle for too long\n",
-                _ => continue,
-            };
-            session.deadline = None;
-            if is_idle && !is_late {
-                metrics.refuse(Reason::Idle, 1);
+        let Self { sessions, feeds, logs, metrics, timed, .. } = self;
+        let mut over = Vec::new();
+        timed.retain(|id| match sessions.get(id).and_then(|session| session.deadline) {
+            Some(deadline) if deadline <= now => {
+                over.push((*id, "ssh-weblog-server: it did not come true in time\n"));
+                false
             }
+            deadline => deadline.is_some(),
+        });
+        if let Some(idle) = limits.idle.filter(|_| self.idle_check <= now) {
+            // All are looked at, so not at every turn.
+            self.idle_check = now + (idle / 4).min(IDLE_CHECK);
+            let is_idle = |session: &Session| session.is_idle_bound() && session.active + idle <= now;
+            let idle = sessions.iter().filter(|(_, session)| is_idle(session));
+            let before = over.len();
+            over.extend(idle.map(|(id, _)| (*id, "ssh-weblog-server: idle for too long\n")));
+            metrics.refuse(Reason::Idle, (over.len() - before) as u64);
+        }
+        for (id, err) in over {
+            let Some(session) = sessions.get_mut(&id).filter(|session| session.goes_on()) else { continue };
             session.end(feeds, Ending { err: err.into(), status: Some(1), ..Ending::default() });
             if let Some(conn) = peers.get(id.0) {
                 let _ended = session.pump(conn, id.1, feeds, logs, now);
@@ -245,7 +261,8 @@ impl Desk {
 
     /// Whether a peer has sessions on which something is shown, or was and the client has not closed them.
     pub(super) fn is_busy(&self, peer: PeerId) -> bool {
-        self.sessions.iter().any(|(id, session)| id.0 == peer && session.is_busy())
+        let of_peer = self.of_peer.get(&peer).into_iter().flatten();
+        of_peer.filter_map(|id| self.sessions.get(&(peer, *id))).any(Session::is_busy)
     }
 
     pub(super) fn pump(
@@ -263,13 +280,11 @@ impl Desk {
 
     pub(super) fn disconnect(&mut self, peer: PeerId) {
         self.sftp.disconnect(peer);
-        let feeds = &mut self.feeds;
-        self.sessions.retain(|id, session| {
-            if id.0 == peer {
-                session.leave(feeds);
+        for id in self.of_peer.remove(&peer).unwrap_or_default() {
+            if let Some(mut session) = self.sessions.remove(&(peer, id)) {
+                session.leave(&mut self.feeds);
             }
-            id.0 != peer
-        });
+        }
     }
 
     /// What was worked at beside the loop: files, and reports.
@@ -323,8 +338,9 @@ impl Desk {
     ) -> Result<(), Error> {
         match event {
             ChannelEvent::OpenRequest { .. } => {
-                let open = self.sessions.keys().filter(|other| other.0 == id.0).count();
-                if open < usize::try_from(limits.max_sessions).unwrap_or(usize::MAX) {
+                let of_peer = self.of_peer.entry(id.0).or_default();
+                if of_peer.len() < usize::try_from(limits.max_sessions).unwrap_or(usize::MAX) {
+                    of_peer.push(id.1);
                     self.sessions.insert(id, Session::new(now));
                     conn.accept_channel(id.1)?;
                 } else {
@@ -375,6 +391,7 @@ impl Desk {
                 if let Some(mut session) = self.sessions.remove(&id) {
                     session.leave(&mut self.feeds);
                 }
+                self.of_peer.entry(id.0).or_default().retain(|channel| *channel != id.1);
             }
             _ => {}
         }
@@ -523,6 +540,7 @@ impl Desk {
                 let asked = self.asked(who, id, &view, logs, true)?;
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.deadline = timeout.map(|timeout| now + timeout);
+                    self.timed.push(id);
                 }
                 self.watch(id, asked, Begin::Now, limits, now);
             }

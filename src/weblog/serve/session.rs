@@ -157,6 +157,11 @@ impl Session {
         !matches!(self.activity, Activity::None)
     }
 
+    /// Whether it has not come to its last words.
+    pub(super) const fn goes_on(&self) -> bool {
+        !matches!(self.activity, Activity::Ending(_) | Activity::Over)
+    }
+
     /// Whether it ends when nothing is written to it for long: it is not being worked for.
     pub(super) const fn is_idle_bound(&self) -> bool {
         matches!(self.activity, Activity::None | Activity::Watching { .. } | Activity::CatchingUp(_))
