@@ -96,6 +96,7 @@ struct Crowd {
     delays: Delays,
     /// When the writer began.
     begin: Instant,
+    /// What is to come should have come.
     is_late: bool,
 }
 
@@ -273,6 +274,7 @@ impl Outcome {
             self.here,
             self.wall,
         );
+        assert_eq!((received, wrong), (expected, 0), "{what}: who keeps up gets everything");
     }
 }
 

@@ -24,6 +24,7 @@ const IDLE_MAX: u64 = 16 * 1024;
 
 fn keep_reading(viewer: &mut Viewer, seen: &mut Seen, records: u64) {
     while !seen.has_all(viewer, records) {
+        assert_eq!(seen.wrong, 0, "{seen:?}");
         assert!(viewer.read(usize::MAX), "the server closed");
     }
 }
@@ -31,7 +32,7 @@ fn keep_reading(viewer: &mut Viewer, seen: &mut Seen, records: u64) {
 #[test]
 fn t107_who_does_not_keep_up_costs_nobody_a_record_and_is_told_how_many_it_missed() {
     for command in ["tail", "tail --json"] {
-        let server = Server::start(&format!("ring = {RING}\n"));
+        let server = Server::start(&format!("ring = {RING}\nkeepalive = '0'\n"));
         let mut log = server.open_log();
         let mut others = [(); 3].map(|()| Viewer::begin(&server, command, ChannelLimits::default()));
         let mut others_saw = [(); 3].map(|()| Seen::default());

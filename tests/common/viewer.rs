@@ -19,8 +19,8 @@ use strombus::transport::{Client, ClientConfig, RecvBuf};
 use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
 use tempfile::TempDir;
 
-/// Who waits longer waits for ever.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Who hears nothing for longer waits for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The user's key.
 pub fn key() -> Arc<PrivateKey> {
