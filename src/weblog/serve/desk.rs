@@ -2,16 +2,15 @@
 //!
 //! It does not know how somebody logs in, nor the process.
 
+mod commands;
+
 use super::audit;
-use super::command::{Command, Ended, HELP, USAGE, duration, parse};
-use super::dash::{DASHBOARDS_MAX, Dash};
+use super::command::{Ended, parse};
 use super::feed::Feed;
-use super::jobs::{Done, Job, Jobs};
+use super::jobs::{Done, Jobs};
 use super::logs::Logs;
-use super::metrics::{Metrics, OfLog, Reason};
-use super::session::{
-    Activity, Asked, CatchUp, Ending, FEEDS_MAX, INTERRUPTED, Session, SessionId, Terminal, busy,
-};
+use super::metrics::{Metrics, Reason};
+use super::session::{Activity, CatchUp, Ending, INTERRUPTED, Session, SessionId, Terminal};
 use super::settings::{Limits, LogFile};
 use super::tree::LogTree;
 use super::users::Rights;
@@ -20,19 +19,16 @@ use crate::driver::sftp::{Sessions as SftpSessions, Tree};
 use crate::driver::text::escaped;
 use crate::driver::{Error, PeerId, Peers};
 use crate::transport::Server;
-use crate::weblog::options::{Show, ViewOptions};
-use crate::weblog::view::{Destination, Place as Origin, View};
+use crate::weblog::view::Place as Origin;
 use core::time::Duration;
 use mio::Waker;
 use slab::Slab;
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 /// Ended by SIGTERM or by the end of the terminal, as a shell says it.
 const TERMINATED: u32 = 143;
@@ -480,256 +476,4 @@ impl Desk {
         self.sftp.start_tree(id, &tree);
         true
     }
-
-    /// The last words of a session that has a terminal perhaps.
-    fn say(&mut self, id: SessionId, status: u32, out: &str, err: &str) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let text = |text: &str| match session.terminal {
-            Some(_) => super::feed::crlf(text.as_bytes()),
-            None => text.as_bytes().to_vec(),
-        };
-        let ending = Ending { out: text(out), err: text(err), status: Some(status) };
-        session.end(&mut self.feeds, ending);
-    }
-
-    /// Does what a command asks for, or says how it ends.
-    fn run(
-        &mut self,
-        who: &Who<'_>,
-        id: SessionId,
-        command: Command,
-        limits: &Limits,
-        now: Instant,
-    ) -> Result<(), Ended> {
-        match command {
-            Command::Help => self.say(id, 0, HELP, ""),
-            Command::Metrics => {
-                let text = self.metrics_for(who);
-                self.say(id, 0, &text, "");
-            }
-            Command::Logs { json } => {
-                let text = self.logs_for(who, json);
-                self.say(id, 0, &text, "");
-            }
-            Command::Dashboard { mut view, logs } => {
-                view.dashboard = true;
-                self.dashboard(who, id, &view, &logs, now)?;
-            }
-            Command::Tail { view, logs, .. } if view.dashboard => {
-                self.dashboard(who, id, &view, &logs, now)?;
-            }
-            Command::Tail { view, after, logs } => {
-                let logs = self.find(who, &logs)?;
-                let begin = match (after, &*logs) {
-                    (Some(seq), [log]) => Begin::After(*log, seq),
-                    (Some(_), _) => {
-                        return Err(Ended::failed(USAGE, "--after needs exactly one log; try help"));
-                    }
-                    (None, _) if !view.since.is_empty() => Begin::Kept,
-                    (None, _) => Begin::Now,
-                };
-                let asked = self.asked(who, id, &view, logs, false)?;
-                self.watch(id, asked, begin, limits, now);
-            }
-            Command::Wait { mut view, timeout, logs } => {
-                let timeout = timeout.map(|text| duration("--timeout", &text)).transpose()?;
-                if view.over.is_none() && !(view.show.is_some() || view.json || view.format.is_some()) {
-                    view.show = Some(Show::Hits);
-                }
-                let logs = self.find(who, &logs)?;
-                let asked = self.asked(who, id, &view, logs, true)?;
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.deadline = timeout.map(|timeout| now + timeout);
-                    self.timed.push(id);
-                }
-                self.watch(id, asked, Begin::Now, limits, now);
-            }
-            Command::Stats { mut view, logs } => {
-                view.stats = true;
-                (view.show, view.format) = (None, None); // a report has no lines
-                let logs = self.find(who, &logs)?;
-                let asked = self.asked(who, id, &view, logs, false)?;
-                self.read_report(id, asked)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The rights of a user, who has all if nothing is said of him.
-    fn rights(&self, who: &Who<'_>) -> Rights {
-        self.rights.get(who.user).cloned().unwrap_or_default()
-    }
-
-    /// The numbers of the logs that a user named, growing; all that are his if he named none.
-    fn find(&self, who: &Who<'_>, names: &[String]) -> Result<Vec<usize>, Ended> {
-        let rights = self.rights(who);
-        let his = |name: &str| rights.logs.as_ref().is_none_or(|logs| logs.iter().any(|log| log == name));
-        let served = self.logs.served();
-        let mut found = Vec::new();
-        for name in names {
-            let log = served.iter().find(|(_, log)| log.name == *name && his(&log.name));
-            let (number, _) = log.ok_or_else(|| {
-                let why =
-                    format!("{}: no such log; logs names those that there are", escaped(name.as_bytes()));
-                Ended::failed(1, &why)
-            })?;
-            found.push(*number);
-        }
-        if names.is_empty() {
-            found = served.iter().filter(|(_, log)| his(&log.name)).map(|(number, _)| *number).collect();
-        }
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
-    }
-
-    fn asked(
-        &self,
-        who: &Who<'_>,
-        id: SessionId,
-        options: &ViewOptions,
-        logs: Vec<usize>,
-        is_wait: bool,
-    ) -> Result<Asked, Ended> {
-        let session = self.sessions.get(&id);
-        let terminal = session.and_then(|session| session.terminal.as_ref());
-        let coloured = terminal.is_some() && session.is_some_and(|session| session.look().coloured);
-        let destination = Destination { escaped: true, coloured, names_sources: logs.len() > 1 };
-        let options = self.rights(who).view.and(options);
-        let view = View::new(&options, destination, SystemTime::now());
-        let view = view.map_err(|why| Ended::failed(USAGE, &format!("{why}; try help")))?;
-        Ok(Asked { view: Arc::new(view), logs, crlf: terminal.is_some(), is_wait })
-    }
-
-    fn dashboard(
-        &mut self,
-        who: &Who<'_>,
-        id: SessionId,
-        options: &ViewOptions,
-        names: &[String],
-        now: Instant,
-    ) -> Result<(), Ended> {
-        let logs = self.find(who, names)?;
-        let named = |log: &usize| self.logs.get(*log).map(|log| log.name.as_str());
-        let title = logs.iter().filter_map(named).collect::<Vec<_>>().join(" ");
-        let asked = self.asked(who, id, options, logs, false)?;
-        if self.dashboards.len() >= DASHBOARDS_MAX {
-            self.metrics.refuse(Reason::Busy, 1);
-            return Err(Ended::failed(
-                1,
-                "too many dashboards at once; the lines are there for all: ssh HOST tail",
-            ));
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
-        let Some(terminal) = &session.terminal else {
-            return Err(Ended::failed(1, "the dashboard needs a terminal: ssh -t HOST dashboard"));
-        };
-        let dash = Dash::new(asked, &title, session.look(), terminal.size, now);
-        session.activity = Activity::Dashboard(Box::new(dash));
-        self.dashboards.push(id);
-        Ok(())
-    }
-
-    fn watch(&mut self, id: SessionId, asked: Asked, begin: Begin, limits: &Limits, now: Instant) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let run = asked.run();
-        let (at, pending) = match begin {
-            Begin::Now => {
-                session.watch(&mut self.feeds, &asked, run, limits.ring);
-                if matches!(session.activity, Activity::Ending(_)) {
-                    self.metrics.refuse(Reason::Busy, 1);
-                }
-                return self.note_report(id, now);
-            }
-            Begin::Kept => (asked.logs.iter().map(|log| (*log, 0)).collect(), Vec::new()),
-            Begin::After(log, seq) => {
-                let (first, next) = self.logs.range(log);
-                let skipped = match seq.checked_add(1) {
-                    Some(wanted) if (first..=next).contains(&wanted) => None,
-                    Some(wanted) if wanted < first && wanted >= self.logs.begin(log) => {
-                        Some(Some(first - wanted))
-                    }
-                    _ => Some(None), // numbers of another time
-                };
-                let mut pending = Vec::new();
-                if let Some(count) = skipped {
-                    asked.view.show_skipped(count, &mut pending);
-                }
-                if asked.crlf {
-                    pending = super::feed::crlf(&pending);
-                }
-                (vec![(log, if skipped.is_none() { seq + 1 } else { first })], pending)
-            }
-        };
-        let catch_up = CatchUp { asked, run, at, read: Vec::new(), pending };
-        session.activity = Activity::CatchingUp(Box::new(catch_up));
-    }
-
-    fn read_report(&mut self, id: SessionId, asked: Asked) -> Result<(), Ended> {
-        if asked.view.every().is_some() && self.feeds.len() >= FEEDS_MAX {
-            self.metrics.refuse(Reason::Busy, 1);
-            return Err(Ended {
-                status: 1,
-                out: String::new(),
-                err: String::from_utf8_lossy(&busy().err).into(),
-            });
-        }
-        let named = |log: usize| self.logs.get(log).map(|log| log.name.clone()).unwrap_or_default();
-        let files = asked.logs.iter().flat_map(|log| self.logs.paths(*log).map(|begun| (named(*log), begun)));
-        let cancel = Arc::new(AtomicBool::new(false));
-        let job = Job {
-            about: id,
-            view: Arc::clone(&asked.view),
-            files: files.collect(),
-            cancel: Arc::clone(&cancel),
-        };
-        if !self.jobs.start(job) {
-            self.metrics.refuse(Reason::Busy, 1);
-            return Err(Ended::failed(1, "too many reports are being read; come again later"));
-        }
-        let at = asked.logs.iter().map(|log| (*log, self.logs.range(*log).0)).collect();
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.activity = Activity::Reading { asked, at, cancel };
-        }
-        Ok(())
-    }
-
-    fn logs_for(&self, who: &Who<'_>, json: bool) -> String {
-        let his = self.find(who, &[]).unwrap_or_default();
-        let mut text = String::new();
-        for (number, log) in self.logs.served() {
-            if his.binary_search(&number).is_err() {
-                continue;
-            }
-            let sizes = self.logs.paths(number).filter_map(|begun| fs::metadata(begun.path).ok());
-            let size: u64 = sizes.map(|metadata| metadata.len()).sum();
-            text += &match json {
-                true => format!("{}\n", serde_json::json!({ "name": log.name, "size": size })),
-                false => format!("{} {size}\n", escaped(log.name.as_bytes())),
-            };
-        }
-        text
-    }
-
-    fn metrics_for(&self, who: &Who<'_>) -> String {
-        let his = self.find(who, &[]).unwrap_or_default();
-        let viewers = |number: usize| {
-            let of_log = |feed: &&Feed| feed.logs().binary_search(&number).is_ok();
-            self.feeds.iter().map(|(_, feed)| feed).filter(of_log).map(Feed::viewers).sum()
-        };
-        let logs = his.iter().filter_map(|number| {
-            let log = self.logs.get(*number)?;
-            Some(OfLog { log, lag: self.logs.lag(*number), viewers: viewers(*number) })
-        });
-        self.metrics.write(self.connections, &logs.collect::<Vec<_>>())
-    }
-}
-
-/// Where a session begins to watch.
-enum Begin {
-    Now,
-    /// With all lines that are kept.
-    Kept,
-    /// Behind the line of that number.
-    After(usize, u64),
 }
