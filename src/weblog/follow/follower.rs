@@ -531,6 +531,13 @@ impl<F: Files, S: Sink> Follower<F, S> {
         let Some(current) = &self.current else { return Ok(()) };
         let Checkpoint { before, files: positions } = self.ledger.checkpoint();
         let survey = Survey::of(&self.files, &self.path, Question::new(&before, &positions, false)).await?;
+        let stat = self.files.fstat(&current.file).await?;
+        let (head, packed) = super::source::head(&self.files, &current.file).await?;
+        let seen = survey.named().and_then(|named| survey.candidates.get(named)?.opened());
+        let seen = seen.filter(|seen| stat.identity.is_some() && seen.stat.identity == stat.identity);
+        if seen.is_some_and(|seen| !head.starts_with(&seen.head)) {
+            return Ok(()); // once more meanwhile, and its copy was not seen: the next read tells
+        }
         let found = survey.found.last().copied().flatten();
         let copy = found.filter(|(_, fit)| *fit == Fit::Same).map(|(at, _)| at);
         let mut is_shorter = found.is_some_and(|(_, fit)| fit == Fit::Shorter);
@@ -551,6 +558,8 @@ impl<F: Files, S: Sink> Follower<F, S> {
                     readings.push(reading);
                 }
                 Ok(opened) if opened.head.is_empty() => {}
+                // A copy of what the file holds now: it is about to be truncated once more.
+                Ok(opened) if opened.stat.size <= stat.size && head.starts_with(&opened.head) => {}
                 // Too small to be known by its beginning.
                 Ok(opened) if opened.stat.size < at && current.spot.head().starts_with(&opened.head) => {
                     is_shorter = true;
@@ -563,8 +572,6 @@ impl<F: Files, S: Sink> Follower<F, S> {
                 Err(gap) => gaps.push(gap),
             }
         }
-        let stat = self.files.fstat(&current.file).await?;
-        let (head, packed) = super::source::head(&self.files, &current.file).await?;
         let Some(mut old) = self.current.take() else { return Ok(()) };
         self.sink.note(Note::Truncated { at });
         if copy.is_none() {

@@ -90,6 +90,13 @@ impl<T> Reading<T> {
     ) -> Result<Step, Trouble> {
         let step = self.source.step(files, &self.file).await?;
         if step == Step::More {
+            // No mark stands before its beginning: that must be the one by which the file was found.
+            let begins =
+                self.spot.read() > 0 || self.is_packed() || self.source.text().starts_with(self.spot.head());
+            if !begins {
+                self.source = Source::default();
+                return Ok(Step::Replaced);
+            }
             let text = self.source.text();
             let passed = usize::try_from(self.from.saturating_sub(self.spot.read())).unwrap_or(usize::MAX);
             let generation = self.spot.generation;

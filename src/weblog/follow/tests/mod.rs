@@ -25,8 +25,11 @@ use std::rc::Rc;
 use std::time::{Instant, UNIX_EPOCH};
 use tempfile::TempDir;
 
+/// What is done before one of the calls that are to come.
+type Before = (u64, Box<dyn FnOnce()>);
+
 /// What a host is like whose files are followed.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Manners {
     /// Files have no numbers, as over SFTP.
     blind: bool,
@@ -34,6 +37,8 @@ struct Manners {
     denied: Cell<bool>,
     /// So many calls are answered, then the way is lost.
     calls_left: Cell<Option<u64>>,
+    /// Before so many calls more this happens.
+    before: RefCell<Option<Before>>,
 }
 
 /// Local files that behave so.
@@ -44,6 +49,13 @@ struct TestFiles {
 
 impl TestFiles {
     fn call(&self) -> Result<(), Trouble> {
+        let mut before = self.manners.before.borrow_mut();
+        if let Some((calls, _)) = before.as_mut() {
+            *calls = calls.saturating_sub(1);
+        }
+        if let Some((_, happens)) = before.take_if(|(calls, _)| *calls == 0) {
+            happens();
+        }
         let Some(left) = self.manners.calls_left.get() else { return Ok(()) };
         self.manners.calls_left.set(Some(left.saturating_sub(1)));
         if left == 0 { Err(Trouble::Lost) } else { Ok(()) }

@@ -68,6 +68,50 @@ fn row_3_after_copytruncate_the_rest_is_read_from_the_copy() {
 }
 
 #[test]
+fn row_3_a_copy_and_truncation_between_any_two_calls_loses_and_doubles_nothing() {
+    for (call, at_once) in (1..60).flat_map(|call| [(call, true), (call, false)]) {
+        let mut rig = Rig::following(false);
+        rig.write(20);
+        rig.check();
+        rig.write(5);
+        rig.copy_and_truncate();
+        rig.write(20);
+        // That is found by the next look, and it happens once more between two calls of it, the truncation perhaps later.
+        let first = rig.written;
+        let text =
+            move |from: u64, to: u64| (first + from..first + to).map(|n| line(n) + "\n").collect::<String>();
+        let path = rig.path.clone();
+        let truncate = move || {
+            let mut writer = OpenOptions::new().append(true).open(&path).unwrap();
+            writer.set_len(0).unwrap();
+            writer.write_all(text(5, 25).as_bytes()).unwrap();
+        };
+        let path = rig.path.clone();
+        let names: Vec<_> = (1..20).map(|number| path.with_extension(format!("log.{number}"))).collect();
+        let truncate_at_once = at_once.then(|| truncate.clone());
+        let again = move || {
+            let mut writer = OpenOptions::new().append(true).open(&path).unwrap();
+            writer.write_all(text(0, 5).as_bytes()).unwrap();
+            for pair in names.windows(2).rev() {
+                let _none = fs::rename(&pair[0], &pair[1]);
+            }
+            fs::copy(&path, &names[0]).unwrap();
+            truncate_at_once.into_iter().for_each(|truncate| truncate());
+        };
+        rig.written += 25;
+        rig.manners.before.replace(Some((call, Box::new(again))));
+        rig.pass(POLL);
+        if let Some((_, again)) = rig.manners.before.take() {
+            again(); // there were fewer calls
+        }
+        if !at_once {
+            truncate();
+        }
+        rig.check();
+    }
+}
+
+#[test]
 fn row_3_copies_that_nobody_has_looked_between_are_all_read() {
     for blind in BOTH {
         let mut rig = Rig::following(blind);
