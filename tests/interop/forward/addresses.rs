@@ -2,25 +2,37 @@
 //! ours alike.
 
 use super::*;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const ALL: &[&str] = &["0.0.0.0", "::"];
 const LOOPBACK: &[&str] = &["127.0.0.1", "::1"];
 
-/// The addresses on which a port is listened on, as the system tells them.
+/// The addresses on which a port is listened on, as the system tells them. It tells them piece by piece, and one may be missed or
+/// told twice when others come and go meanwhile: two answers must be the same.
 fn listened(port: u16) -> Vec<String> {
-    let mut addresses = Vec::new();
+    let mut before = told(port);
+    loop {
+        let now = told(port);
+        if now == before {
+            return now.into_iter().collect();
+        }
+        before = now;
+    }
+}
+
+fn told(port: u16) -> BTreeSet<String> {
+    let mut addresses = BTreeSet::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         for line in fs::read_to_string(table).unwrap().lines().skip(1) {
             let fields: Vec<_> = line.split_ascii_whitespace().collect();
             let (address, of_port) = fields[1].split_once(':').unwrap();
             // 0A: it is listened on.
             if fields[3] == "0A" && u16::from_str_radix(of_port, 16) == Ok(port) {
-                addresses.push(address_of(address).to_string());
+                addresses.insert(address_of(address).to_string());
             }
         }
     }
-    addresses.sort();
     addresses
 }
 
