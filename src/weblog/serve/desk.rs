@@ -16,7 +16,6 @@ use super::tree::LogTree;
 use super::users::Rights;
 use crate::connection::{ChannelEvent, ChannelId, Connection, RESOURCE_SHORTAGE, Request};
 use crate::driver::sftp::{Sessions as SftpSessions, Tree};
-use crate::driver::text::escaped;
 use crate::driver::{Error, PeerId, Peers};
 use crate::transport::Server;
 use crate::weblog::view::Place as Origin;
@@ -410,7 +409,7 @@ impl Desk {
         let Some(session) = self.sessions.get_mut(&id) else { return false };
         session.active = now;
         let command = match *request {
-            Request::PtyReq { term, size, .. } if may_have_pty && session.command.is_empty() => {
+            Request::PtyReq { term, size, .. } if may_have_pty && !session.is_asked => {
                 session.terminal = Some(Terminal { term: term.to_vec(), size });
                 return true;
             }
@@ -440,9 +439,7 @@ impl Desk {
                 session.end(&mut self.feeds, Ending { status: Some(status), ..Ending::default() });
                 return true;
             }
-            Request::Shell | Request::Exec { .. } | Request::Subsystem { .. }
-                if !session.command.is_empty() =>
-            {
+            Request::Shell | Request::Exec { .. } | Request::Subsystem { .. } if session.is_asked => {
                 return false; // one for each session
             }
             Request::Shell => forced.unwrap_or_else(|| session.default_command().to_vec()),
@@ -451,7 +448,7 @@ impl Desk {
             Request::Subsystem { subsystem_name: b"sftp" } => return self.serve_files(who, id),
             _ => return false,
         };
-        session.command = escaped(&command);
+        session.is_asked = true;
         let is_shell = matches!(request, Request::Shell);
         audit::command(who.user, who.address, if is_shell { b"" } else { &command });
         if let Err(ended) = parse(&command).and_then(|command| self.run(who, id, command, limits, now)) {
@@ -464,7 +461,7 @@ impl Desk {
     /// The files of a user's logs, if he may copy them.
     fn serve_files(&mut self, who: &Who<'_>, id: SessionId) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else { return false };
-        session.command = "sftp".to_owned();
+        session.is_asked = true;
         if !self.rights(who).sftp {
             audit::refused(who.address, Some(who.user), "sftp: not for this user", None);
             return false;

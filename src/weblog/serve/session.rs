@@ -119,8 +119,8 @@ pub(super) struct Session {
     pub(super) active: Instant,
     /// It ends when everything is written that there is now.
     pub(super) is_last: bool,
-    /// What was asked for.
-    pub(super) command: String,
+    /// A command, a shell or a subsystem was asked for.
+    pub(super) is_asked: bool,
 }
 
 impl Session {
@@ -133,7 +133,7 @@ impl Session {
             deadline: None,
             active: now,
             is_last: false,
-            command: String::new(),
+            is_asked: false,
         }
     }
 
