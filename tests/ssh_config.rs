@@ -338,6 +338,27 @@ fn what_would_mean_something_else_is_refused_by_name() {
         let line = CommandLine { options: vec![option.to_owned()], ..line(Path::new("none")) };
         assert_eq!(refused(&line), LoadError::NotYet(format!("-o {option}: {keyword} is not there yet")));
     }
+    // It limits where the server leads by a forwarding without a destination, and nothing else.
+    for (forward, is_refused) in [("1080", true), ("1080 web:80", false)] {
+        let options = ["PermitRemoteOpen=web:443".to_owned(), format!("RemoteForward={forward}")].into();
+        let line = CommandLine { options, ..line(Path::new("none")) };
+        assert_eq!(load(&line).unwrap().options().is_err(), is_refused, "{forward}");
+    }
+}
+
+/// A library that an agent would load is never named to it, and none is loaded here.
+#[test]
+fn t114_t119_keywords_of_roaming_and_of_token_libraries_do_nothing_but_are_told() {
+    let without = load(&line(Path::new("none"))).unwrap().lines().unwrap();
+    for option in ["UseRoaming=yes", "PKCS11Provider=/nonexistent/library.so", "SmartcardDevice=/x"] {
+        let line = CommandLine { options: vec![option.to_owned()], ..line(Path::new("none")) };
+        assert_eq!(load(&line).unwrap().lines().unwrap(), without, "{option}");
+        let told = load(&line).unwrap().options().unwrap().passed_over;
+        assert!(
+            told.iter().any(|text| text.ends_with(" is passed over") && text.contains(option)),
+            "{told:?}"
+        );
+    }
 }
 
 #[test]

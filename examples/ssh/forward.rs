@@ -10,7 +10,7 @@ use strombus::connection::{
 use strombus::driver::agent::{self, Binding};
 use strombus::driver::forward::{Address, Direct, Forwards, Listener, Target};
 use strombus::driver::options::Options;
-use strombus::driver::text::escaped;
+use strombus::driver::text::{escaped, excerpt};
 use strombus::driver::{Context, Error, PeerId, Peers, Source, Stream};
 use strombus::keys::ssh_config::{Config, End, Forward};
 use strombus::tell;
@@ -161,7 +161,7 @@ impl Forwarding {
         let ChannelEvent::OpenRequest { channel_type } = event else {
             let forwarded = self.forwards.event(cx, key, conn, event)?;
             if let (ChannelEvent::OpenFailure { reason_code, description }, true) = (event, forwarded) {
-                tell!("channel: open failed: {}: {}", open_failure(*reason_code), escaped(description));
+                tell!("channel: open failed: {}: {}", open_failure(*reason_code), excerpt(description));
             }
             return Ok(forwarded);
         };

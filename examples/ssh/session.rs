@@ -11,7 +11,7 @@ use strombus::driver::proxy::ORIGINATOR;
 use strombus::driver::stdio::{Descriptor, Input, Output};
 use strombus::driver::terminal::escape::{Escape, Escapes, HELP, Typed};
 use strombus::driver::terminal::{Raw, terminal_modes, window_size};
-use strombus::driver::text::{escaped, escaped_lines};
+use strombus::driver::text::{escaped_lines, excerpt};
 use strombus::driver::{Context, Error, SourceId};
 use strombus::keys::ssh_config::{End, LogLevel};
 use strombus::tell;
@@ -20,9 +20,6 @@ use strombus::wire::DisconnectReason;
 
 /// No connection, no login, or no exit status.
 pub const FAILED: u8 = 255;
-
-/// The most of a text of the host's that is shown (bytes).
-const TEXT_MAX: usize = 1024;
 
 /// How long the BREAK of an escape is (ms), as ssh has it.
 const BREAK_LENGTH: u32 = 1000;
@@ -60,6 +57,8 @@ pub struct Session {
     input: Option<Input>,
     /// What is typed, if escapes are found in it.
     typed: Option<Typed>,
+    /// The host has said that nobody there reads what would still be typed.
+    unread: bool,
     out: Output,
     err: Output,
     /// Bytes that wait for standard output, and whether more may come.
@@ -81,6 +80,7 @@ impl Session {
             out: Output::spawn(Descriptor::Out, Arc::clone(&waker))?,
             err: Output::spawn(Descriptor::Err, Arc::clone(&waker))?,
             typed: plan.escape_char.map(|character| Typed::new(Escapes::new(character))),
+            unread: false,
             plan,
             waker,
             channel: None,
@@ -171,7 +171,7 @@ impl Session {
                     What::Connect(end) => end.to_string(),
                     _ => "session".to_owned(),
                 };
-                let text = format!("ssh: no {what}: {}: {}", open_failure(reason_code), text(description));
+                let text = format!("ssh: no {what}: {}: {}", open_failure(reason_code), excerpt(description));
                 self.say(LogLevel::Error, &text);
                 conn.disconnect(DisconnectReason::BY_APPLICATION, "no channel");
                 self.over = true;
@@ -255,14 +255,16 @@ impl Session {
                 let why = if error_message.is_empty() {
                     String::new()
                 } else {
-                    format!(": {}", text(error_message))
+                    format!(": {}", excerpt(error_message))
                 };
-                self.say(LogLevel::Info, &format!("ssh: ended by signal {}{core}{why}", text(signal_name)));
+                self.say(
+                    LogLevel::Info,
+                    &format!("ssh: ended by signal {}{core}{why}", excerpt(signal_name)),
+                );
             }
-            // Nobody there reads what would still be typed.
-            Request::Eow => {
-                (self.input, self.typed) = (None, None);
-            }
+            // Escapes are still looked for: in raw mode there is no other way out.
+            Request::Eow if self.typed.is_some() => self.unread = true,
+            Request::Eow => self.input = None,
             _ => {}
         }
     }
@@ -289,12 +291,13 @@ impl Session {
     fn pump_input(&mut self, conn: &mut Connection<Client>) -> Result<Option<Escape>, Error> {
         let (Some(input), Some(id), false) = (&self.input, self.channel, self.done) else { return Ok(None) };
         let (mut channel, mut escape) = (conn.channel(id)?, None);
+        let mut write = |bytes: &[u8]| if self.unread { bytes.len() } else { channel.write(bytes) };
         let over = match &mut self.typed {
-            None => input.offer(|bytes| channel.write(bytes)),
+            None => input.offer(write),
             Some(typed) => {
-                typed.flush(|bytes| channel.write(bytes));
+                typed.flush(&mut write);
                 let ended = input.offer(|bytes| {
-                    let (taken, found) = typed.take(bytes, |bytes| channel.write(bytes));
+                    let (taken, found) = typed.take(bytes, &mut write);
                     escape = found;
                     taken
                 });
@@ -365,9 +368,10 @@ impl Session {
         if self.unwritten == 0 && core::mem::take(&mut self.ended) {
             end_output()?;
         }
+        self.uncredited += out.0 + err.0;
         let Some(id) = self.channel else { return Ok(()) };
         let mut channel = conn.channel(id)?;
-        channel.adjust_window(out.0 + err.0)?;
+        channel.adjust_window(core::mem::take(&mut self.uncredited))?;
         // Nobody reads what comes: who makes it there is to end, and so its status still comes.
         if out.1.is_some() && (matches!(self.plan.what, What::Connect(_)) || !channel.send_eow()?) {
             self.close(conn, id)?;
@@ -403,11 +407,6 @@ impl Session {
     pub fn closed_there(&self) -> String {
         format!("Connection to {} closed by remote host.", self.plan.host)
     }
-}
-
-/// The start of a text of the host's, harmless.
-fn text(bytes: &[u8]) -> String {
-    escaped(bytes.get(..TEXT_MAX).unwrap_or(bytes))
 }
 
 /// Whoever reads standard output sees its end, while input may go on.

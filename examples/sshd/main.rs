@@ -239,7 +239,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let (transport, certificates) = (options.transport, options.certificates);
     let config = Arc::new(ServerConfig { transport, certificates, ..ServerConfig::new(host_keys) });
     let userauth = options.userauth;
-    let keepalive = Some(options.keepalive).filter(|keepalive| !keepalive.interval.is_zero());
+    let keepalive = Some(options.keepalive);
     let accept = move |_, now| {
         let limits = ChannelLimits::default();
         let mut conn =

@@ -360,6 +360,9 @@ impl<S: KexSide> Channel<'_, S> {
     }
 
     /// Gives credit for `n` bytes of data that were dealt with, of whichever type.
+    ///
+    /// # Errors
+    /// [`CREDIT_EXCEEDED`].
     pub fn adjust_window(&mut self, n: usize) -> Result<(), Error> {
         let credit = u32::try_from(n).ok().filter(|n| *n <= self.state.delivered).ok_or(CREDIT_EXCEEDED)?;
         self.state.delivered -= credit;
@@ -370,6 +373,9 @@ impl<S: KexSide> Channel<'_, S> {
     }
 
     /// Grants or refuses the oldest request of the peer's that waits for a reply.
+    ///
+    /// # Errors
+    /// [`NO_REPLY_OWED`]; or the connection ends, because a peer that renews its keys is owed too many.
     pub fn reply(&mut self, success: bool) -> Result<(), Error> {
         match self.state.replies.front_mut() {
             Some(first @ None) => *first = Some(success),
@@ -379,6 +385,9 @@ impl<S: KexSide> Channel<'_, S> {
     }
 
     /// Ends our direction: no more data. The peer may go on sending.
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn send_eof(&mut self) -> Result<(), Error> {
         self.check_open()?;
         if self.state.outbound == Half::Open {
@@ -390,6 +399,9 @@ impl<S: KexSide> Channel<'_, S> {
     }
 
     /// Ends the channel: nothing more goes out on it, and what comes in is dropped until the peer closes too.
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn close(&mut self) -> Result<(), Error> {
         self.check_open()?;
         self.state.close(self.transport);
@@ -404,6 +416,9 @@ impl<S: KexSide> Channel<'_, S> {
 
     /// Says that no more data is read here, while the channel stays open (OpenSSH's `eow@openssh.com`): whoever makes the data
     /// there can end. Only peers that are known to know it are told; whether this one was.
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn send_eow(&mut self) -> Result<bool, Error> {
         let told = knows_extensions(self.transport.remote_identification());
         if told {
@@ -435,46 +450,73 @@ impl<S: KexSide> Channel<'_, S> {
 impl Channel<'_, Client> {
     /// Asks for a pseudo-terminal, before anything runs (RFC 4254 §6.2). `modes` are in the form of
     /// [`TerminalModes::encode`].
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn request_pty(&mut self, term: &[u8], size: WindowSize, modes: &[u8]) -> Result<(), Error> {
         self.send_request(&Request::PtyReq { term, size, modes: TerminalModes::new(modes) }, true)
     }
 
     /// Passes a variable, before anything runs (RFC 4254 §6.4). The server does not say whether it takes it.
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn send_env(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
         self.send_request(&Request::Env { name, value }, false)
     }
 
     /// Says that the window has another size (RFC 4254 §6.7).
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn send_window_change(&mut self, size: WindowSize) -> Result<(), Error> {
         self.send_request(&Request::WindowChange { size }, false)
     }
 
     /// Sends a signal to what runs (RFC 4254 §6.9); `signal_name` without `SIG`. The server does not say whether it does.
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn send_signal(&mut self, signal_name: &[u8]) -> Result<(), Error> {
         self.send_request(&Request::Signal { signal_name }, false)
     }
 
     /// Asks for a BREAK of so many milliseconds on the terminal (RFC 4335).
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn request_break(&mut self, length_ms: u32) -> Result<(), Error> {
         self.send_request(&Request::Break { length_ms }, true)
     }
 
     /// Asks that what runs can reach the agent here, before it runs (OpenSSH's `auth-agent-req@openssh.com`).
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn request_auth_agent(&mut self) -> Result<(), Error> {
         self.send_request(&Request::AuthAgentReq, true)
     }
 
     /// Asks for the user's shell; answered by [`Reply`](super::ChannelEvent::Reply) (RFC 4254 §6.5).
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn request_shell(&mut self) -> Result<(), Error> {
         self.send_request(&Request::Shell, true)
     }
 
     /// Asks for a command (RFC 4254 §6.5).
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn request_exec(&mut self, command: &[u8]) -> Result<(), Error> {
         self.send_request(&Request::Exec { command }, true)
     }
 
     /// Asks for a subsystem (RFC 4254 §6.5).
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn request_subsystem(&mut self, subsystem_name: &[u8]) -> Result<(), Error> {
         self.send_request(&Request::Subsystem { subsystem_name }, true)
     }
@@ -482,11 +524,17 @@ impl Channel<'_, Client> {
 
 impl Channel<'_, Server> {
     /// Says how the command ended (RFC 4254 §6.10).
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn send_exit_status(&mut self, exit_status: u32) -> Result<(), Error> {
         self.send_request(&Request::ExitStatus { exit_status }, false)
     }
 
     /// Says which signal ended the command (RFC 4254 §6.10); `signal_name` without `SIG`, `error_message` for the user.
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn send_exit_signal(
         &mut self,
         signal_name: &[u8],
@@ -498,6 +546,9 @@ impl Channel<'_, Server> {
     }
 
     /// Says whether the client may do flow control with Ctrl-S and Ctrl-Q by itself (RFC 4254 §6.8).
+    ///
+    /// # Errors
+    /// [`CHANNEL_NOT_OPEN`]: it is not open yet, or was closed here.
     pub fn send_xon_xoff(&mut self, client_can_do: bool) -> Result<(), Error> {
         self.send_request(&Request::XonXoff { client_can_do }, false)
     }

@@ -23,7 +23,8 @@ pub enum Event<'b, S: UserauthSide> {
     Kex(S::KexEvent<'b>),
     /// Of the login.
     Userauth(S::UserauthEvent<'b>),
-    /// The login is complete; channels may be opened.
+    /// The login is complete; channels may be opened. A server may let in who showed nothing: a client that wants to have been
+    /// asked for a credential looks whether it was, and disconnects otherwise; nothing has gone out yet.
     Authenticated,
     /// Of the connection as a whole.
     Global(GlobalEvent),

@@ -56,7 +56,7 @@ use crate::crypto::sign::SignatureAlgorithm;
 use crate::transport::algorithms::Compression;
 use crate::transport::algorithms::Negotiated;
 use crate::transport::{Error, Inbound, Misuse, RecvBuf, SendBuf, Transport};
-use crate::userauth::{Outcome, UserauthSide};
+use crate::userauth::{Authenticated, Outcome, UserauthSide};
 use crate::wire::{DisconnectReason, number};
 use channels::Channels;
 use global::Global;
@@ -179,6 +179,13 @@ impl<S: UserauthSide> Connection<S> {
         {
             channels.flush_credit(&mut self.transport);
         }
+    }
+
+    /// The only way to channels.
+    fn authenticated(&mut self, authenticated: Authenticated) {
+        self.transport.set_authenticated();
+        self.service = Service::Connection(Channels::new(authenticated, self.limits, self.round_trip));
+        Global::announce(&mut self.transport);
     }
 
     /// After an error nothing but the output is left.

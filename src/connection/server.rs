@@ -1,10 +1,8 @@
 //! What only a server can do.
 
-use super::channels::{ChannelLimits, Channels};
-use super::global::Global;
 use super::{Connection, Service};
 use crate::transport::{Error, STALE_VERDICT, Server, Ticket, Transport};
-use crate::userauth::{Accepted, Authenticated, MethodChains, Permissions, Prompt, ServerUserauth};
+use crate::userauth::{Accepted, MethodChains, Permissions, Prompt, ServerUserauth};
 
 impl Connection<Server> {
     /// The credential is the user's, who may do what `permissions` say by it. The answer to a query tells the client to go
@@ -24,6 +22,9 @@ impl Connection<Server> {
     }
 
     /// The credential is not the user's, or there is no such user.
+    ///
+    /// # Errors
+    /// [`STALE_VERDICT`]; or the connection has ended: it was one time too many.
     pub fn refuse_user(&mut self, ticket: Ticket) -> Result<(), Error> {
         let refused = self.userauth(|state, transport| state.refuse(transport, ticket));
         self.ended(refused)
@@ -31,6 +32,9 @@ impl Connection<Server> {
 
     /// Asks the person at the client, when keyboard-interactive is under way (RFC 4256 §3.2). Each prompt is a text and
     /// whether the answer may be seen; at most [`PROMPTS_MAX`](crate::userauth::PROMPTS_MAX), perhaps none.
+    ///
+    /// # Errors
+    /// [`STALE_VERDICT`], or [`TOO_MANY_PROMPTS`](crate::userauth::TOO_MANY_PROMPTS).
     pub fn request_information(
         &mut self,
         ticket: Ticket,
@@ -44,6 +48,9 @@ impl Connection<Server> {
     }
 
     /// The password is right, and the client must change it before it counts (RFC 4252 §8).
+    ///
+    /// # Errors
+    /// [`STALE_VERDICT`].
     pub fn expire_password(&mut self, ticket: Ticket, prompt: &[u8]) -> Result<(), Error> {
         self.userauth(|state, transport| state.expire_password(transport, ticket, prompt))
     }
@@ -73,15 +80,5 @@ impl Connection<Server> {
             Service::Userauth(state) => act(state, &mut self.transport),
             Service::Connection(_) => Err(STALE_VERDICT.into()),
         }
-    }
-}
-
-impl<S: crate::userauth::UserauthSide> Connection<S> {
-    /// The only way to channels.
-    pub(super) fn authenticated(&mut self, authenticated: Authenticated) {
-        let limits: ChannelLimits = self.limits;
-        self.transport.set_authenticated();
-        self.service = Service::Connection(Channels::new(authenticated, limits, self.round_trip));
-        Global::announce(&mut self.transport);
     }
 }

@@ -159,6 +159,11 @@ impl Cat {
         data.len()
     }
 
+    /// What comes can't be written.
+    pub(super) fn has_failed(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.failed.is_some())
+    }
+
     /// Sends what the channel takes.
     pub(super) fn pump(&mut self, channel: &mut Channel<'_, Client>) -> Result<(), Error> {
         let Some(running) = &mut self.running else { return Ok(()) };

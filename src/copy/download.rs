@@ -80,6 +80,8 @@ async fn try_copy(work: &Rc<Work>, file: &File, known: &Attributes<'_>) -> Resul
         Ok(now)
     };
     let (read, told) = both(incoming.read(&work.remote, &handle), told).await;
+    // The size may have been told last.
+    let read = read.and_then(|_| incoming.end());
     match (told, read) {
         (Ok(now), Ok(_)) => Ok(part.finish(&work.finish(&now, 0o644))?),
         (told, read) => {
@@ -124,7 +126,8 @@ async fn is_equal(
     now: &Attributes<'_>,
     there: &rustix::fs::Stat,
 ) -> Result<bool, Failure> {
-    let Some(now) = source(now) else { return Ok(false) };
+    // Of an empty file there is nothing to compare, and some that say they are empty are not.
+    let Some(now) = source(now).filter(|now| now.size > 0) else { return Ok(false) };
     if i128::from(there.st_size) != i128::from(now.size)
         || (work.manner.preserve && i128::from(there.st_mtime) != i128::from(now.mtime))
     {

@@ -18,7 +18,7 @@ use crate::driver::sftp::client::Token;
 use crate::driver::stdio::{Descriptor, Output};
 use crate::driver::task::{Permits, Tasks};
 use crate::driver::terminal;
-use crate::driver::text::{escaped, escaped_lines, key_kind};
+use crate::driver::text::{escaped, escaped_lines, excerpt, key_kind};
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, SourceId};
 use crate::sftp::{ClientChannel, ClientEvent};
 use crate::tell;
@@ -270,7 +270,7 @@ impl Session {
             return Ok(());
         }
         if let ChannelEvent::OpenFailure { description, .. } = event {
-            self.say(&format!("no session {}", escaped(description)));
+            self.say(&format!("no session {}", excerpt(description)));
             self.end(conn, NO_CONNECTION);
             return Ok(());
         }
@@ -286,7 +286,11 @@ impl Session {
                 }
                 ChannelEvent::Data { data } => {
                     let n = cat.data(data);
-                    conn.channel(id)?.adjust_window(n)?;
+                    let mut channel = conn.channel(id)?;
+                    channel.adjust_window(n)?;
+                    if cat.has_failed() {
+                        channel.close()?; // the rest would be of no use
+                    }
                 }
                 ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
                     cat.exit_status(exit_status);
@@ -456,7 +460,7 @@ impl Application<Client> for Session {
         let text = match why {
             Ok(()) => "the host closed the connection".to_owned(),
             Err(Error::Ssh(transport::Error::Disconnected { description, .. })) => {
-                format!("the host ended the connection: {description}")
+                format!("the host ended the connection: {}", escaped(description.as_bytes()))
             }
             Err(error) => self.login.explain(&error),
         };

@@ -161,6 +161,11 @@ impl Incoming {
         .await
     }
 
+    /// How it ended, by what is known now.
+    pub(super) fn end(&self) -> Result<u64, Failure> {
+        self.0.borrow().end()
+    }
+
     /// What was read for comparison.
     pub(super) fn into_memory(self: Rc<Self>) -> Vec<u8> {
         match core::mem::replace(&mut self.0.borrow_mut().sink, Sink::Memory(Vec::new())) {

@@ -112,13 +112,18 @@ async fn try_copy(work: &Work, file: &File) -> Result<(), Failure> {
             (handle, from)
         }
         None => {
-            if now.size > NOTED_FROM {
-                write_note(work, &partial, now).await?;
-            }
+            // The note comes after it: beside what an earlier try has left it would be about other bytes.
             let handle = create(work, &partial, mode).await?;
-            if let (false, Some(asked)) = (work.manner.resume, &there)
-                && let Err(failure) = free(asked.attrs().await)
-            {
+            let ready = async {
+                if now.size > NOTED_FROM {
+                    write_note(work, &partial, now).await?;
+                }
+                match &there {
+                    Some(asked) if !work.manner.resume => free(asked.attrs().await).map(drop),
+                    _ => Ok(()),
+                }
+            };
+            if let Err(failure) = ready.await {
                 let _it_stays = work.remote.sftp.done(&Request::Remove { filename: &partial }).await;
                 return Err(failure);
             }
@@ -226,7 +231,7 @@ async fn is_equal(
     now: Source,
 ) -> Result<bool, Failure> {
     let mtime = there.ac_mod_time.map(|(_, mtime)| i64::from(mtime));
-    if there.size != Some(now.size) || (work.manner.preserve && mtime != Some(now.mtime)) {
+    if now.size == 0 || there.size != Some(now.size) || (work.manner.preserve && mtime != Some(now.mtime)) {
         return Ok(false);
     }
     let Ok(handle) = work.remote.open(target, Pflags::READ, None).await else { return Ok(false) };

@@ -192,12 +192,17 @@ impl Loaded {
     /// What would mean something else if it were passed over.
     fn refuse_what_is_not_there(&self) -> Result<(), LoadError> {
         let config = &self.outcome.config;
+        let passed_over = |name| self.outcome.passed_over.iter().find(|(_, keyword)| *keyword == name);
+        let leads_anywhere = config.remote_forward.0.iter().any(|forward| forward.connect.is_none());
+        let limit = passed_over("PermitRemoteOpen").filter(|_| leads_anywhere);
         let asked = [
             ("BindInterface", config.bind_interface.is_some()),
             ("CanonicalizeHostname", config.canonicalize_hostname != CanonicalizeHostname::No),
+            ("PermitRemoteOpen", limit.is_some()),
         ];
         let Some((keyword, _)) = asked.iter().find(|(_, asked)| *asked) else { return Ok(()) };
-        let place = self.outcome.given.get(keyword).map_or(String::new(), |place| format!("{place}: "));
+        let place = self.outcome.given.get(keyword).or(limit.map(|(place, _)| place));
+        let place = place.map_or(String::new(), |place| format!("{place}: "));
         Err(LoadError::NotYet(format!("{place}{keyword} is not there yet")))
     }
 

@@ -85,7 +85,8 @@ pub(super) struct Peer<S: UserauthSide> {
     /// Its place at the gate, if it came through one.
     pub(super) place: Option<Place>,
     stream: Stream,
-    /// What was read and not taken, between turns: at most a cut packet, or what waits for a verdict.
+    /// What was read and not taken, between turns: a cut packet, what waits for a verdict, or what is for the next turn; never
+    /// more than was read at once.
     cut: Vec<u8>,
     pub(super) readable: bool,
     pub(super) writable: bool,

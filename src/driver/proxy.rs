@@ -13,10 +13,10 @@ use super::config::{self, CommandLine, load};
 use super::join::Join;
 use super::login::{Login, Refused};
 use super::options::{Options, shell};
-use super::text::{escaped, escaped_lines};
+use super::text::{escaped, escaped_lines, excerpt};
 use super::{Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
 use crate::connection::{ChannelEvent, ChannelId, Connection, Event, open_failure};
-use crate::transport::{Client, text_of_peer};
+use crate::transport::Client;
 use crate::wire::DisconnectReason;
 use core::convert::Infallible;
 use core::time::Duration;
@@ -285,7 +285,7 @@ impl Jump {
             }
             (ChannelEvent::OpenFailure { reason_code, description }, _) => {
                 let ((host, port), reason) = (&self.target, open_failure(*reason_code));
-                let why = text_of_peer(description);
+                let why = excerpt(description);
                 let text =
                     format!("{}: no connection to {host} port {port} from there: {reason}: {why}", self.host);
                 self.give_up(conn, Unreached::Failed(text.trim_end_matches([':', ' ']).to_owned()));

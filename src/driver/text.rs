@@ -1,6 +1,7 @@
 //! Texts for a terminal or a log: those from outside made harmless, and ssh's words for keys.
 
 use crate::crypto::sign::{PublicKey, sk};
+use crate::transport::TEXT_MAX;
 use core::fmt;
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -77,6 +78,12 @@ pub fn escaped(bytes: &[u8]) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     escape(bytes, &mut out);
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The start of a text of the peer's, at most [`TEXT_MAX`] bytes of it, escaped.
+#[must_use]
+pub fn excerpt(bytes: &[u8]) -> String {
+    escaped(bytes.get(..TEXT_MAX).unwrap_or(bytes))
 }
 
 /// The same for a text of several lines, whose ends stay.

@@ -1,5 +1,7 @@
 //! What waits to be written to the channel.
 
+use super::OUTPUT_MARK;
+
 /// Bytes that go out in their order; what is sent is moved away only once it is the larger part.
 #[derive(Debug, Default)]
 pub(super) struct Output {
@@ -22,6 +24,24 @@ impl Output {
         if self.sent >= self.bytes.len() - self.sent {
             self.bytes.drain(..self.sent);
             self.sent = 0;
+            if self.bytes.is_empty() {
+                self.bytes.shrink_to(OUTPUT_MARK); // more was an exception
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_leaves_no_more_than_the_mark() {
+        let mut output = Output::default();
+        output.bytes().resize(4 * OUTPUT_MARK, 0);
+        output.consume(3 * OUTPUT_MARK);
+        assert!(output.pending().len() == OUTPUT_MARK && output.bytes.capacity() >= 4 * OUTPUT_MARK);
+        output.consume(OUTPUT_MARK);
+        assert!(output.pending().is_empty() && output.bytes.capacity() <= OUTPUT_MARK);
     }
 }

@@ -42,6 +42,7 @@ impl Reassembly {
     pub(super) fn next<'b, 'd: 'b>(&'b mut self, data: &mut &'d [u8]) -> Result<Option<&'b [u8]>, Fault> {
         if self.unread().is_empty() {
             self.buf.clear();
+            self.buf.shrink_to(LENGTH_LEN + PACKET_LEN_MAX); // more was kept: that was an exception
             self.head = 0;
             if let Some((length, rest)) = data.split_first_chunk()
                 && let Some((packet, rest)) = rest.split_at_checked(packet_length(*length)?)
@@ -143,6 +144,16 @@ mod tests {
         let length = u32::try_from(PACKET_LEN_MAX).unwrap().to_be_bytes();
         assert_eq!(reassembly.next(&mut &[&length[..], b"x"].concat()[..]), Ok(None));
         assert!(reassembly.buf.capacity() < 64);
+    }
+
+    #[test]
+    fn an_idle_channel_holds_no_more_than_a_packet() {
+        let mut reassembly = Reassembly::new();
+        let stream = b"\0\0\0\x03abc".repeat(4 * PACKET_LEN_MAX / 7);
+        reassembly.keep(&mut &stream[..]).unwrap();
+        assert!(reassembly.buf.capacity() > 3 * PACKET_LEN_MAX);
+        while reassembly.next(&mut &[][..]).unwrap().is_some() {}
+        assert!(reassembly.buf.capacity() <= LENGTH_LEN + PACKET_LEN_MAX);
     }
 
     #[test]

@@ -96,16 +96,19 @@ fn no_more_channels_than_the_bound() {
     assert_eq!(pair.client.conn.open_session(), Err(TOO_MANY_CHANNELS.into()));
 }
 
+/// Roaming among them: nothing is resumed, nothing told of what is held.
 #[test]
-fn a_keepalive_and_any_other_global_request_is_answered_once() {
+fn t114_a_keepalive_and_any_other_global_request_is_answered_once_by_either_side() {
     use crate::wire::Encode;
     use crate::wire::message::GlobalRequest;
+    let only_servers = &b"hostkeys-00@openssh.com"[..];
     for (want_reply, answers) in [(true, 1), (false, 0)] {
-        let mut pair = Pair::running(Settings::default());
-        for request_name in [&b"keepalive@openssh.com"[..], b"hostkeys-00@openssh.com", b"nonsense"] {
+        for request_name in [b"keepalive@openssh.com", only_servers, b"roaming@appgate.com", b"nonsense"] {
             let mut payload = vec![GlobalRequest::NUMBER];
             let message = GlobalRequest { request_name, want_reply, request_fields: b"fields" };
             message.encode(&mut crate::wire::Writer::new(&mut payload));
+            let mut pair = Pair::running(Settings::default());
+            let seen = (pair.client.seen.len(), pair.server.seen.len());
             pair.client.conn.send_payload(&payload);
             let mut bytes = super::pair::all_output(&mut pair.client.conn).into();
             super::pair::receive(&mut pair.server.input, &mut bytes);
@@ -113,8 +116,18 @@ fn a_keepalive_and_any_other_global_request_is_answered_once() {
             // One payload of one byte: 4 + 1 + 1 + padding, and the tag.
             assert_eq!(pair.server.conn.pending_output() / 36, answers, "{}", request_name.escape_ascii());
             pair.drive();
+            if request_name == only_servers {
+                continue;
+            }
+            pair.server.conn.send_payload(&payload);
+            let mut bytes = super::pair::all_output(&mut pair.server.conn).into();
+            super::pair::receive(&mut pair.client.input, &mut bytes);
+            pair.client.pull(pair.now);
+            assert_eq!(pair.client.conn.pending_output() / 36, answers, "{}", request_name.escape_ascii());
+            pair.drive();
+            assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
+            assert_eq!((pair.client.seen.len(), pair.server.seen.len()), seen, "nobody is told");
         }
-        assert_eq!((pair.client.error, pair.server.error), (None, None));
     }
 }
 

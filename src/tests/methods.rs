@@ -185,6 +185,18 @@ fn t51_who_needs_nothing_is_let_in_only_where_that_is_said() {
     assert_eq!(pair.server.conn.permissions(), Some(&Permissions::BARE));
 }
 
+/// Who wants to be sure that a credential was asked for has seen whether it was, before anything else goes out.
+#[test]
+fn t121_a_client_that_was_let_in_without_a_credential_has_been_asked_for_none_and_said_nothing_yet() {
+    let mut settings = Settings::default();
+    settings.userauth.methods = MethodChains::parse("none").unwrap();
+    let mut pair = Pair::keyed(settings);
+    assert_eq!(pair.accept(&Permissions::FULL), Accepted::Complete);
+    assert!(matches!(&pair.client.seen[..], [.., Seen::Authenticated]));
+    assert!(!pair.client.seen.iter().any(|seen| matches!(seen, Seen::Continue(_) | Seen::Asked(_))));
+    assert_eq!((pair.client.conn.pending_output(), pair.server.seen.len()), (0, 1));
+}
+
 #[test]
 fn questions_are_put_in_rounds_and_answered_each() {
     let mut pair = asking_for("keyboard-interactive");

@@ -23,12 +23,18 @@ pub struct Lies {
     pub backwards: bool,
     /// The file ends here, whatever its attributes say.
     pub ends: Option<u64>,
+    /// Every file is said to be empty.
+    pub empty: bool,
+    /// FSTAT is answered only once the end was read, by this size.
+    pub late: Option<u64>,
     /// What may be written, and was; then nothing else is there. Names are not renamed over.
     pub written: Option<Written>,
     /// The first WRITE at this offset is refused.
     pub refused: Option<u64>,
     /// Nothing can be renamed.
     pub fixed: bool,
+    /// A partial file that is there can be neither removed nor replaced.
+    pub stuck: bool,
     /// What `~ann` means, if the server can tell.
     pub home: Option<&'static [u8]>,
     /// How a session goes that is not served.
@@ -43,7 +49,13 @@ pub enum Unserved {
     Printing,
     /// After the first data comes EOF, and nothing else.
     Silent,
+    /// Requests are answered by DISCONNECT with [`GOODBYE`].
+    Disconnected,
+    /// There is no sftp, and commands print until their channel is closed.
+    Endless,
 }
+
+pub const GOODBYE: &str = "bye\nssh-weblog-cp: 9 files copied\nann@127.0.0.1's password: ";
 
 pub type Written = Arc<Mutex<BTreeMap<Vec<u8>, (u32, Vec<u8>)>>>;
 
@@ -54,6 +66,8 @@ pub struct Liar {
     pub lies: Lies,
     pub opened: HashMap<Handle, (Vec<u8>, usize)>,
     pub held: Vec<(Ticket, Vec<u8>)>,
+    /// The FSTAT that is answered last.
+    pub asked: Option<Ticket>,
 }
 
 impl Liar {
@@ -70,7 +84,7 @@ impl Liar {
     pub fn attrs(&self, path: &[u8]) -> Attributes<'static> {
         let (mode, size) = self.mode(path);
         Attributes {
-            size: Some(size as u64),
+            size: Some(if self.lies.empty { 0 } else { size as u64 }),
             permissions: Some(mode),
             ac_mod_time: Some((1_000_000_000, 1_100_000_000)),
             ..Attributes::default()
@@ -105,7 +119,11 @@ impl Liar {
         }
         match data {
             b"" => server.answer_status(ticket, StatusCode::EOF).unwrap(),
-            data => server.answer(ticket, &Answer::Data(data)).unwrap(),
+            data => return server.answer(ticket, &Answer::Data(data)).unwrap(),
+        }
+        if let Some(ticket) = self.asked.take() {
+            let attrs = Attributes { size: self.lies.late, ..self.attrs(b"") };
+            server.answer(ticket, &Answer::Attrs(attrs)).unwrap();
         }
     }
 }
@@ -142,6 +160,9 @@ impl Liar {
                 return server.answer(ticket, &Answer::Data(data)).unwrap();
             }
             Request::Open { filename, .. } if written.contains_key(filename) => StatusCode::FAILURE,
+            Request::Remove { filename } if self.lies.stuck && filename.ends_with(b".part") => {
+                StatusCode::PERMISSION_DENIED
+            }
             Request::Open { filename, pflags, attrs } => {
                 assert!(pflags.contains(Pflags::WRITE | Pflags::CREAT | Pflags::EXCL));
                 written.insert(filename.to_vec(), (attrs.permissions.unwrap(), Vec::new()));
@@ -201,6 +222,7 @@ impl Backend for Liar {
             Request::Stat { path } | Request::Lstat { path } => {
                 server.answer(ticket, &Answer::Attrs(self.attrs(path))).unwrap();
             }
+            Request::Fstat { .. } if self.lies.late.is_some() => self.asked = Some(ticket),
             Request::Fstat { handle } => {
                 let attrs = self.attrs(&self.opened[&handle].0);
                 server.answer(ticket, &Answer::Attrs(attrs)).unwrap();
@@ -274,6 +296,21 @@ impl Application<Server> for Serving {
             {
                 conn.channel(id)?.close()?;
             }
+            Event::Channel(id, ChannelEvent::Request { request, .. })
+                if self.liar.lies.unserved == Some(Unserved::Endless) =>
+            {
+                let mut channel = conn.channel(id)?;
+                let prints = matches!(request, ChannelRequest::Exec { .. });
+                channel.reply(prints)?;
+                if prints {
+                    while channel.write(&[b'x'; PRINTED_LEN]) == PRINTED_LEN {}
+                }
+            }
+            Event::Channel(_, ChannelEvent::Request { .. })
+                if self.liar.lies.unserved == Some(Unserved::Disconnected) =>
+            {
+                conn.disconnect(DisconnectReason::BY_APPLICATION, GOODBYE);
+            }
             Event::Channel(id, ChannelEvent::Data { .. })
                 if self.liar.lies.unserved == Some(Unserved::Silent) =>
             {
@@ -299,8 +336,12 @@ impl Application<Server> for Serving {
         _: &mut Context<'_>,
         _: PeerId,
         conn: &mut Connection<Server>,
-        _: ChannelId,
+        id: ChannelId,
     ) -> Result<(), Error> {
+        if self.liar.lies.unserved == Some(Unserved::Endless) {
+            while conn.channel(id)?.write(&[b'x'; PRINTED_LEN]) == PRINTED_LEN {}
+            return Ok(());
+        }
         self.channel.as_mut().unwrap().pump(conn, &mut self.liar)?.unwrap();
         Ok(())
     }

@@ -22,6 +22,7 @@ use strombus::driver::{Application, Context, Driver, Error, PeerId};
 use strombus::sftp::*;
 use strombus::transport::{Server, ServerConfig};
 use strombus::userauth::{CredentialEvent, Permissions};
+use strombus::wire::DisconnectReason;
 use tempfile::TempDir;
 
 /// A place for one test: a key, the target, and what lies outside of it.
@@ -54,7 +55,7 @@ impl Place {
     fn command(&self, lies: &Lies) -> (Command, thread::JoinHandle<()>) {
         let listener = mio::net::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let liar = Liar { lies: lies.clone(), opened: HashMap::new(), held: Vec::new() };
+        let liar = Liar { lies: lies.clone(), opened: HashMap::new(), held: Vec::new(), asked: None };
         let thread = thread::spawn(move || {
             let mut driver = Driver::new(Serving { liar, channel: None, done: false }).unwrap();
             let keys = vec![Arc::new(PrivateKey::generate_ed25519(&mut SystemRng))];
@@ -247,6 +248,20 @@ fn t95_names_and_texts_of_the_server_are_shown_escaped_and_never_act() {
 }
 
 #[test]
+fn t82_t95_what_the_server_says_at_the_end_is_one_line() {
+    let place = Place::new();
+    let lies = Lies { unserved: Some(Unserved::Disconnected), ..Lies::default() };
+    let (status, told) = place.run(&lies, &["127.0.0.1:f", "."]);
+    assert_eq!(status, Some(255), "{told}");
+    let end = "the host ended the connection: bye\\x0assh-weblog-cp: 9 files copied\\x0aann@";
+    assert!(told.contains(end), "{told}");
+    assert!(
+        !told.lines().any(|line| line.starts_with("ssh-weblog-cp: 9") || line.starts_with("ann@")),
+        "{told}"
+    );
+}
+
+#[test]
 fn t95_progress_on_a_terminal_shows_names_escaped_and_with_q_nothing() {
     let place = Place::new();
     let name = &b"\x1b]0;title\x07\rok"[..];
@@ -326,6 +341,30 @@ fn a_file_that_ends_before_its_size_is_named_and_not_put_in_place() {
     assert_eq!(status, Some(1));
     assert!(told.contains("f: ended after 90000 of 100000 bytes"), "{told}");
     assert_eq!(fs::read(place.target("f")).unwrap(), b"old");
+}
+
+#[test]
+fn a_file_whose_size_is_told_last_is_measured_by_it() {
+    let place = Place::new();
+    for (late, whole) in [(100_001, false), (100_000, true)] {
+        let mut lies = Lies { late: Some(late), ..tree(&[(b"f", FILE)]) };
+        lies.files.insert(b"tree/f".to_vec(), (FILE, vec![1; 100_000]));
+        let (status, told) = place.run(&lies, &["-r", "127.0.0.1:tree", "."]);
+        assert_eq!(status, Some(i32::from(!whole)), "{told}");
+        assert_eq!(told.contains("tree/f: ended after 100000 of 100001 bytes"), !whole, "{told}");
+        assert_eq!(place.target("tree/f").exists(), whole);
+    }
+}
+
+#[test]
+fn what_says_that_it_is_empty_is_read_even_if_an_empty_file_is_here() {
+    let place = Place::new();
+    let mut lies = Lies { empty: true, ..tree(&[]) };
+    lies.files.insert(b"f".to_vec(), (FILE, b"as in /proc".to_vec()));
+    fs::write(place.target("f"), "").unwrap();
+    let (status, told) = place.run(&lies, &["--resume", "127.0.0.1:f", "."]);
+    assert_eq!(status, Some(0), "{told}");
+    assert_eq!(fs::read(place.target("f")).unwrap(), b"as in /proc");
 }
 
 #[test]
@@ -442,6 +481,22 @@ fn a_server_that_renames_nothing_keeps_what_it_has() {
     assert_eq!(*written, [(b"./up".to_vec(), (0o644, b"old".to_vec()))].into());
 }
 
+/// Its note would be about other bytes: `--resume` would go on behind those of another source.
+#[test]
+fn a_partial_file_that_cannot_be_replaced_keeps_its_note() {
+    let place = Place::new();
+    fs::write(place.target("f"), vec![1; 4 << 20]).unwrap();
+    let written = Written::default();
+    let old =
+        [(&b"./.up.part"[..], (0o600, b"old".to_vec())), (b"./.up.part.meta", (0o600, b"old".to_vec()))];
+    let old: BTreeMap<_, _> = old.map(|(name, file)| (name.to_vec(), file)).into();
+    written.lock().unwrap().clone_from(&old);
+    let lies = Lies { written: Some(Arc::clone(&written)), stuck: true, ..Lies::default() };
+    let (status, told) = place.run(&lies, &["f", "127.0.0.1:up"]);
+    assert_eq!(status, Some(1), "{told}");
+    assert_eq!(*written.lock().unwrap(), old);
+}
+
 #[test]
 fn a_session_that_ends_before_it_begins_ends_the_copy() {
     let place = Place::new();
@@ -487,6 +542,23 @@ fn a_full_disk_behind_standard_output_is_named() {
         assert_eq!(output.status.code(), Some(1), "{told}");
         assert!(told.contains("standard output: No space left on device"), "{told}");
     }
+}
+
+#[test]
+fn what_cannot_be_written_by_cat_is_not_waited_for_to_its_end() {
+    let place = Place::new();
+    let lies = Lies { unserved: Some(Unserved::Endless), ..Lies::default() };
+    let (command, thread) = place.command(&lies);
+    // Files end at 512 KiB here.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""]).arg(command.get_program());
+    limited.args(command.get_args()).env_remove("SSH_AUTH_SOCK").current_dir(place.target(""));
+    let output = limited.args(["--cat", "127.0.0.1:f", "."]).stdin(Stdio::null()).output().unwrap();
+    thread.join().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("f: File too large"), "{told}");
+    assert!(names(&place.target("")).is_empty());
 }
 
 #[test]

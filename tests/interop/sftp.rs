@@ -1,6 +1,6 @@
 //! Files by SFTP: OpenSSH's `sftp` and `scp`, rclone and sshfs against `examples/sshd`.
 
-use super::openssh::{Files, Generation, Server, deadline, is_long, our_sshd, run, user, wait};
+use super::openssh::{Files, Generation, Server, deadline, is_long, our_ssh, our_sshd, run, user, wait};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -270,6 +270,22 @@ fn without_a_subsystem_there_is_none() {
     let case = Case { files, server };
     let output = case.try_batch(Generation::Bookworm, "pwd\n");
     assert_eq!(output.status.code(), Some(255));
+}
+
+#[test]
+fn t97_t123_a_packet_of_no_possible_length_ends_its_session_with_a_status_and_no_other() {
+    let case = Case::new("");
+    let session = |sent: &[u8]| {
+        let mut ssh = our_ssh(&case.files, case.server.port);
+        run(ssh.args(["-s", &format!("{}@127.0.0.1", user()), "sftp"]), sent)
+    };
+    let init = b"\0\0\0\x05\x01\0\0\0\x03";
+    for length in [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\0\x04\0\x01"] {
+        let output = session(&[&init[..], length].concat());
+        assert_eq!(output.status.code(), Some(11), "{length:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.starts_with(b"\0\0") && output.stdout[4] == 2, "VERSION came first");
+    }
+    assert_eq!(session(init).status.code(), Some(0));
 }
 
 #[test]

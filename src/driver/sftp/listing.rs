@@ -16,10 +16,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub const NAMES_LEN_MAX: u64 = 1024 * 1024;
 
 /// So many lines of it count.
-pub const NAMES_MAX: usize = 16_384;
+pub(super) const LINES_MAX: usize = 16_384;
 
 /// The longest name of a user or a group (bytes), as the system has it.
-pub const NAME_LEN_MAX: usize = 256;
+pub(super) const NAME_LEN_MAX: usize = 256;
 
 /// Times that are as far from now are shown by their year (seconds): half a year, as `ls` does.
 const RECENT: i64 = 365 * 24 * 60 * 60 / 2;
@@ -33,7 +33,7 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// Reads the two files; one that cannot be read has no names. Lines beyond [`NAMES_MAX`] and names above [`NAME_LEN_MAX`]
+    /// Reads the two files; one that cannot be read has no names. Lines beyond [`LINES_MAX`] and names above [`NAME_LEN_MAX`]
     /// are passed over: below a root that is written to, the files are whoever's.
     pub(super) fn read(root: &Root) -> Self {
         let mut all = Self::default();
@@ -109,7 +109,7 @@ fn contents(root: &Root, path: &[u8]) -> Result<Vec<u8>, Errno> {
 }
 
 fn lines(contents: &[u8]) -> impl Iterator<Item = &[u8]> {
-    contents.split(|byte| *byte == b'\n').take(NAMES_MAX)
+    contents.split(|byte| *byte == b'\n').take(LINES_MAX)
 }
 
 fn bounded(name: &[u8]) -> Option<&[u8]> {
@@ -198,7 +198,7 @@ fn date(days: i64) -> (i64, usize, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{NAME_LEN_MAX, NAMES_LEN_MAX, NAMES_MAX, Root, Users, date, mode, time};
+    use super::{LINES_MAX, NAME_LEN_MAX, NAMES_LEN_MAX, Root, Users, date, mode, time};
     use std::fs;
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
         let (fits, long) = ("a".repeat(NAME_LEN_MAX), "a".repeat(NAME_LEN_MAX + 1));
         for (name, rest) in [("passwd", "::/home"), ("group", "")] {
             let mut text = format!("{long}:x:1:{rest}\n{fits}:x:2:{rest}\n");
-            text += &"\n".repeat(NAMES_MAX - 3);
+            text += &"\n".repeat(LINES_MAX - 3);
             text += &format!("last:x:3:{rest}\nbeyond:x:4:{rest}\n");
             fs::write(directory.path().join("etc").join(name), text).unwrap();
         }

@@ -35,6 +35,7 @@ pub use workers::{SPARE_MAX, THREADS_MAX, TURN_MAX};
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rustix::process::{Resource, getrlimit};
+use std::sync::{Arc, OnceLock};
 
 /// Handles of a session.
 pub const HANDLES_MAX: usize = 256;
@@ -71,10 +72,14 @@ impl Descriptors {
         Self { used: AtomicUsize::new(0), max }
     }
 
-    /// Half of the process's, so that the loop can go on accepting and starting.
-    fn of_process() -> Self {
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        Self::new(usize::try_from(limit / 2).unwrap_or(usize::MAX))
+    /// Half of the process's, however many loops it has, so that they can go on accepting and starting.
+    fn of_process() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<Descriptors>> = OnceLock::new();
+        let shared = SHARED.get_or_init(|| {
+            let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+            Arc::new(Self::new(usize::try_from(limit / 2).unwrap_or(usize::MAX)))
+        });
+        Arc::clone(shared)
     }
 
     fn take(&self) -> bool {

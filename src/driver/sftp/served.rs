@@ -45,17 +45,13 @@ impl AtOnce {
     /// For one client.
     #[must_use]
     pub fn new(service: Arc<Service>) -> Self {
-        Self::holding(service, Descriptors::of_process())
+        Self(Served::directory(service, Descriptors::of_process()))
     }
 
     /// For one client of a tree.
     #[must_use]
     pub fn of_tree(tree: Arc<dyn Tree>) -> Self {
-        Self(Served::tree(tree, Arc::new(Descriptors::of_process())))
-    }
-
-    pub(super) fn holding(service: Arc<Service>, descriptors: Descriptors) -> Self {
-        Self(Served::directory(service, Arc::new(descriptors)))
+        Self(Served::tree(tree, Descriptors::of_process()))
     }
 }
 

@@ -131,7 +131,7 @@ fn t97_handles_that_the_server_did_not_give_or_took_back_are_refused() {
 }
 
 #[test]
-fn t97_a_read_of_ffffffff_asks_the_backend_for_no_more_than_the_cap() {
+fn t97_t123_a_read_of_ffffffff_asks_the_backend_for_no_more_than_the_cap() {
     let mut served = Served::new(Later::default());
     served.ask(&OPEN);
     let handle = grant(&mut served);

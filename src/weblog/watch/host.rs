@@ -490,7 +490,7 @@ impl Host {
         let text = match why {
             Ok(()) => "the host closed the connection".to_owned(),
             Err(Error::Ssh(transport::Error::Disconnected { description, .. })) => {
-                format!("the host ended the connection: {description}")
+                format!("the host ended the connection: {}", escaped(description.as_bytes()))
             }
             Err(error) => connected.login.explain(&error),
         };

@@ -4,7 +4,7 @@ use super::*;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use strombus::connection::{Channel, ChannelEvent, Connection, Event, Request};
+use strombus::connection::{Channel, ChannelEvent, ChannelId, Connection, Event, Request};
 use strombus::crypto::SystemRng;
 use strombus::driver::files::read_private_key;
 use strombus::driver::{Application, Context, Driver, Error, PeerId};
@@ -78,6 +78,20 @@ impl Application<Serving> for Host {
         Ok(())
     }
 
+    /// What it answers only once there is room to write again.
+    fn writable(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        conn: &mut Connection<Serving>,
+        id: ChannelId,
+    ) -> Result<(), Error> {
+        let mut channel = conn.channel(id)?;
+        channel.reply(true)?;
+        channel.send_exit_status(7)?;
+        Ok(channel.close()?)
+    }
+
     fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, _: Result<(), Error>) {
         self.gone = true;
     }
@@ -146,10 +160,38 @@ const CLIENTS: [Option<Generation>; 3] = [None, Some(Generation::Bookworm), Some
 
 #[test]
 fn an_escape_ends_ssh_even_if_the_host_gives_a_terminal_and_says_nothing_more() {
-    let host = Served::new(|_| Ok(()));
-    let terminal = Terminal::start(&host.client(None));
-    host.hears("started");
-    host.end(&terminal);
+    let silent: Start = |_| Ok(());
+    // Nor does it read what is typed, it says.
+    let deaf: Start = |channel| {
+        channel.reply(true)?;
+        channel.send_eow()?;
+        channel.write(b"ready\r\n");
+        Ok(())
+    };
+    for start in [silent, deaf] {
+        let host = Served::new(start);
+        let terminal = Terminal::start(&host.client(None));
+        host.hears("started");
+        if start == deaf {
+            terminal.wait_for("ready");
+            terminal.send("unread\r");
+        }
+        host.end(&terminal);
+    }
+}
+
+#[test]
+fn what_comes_before_the_answer_to_a_request_is_credited_too() {
+    for client in CLIENTS {
+        let host = Served::new(|channel| {
+            while channel.write(&[b'x'; 65_536]) == 65_536 {}
+            Ok(())
+        });
+        let output = run(host.client(client).arg("all"), b"");
+        assert_eq!(output.status.code(), Some(7), "{client:?}");
+        assert!(output.stdout.len() >= 1 << 20 && output.stdout.iter().all(|byte| *byte == b'x'));
+        host.thread.join().unwrap();
+    }
 }
 
 /// A client may ignore it (RFC 4254 §6.8); in raw mode none can do otherwise.

@@ -146,7 +146,7 @@ impl Session {
     }
 
     fn holding(service: Service, descriptors: Descriptors) -> Self {
-        Self::before(AtOnce::holding(Arc::new(service), descriptors))
+        Self::before(AtOnce(Served::directory(Arc::new(service), Arc::new(descriptors))))
     }
 
     fn before(files: AtOnce) -> Self {
