@@ -54,6 +54,8 @@ pub struct Session {
     /// The terminal here, while it shows that of the host.
     raw: Option<Raw>,
     signals: Option<(Signals, SourceId)>,
+    /// Input is taken, or was: with a terminal before anything runs.
+    started: bool,
     input: Option<Input>,
     /// What is typed, if escapes are found in it.
     typed: Option<Typed>,
@@ -87,6 +89,7 @@ impl Session {
             asked: VecDeque::new(),
             raw: None,
             signals: None,
+            started: false,
             input: None,
             unwritten: 0,
             ended: false,
@@ -187,6 +190,7 @@ impl Session {
 
     /// Asks for all at once; the replies come in the same order.
     fn opened(&mut self, conn: &mut Connection<Client>, id: ChannelId) -> Result<(), Error> {
+        self.channel = Some(id);
         let mut channel = conn.channel(id)?;
         if let What::Connect(_) = self.plan.what {
             self.status = 0;
@@ -231,8 +235,7 @@ impl Session {
                 self.say(LogLevel::Info, "PTY allocation request failed");
                 (self.plan.terminal, self.typed) = (None, None);
             }
-            (Some(Asked::Start), true) if self.channel.is_none() => self.start_input(conn, id)?,
-            (Some(Asked::Start), true) => {}
+            (Some(Asked::Start), true) => self.start_input(conn, id)?,
             (Some(Asked::Start), false) => {
                 self.raw = None;
                 self.say(LogLevel::Error, "ssh: the host does not run that");
@@ -270,7 +273,9 @@ impl Session {
     }
 
     fn start_input(&mut self, conn: &mut Connection<Client>, id: ChannelId) -> Result<(), Error> {
-        self.channel = Some(id);
+        if self.channel.is_none() || core::mem::replace(&mut self.started, true) {
+            return Ok(());
+        }
         if self.plan.stdin_null {
             conn.channel(id)?.send_eof()?;
         } else {
@@ -368,10 +373,9 @@ impl Session {
         if self.unwritten == 0 && core::mem::take(&mut self.ended) {
             end_output()?;
         }
-        self.uncredited += out.0 + err.0;
         let Some(id) = self.channel else { return Ok(()) };
         let mut channel = conn.channel(id)?;
-        channel.adjust_window(core::mem::take(&mut self.uncredited))?;
+        channel.adjust_window(out.0 + err.0)?;
         // Nobody reads what comes: who makes it there is to end, and so its status still comes.
         if out.1.is_some() && (matches!(self.plan.what, What::Connect(_)) || !channel.send_eow()?) {
             self.close(conn, id)?;
