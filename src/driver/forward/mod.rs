@@ -15,7 +15,7 @@ mod listen;
 mod requests;
 mod side;
 
-pub use dial::{DIAL_TIMEOUT, DIALS_MAX, DIALS_WAITING_MAX};
+pub use dial::{DIAL_TIMEOUT, DIALS_MAX, DIALS_OF_PEER_MAX, DIALS_WAITING_MAX};
 pub use listen::{Address, GatewayPorts, Listener};
 pub use requests::{Ask, Requests};
 pub use side::{Direct, ForwardSide, Forwarded};
@@ -179,18 +179,9 @@ impl<S: ForwardSide> Forwards<S> {
 
     /// Connects to where a channel of the peer's is to lead; once that is done the channel is accepted, or refused with the
     /// reason.
-    ///
-    /// # Errors
-    /// Those of the connection.
-    pub fn connect(
-        &mut self,
-        cx: &mut Context<'_>,
-        key: (PeerId, ChannelId),
-        conn: &mut Connection<S>,
-        target: Target,
-    ) -> Result<(), Error> {
+    pub fn connect(&mut self, key: (PeerId, ChannelId), target: Target) {
         self.links.insert(key, Link::Connecting(Held::default()));
-        self.dial(cx, key, conn, target)
+        self.dial(key, target);
     }
 
     /// Accepts a channel of the peer's, which says by SOCKS what to connect to.
@@ -202,30 +193,18 @@ impl<S: ForwardSide> Forwards<S> {
         Ok(conn.accept_channel(key.1)?)
     }
 
-    fn dial(
-        &mut self,
-        cx: &mut Context<'_>,
-        key: Key,
-        conn: &mut Connection<S>,
-        target: Target,
-    ) -> Result<(), Error> {
-        match target {
-            Target::Tcp(host, port) => {
-                let connect = move || {
-                    let stream = connect_by(&host, port, DIAL_TIMEOUT)?;
-                    let _unsupported = stream.set_nodelay(true);
-                    Ok(Stream::Tcp(stream))
-                };
-                self.dialer.start(key, Box::new(connect));
-                Ok(())
-            }
-            Target::Made(make) => {
-                self.dialer.start(key, make);
-                Ok(())
-            }
-            // That does not wait.
-            Target::Unix(path) => self.connected(cx, key, conn, UnixStream::connect(path).map(Stream::Unix)),
-        }
+    fn dial(&mut self, key: Key, target: Target) {
+        let make: Box<dyn FnOnce() -> io::Result<Stream> + Send> = match target {
+            Target::Tcp(host, port) => Box::new(move || {
+                let stream = connect_by(&host, port, DIAL_TIMEOUT)?;
+                let _unsupported = stream.set_nodelay(true);
+                Ok(Stream::Tcp(stream))
+            }),
+            // Its listener is not waited for, but its file system may be.
+            Target::Unix(path) => Box::new(move || UnixStream::connect(path).map(Stream::Unix)),
+            Target::Made(make) => make,
+        };
+        self.dialer.start(key, make);
     }
 
     /// A connection was made, or not.
@@ -305,7 +284,10 @@ impl<S: ForwardSide> Forwards<S> {
                 join.event(cx, conn, event)?;
                 self.settle(cx, key);
             }
-            (_, ChannelEvent::Closed) => drop(self.links.remove(&key)),
+            (_, ChannelEvent::Closed) => {
+                self.links.remove(&key);
+                self.dialer.forget(|of| of == key);
+            }
             (Link::Opening(..), ChannelEvent::Opened) => self.opened(cx, key, conn)?,
             (Link::Opening(..), ChannelEvent::OpenFailure { reason_code, .. }) => {
                 if let Some(Link::Opening(mut stream, Some(socks))) = self.links.remove(&key) {
@@ -317,7 +299,7 @@ impl<S: ForwardSide> Forwards<S> {
                 }
                 self.accept_waiting();
             }
-            (Link::Greeting(..), ChannelEvent::Data { data }) => self.greeted(cx, key, conn, data)?,
+            (Link::Greeting(..), ChannelEvent::Data { data }) => self.greeted(key, conn, data)?,
             (Link::Greeting(..), ChannelEvent::Eof) => {
                 conn.channel(key.1)?.close()?;
                 self.links.insert(key, Link::Over);
@@ -350,13 +332,7 @@ impl<S: ForwardSide> Forwards<S> {
     }
 
     /// A channel's peer has said something by SOCKS.
-    fn greeted(
-        &mut self,
-        cx: &mut Context<'_>,
-        key: Key,
-        conn: &mut Connection<S>,
-        data: &[u8],
-    ) -> Result<(), Error> {
+    fn greeted(&mut self, key: Key, conn: &mut Connection<S>, data: &[u8]) -> Result<(), Error> {
         let Some(Link::Greeting(handshake, unsaid)) = self.links.get_mut(&key) else { return Ok(()) };
         let mut channel = conn.channel(key.1)?;
         let mut rest = data;
@@ -376,7 +352,8 @@ impl<S: ForwardSide> Forwards<S> {
                             let unsaid = core::mem::take(unsaid);
                             let held = Held { socks, unsaid, bytes: rest.to_vec(), ended: false };
                             self.links.insert(key, Link::Connecting(held));
-                            return self.dial(cx, key, conn, Target::Tcp(host, port));
+                            self.dial(key, Target::Tcp(host, port));
+                            return Ok(());
                         }
                     }
                 }
@@ -586,6 +563,7 @@ impl<S: ForwardSide> Forwards<S> {
                 let _gone = cx.deregister(&mut caller.stream, id);
             }
         }
+        self.dialer.forget(|of| of.0 == peer);
         let keys: Vec<_> = self.links.keys().filter(|key| key.0 == peer).copied().collect();
         for key in keys {
             if let Some(Link::Joined(join, closed)) = self.links.get_mut(&key) {
@@ -649,3 +627,6 @@ fn short(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests;
