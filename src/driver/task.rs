@@ -179,10 +179,12 @@ pub(crate) async fn yield_now() {
 #[derive(Debug)]
 pub(crate) struct Permits {
     free: Cell<usize>,
-    /// By rank, and then by who came first.
-    waiting: RefCell<BTreeMap<(Reverse<usize>, u64), Weak<Place>>>,
+    waiting: RefCell<BTreeMap<Turn, Weak<Place>>>,
     came: Cell<u64>,
 }
+
+/// A rank, the highest first, and who came first.
+type Turn = (Reverse<usize>, u64);
 
 /// The right to do it, until it is dropped.
 #[derive(Debug)]

@@ -141,3 +141,57 @@ fn of_those_who_call_no_more_are_accepted_in_a_round_than_the_bound() {
     driver.poll.poll(&mut events, Some(core::time::Duration::ZERO)).unwrap();
     assert!(events.iter().any(|event| event.token() == crate::driver::application::WAKER));
 }
+
+fn gone<S: ForwardSide>(driver: &mut Driver<S, Program<S>>, peer: PeerId) {
+    let told = driver.with(|app, cx, _| {
+        app.0.disconnect(cx, peer);
+        Ok(())
+    });
+    told.unwrap();
+}
+
+#[test]
+fn so_many_descriptors_are_held_and_what_is_beyond_is_refused() {
+    let (mut driver, peer, _far) = with_peer::<Client>(Pair::authenticated(Settings::default()).client.conn);
+    let descriptors = Arc::new(Descriptors::new(4));
+    driver.app.0.descriptors = Arc::clone(&descriptors);
+    let address = Address::Named("127.0.0.1".to_owned());
+    let (listeners, port) = Listener::tcp(&address, 0).unwrap();
+    let listen = |driver: &mut Driver<_, Program<Client>>, listeners, lead| {
+        driver.with(|app, cx, _| Ok(app.0.listen(cx, peer, listeners, lead)?))
+    };
+    listen(&mut driver, listeners, &Direct::Socks).unwrap();
+    let call = |_| std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut callers: Vec<_> = (0..5).map(call).collect();
+    let id = *driver.app.0.listeners.keys().next().unwrap();
+    driver.with(|app, cx, peers| app.0.source(cx, peers, Source::Ready(id))).unwrap();
+    assert_eq!((driver.app.0.callers.len(), descriptors.used()), (3, 4));
+    for caller in &mut callers[3..] {
+        assert_eq!(caller.read(&mut [0]).unwrap(), 0, "it is closed");
+    }
+    let other = Direct::Streamlocal { socket_path: "/s".to_owned() };
+    assert!(listen(&mut driver, Listener::tcp(&address, 0).unwrap().0, &other).is_err());
+    gone(&mut driver, peer);
+    assert_eq!(descriptors.used(), 0);
+}
+
+#[test]
+fn a_connection_that_is_made_holds_a_descriptor_until_it_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    for max in [1, 0] {
+        let (mut driver, key, _far) = asked_for("s");
+        let descriptors = Arc::new(Descriptors::new(max));
+        driver.app.0.descriptors = Arc::clone(&descriptors);
+        driver.app.0.connect(key, Target::Unix(path.to_str().unwrap().to_owned()));
+        assert_eq!(descriptors.used(), max);
+        wait(&mut driver, key);
+        assert_eq!((descriptors.used(), driver.app.0.joined.len()), (max, max));
+        if max > 0 {
+            drop(listener.accept().unwrap());
+            gone(&mut driver, key.0);
+        }
+        assert_eq!((descriptors.used(), driver.app.0.links.len()), (0, 0));
+    }
+}

@@ -9,7 +9,7 @@
 //! A session's requests are done one after another, in their order; sessions take turns. A disk that hangs holds up those
 //! whose requests are on it, and [`THREADS_MAX`] of them hold up all sessions, but never the loop. What waits is bounded by
 //! [`SftpServer`](crate::sftp::SftpServer): requests, their bytes and handles of a session; the descriptors of all sessions
-//! together by half of what the process may have.
+//! and of what is forwarded together by half of what the process may have.
 //!
 //! A server whose users may do less than the process can should not be dumpable (prctl(2)), as OpenSSH's `sftp-server`
 //! is not: the root `/` has `/proc/self/mem` in it.
@@ -26,6 +26,7 @@ mod sessions;
 mod tree;
 mod workers;
 
+pub(super) use files::Held;
 pub use listing::NAMES_LEN_MAX;
 pub use root::{Links, RESOLVE_MAX, Root};
 pub use served::AtOnce;
@@ -35,6 +36,7 @@ pub use workers::{SPARE_MAX, THREADS_MAX, TURN_MAX};
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rustix::process::{Resource, getrlimit};
+use std::sync::{Arc, OnceLock};
 
 /// Handles of a session.
 pub const HANDLES_MAX: usize = 256;
@@ -59,7 +61,7 @@ pub struct Service {
     pub read_only: bool,
 }
 
-/// Descriptors that handles hold, of all sessions.
+/// Descriptors that handles of all sessions hold, and what is forwarded.
 #[derive(Debug)]
 pub(super) struct Descriptors {
     used: AtomicUsize,
@@ -77,13 +79,19 @@ impl Descriptors {
         Self::new(usize::try_from(limit / 2).unwrap_or(usize::MAX))
     }
 
+    /// The one that all loops of the process share.
+    pub(super) fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<Descriptors>> = OnceLock::new();
+        Arc::clone(SHARED.get_or_init(|| Arc::new(Self::of_process())))
+    }
+
     fn take(&self) -> bool {
         let one_more = |used: usize| (used < self.max).then_some(used + 1);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
     #[cfg(test)]
-    fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 

@@ -41,7 +41,7 @@ impl Sessions {
     /// None yet; `waker` is the loop's.
     #[must_use]
     pub fn new(waker: Arc<Waker>) -> Self {
-        let descriptors = Arc::new(Descriptors::of_process());
+        let descriptors = Descriptors::shared();
         Self { open: HashMap::new(), workers: Workers::new(waker), descriptors }
     }
 
