@@ -257,7 +257,7 @@ impl Forwarding {
     ) -> Result<(), Error> {
         self.forwards.source(cx, peers, source)?;
         if source == Source::Woken {
-            self.requests.woken(cx, &mut self.forwards, peers)?;
+            self.requests.woken(cx, &mut self.forwards, peers);
         }
         Ok(())
     }

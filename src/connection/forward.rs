@@ -289,7 +289,8 @@ impl Connection<Server> {
     /// # Errors
     /// [`NO_REPLY_OWED`](super::NO_REPLY_OWED).
     pub fn accept_global_request(&mut self, bound_port: u16) -> Result<(), Error> {
-        self.global.answer(Some(bound_port), &mut self.transport)
+        let answered = self.global.answer(Some(bound_port), &mut self.transport);
+        self.ended(answered)
     }
 
     /// Refuses it.
@@ -297,7 +298,8 @@ impl Connection<Server> {
     /// # Errors
     /// [`NO_REPLY_OWED`](super::NO_REPLY_OWED).
     pub fn refuse_global_request(&mut self) -> Result<(), Error> {
-        self.global.answer(None, &mut self.transport)
+        let answered = self.global.answer(None, &mut self.transport);
+        self.ended(answered)
     }
 
     /// Hands the client a connection that was made to where it asked to listen (RFC 4254 §7.2): `connected_address` in its own

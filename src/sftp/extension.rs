@@ -1,5 +1,6 @@
 //! OpenSSH's extensions: their names, and the values of their answers (OpenSSH PROTOCOL §4).
 
+use super::PACKET_LEN_MAX;
 use crate::wire::{DecodeError, Reader, Writer};
 
 /// An extension that is known here.
@@ -205,13 +206,16 @@ impl<'a> PackedStrings<'a> {
         Ok(Self(bytes))
     }
 
-    /// The bytes for [`from_bytes`](Self::from_bytes).
-    #[must_use]
-    pub fn pack<'n>(names: impl IntoIterator<Item = &'n [u8]>) -> Vec<u8> {
+    /// The bytes for [`from_bytes`](Self::from_bytes); `None` if they don't fit in a packet.
+    pub fn pack<'n>(names: impl IntoIterator<Item = &'n [u8]>) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        let mut w = Writer::new(&mut bytes);
-        names.into_iter().for_each(|name| w.string(name));
-        bytes
+        for name in names {
+            if bytes.len() + 4 + name.len() > PACKET_LEN_MAX {
+                return None;
+            }
+            Writer::new(&mut bytes).string(name);
+        }
+        Some(bytes)
     }
 
     /// Each.

@@ -182,7 +182,7 @@ impl Application<Server> for There {
     ) -> Result<(), Error> {
         self.forwards.source(cx, peers, source)?;
         if source == Source::Woken {
-            self.requests.woken(cx, &mut self.forwards, peers)?;
+            self.requests.woken(cx, &mut self.forwards, peers);
         }
         Ok(())
     }

@@ -82,27 +82,24 @@ impl Requests {
         self.advance(cx, forwards, peer, conn)
     }
 
-    /// The loop was woken, perhaps for this.
-    ///
-    /// # Errors
-    /// Those of the connection.
+    /// The loop was woken, perhaps for this. A connection that ends by its answer tells that in its own turn: it is no error of
+    /// the loop, which serves others.
     pub fn woken(
         &mut self,
         cx: &mut Context<'_>,
         forwards: &mut Forwards<Server>,
         peers: &mut Peers<'_, Server>,
-    ) -> Result<(), Error> {
+    ) {
         while let Some((peer, outcome)) = self.binder.outcome() {
             let Some(open) = self.open.get_mut(&peer).and_then(VecDeque::pop_front) else { continue };
             let Some(conn) = peers.get(peer) else { continue };
             if let Ask::Tcp { address, .. } = &open.ask {
                 let bound = outcome
                     .and_then(|(listeners, port)| listen(cx, forwards, peer, listeners, address, port));
-                answer(conn, open.want_reply, bound.ok())?;
+                let _ended = answer(conn, open.want_reply, bound.ok());
             }
-            self.advance(cx, forwards, peer, conn)?;
+            let _ended = self.advance(cx, forwards, peer, conn);
         }
-        Ok(())
     }
 
     fn advance(

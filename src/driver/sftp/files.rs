@@ -126,7 +126,7 @@ impl Files {
             Request::Open { filename, pflags, attrs } => self.open(opens, filename, pflags, &attrs),
             Request::Opendir { path } => self.open_directory(opens, path),
             Request::Readdir { handle } => self.read_directory(handle),
-            Request::UsersGroupsById { uids, gids } => Ok(self.names(&uids, &gids)),
+            Request::UsersGroupsById { uids, gids } => self.names(&uids, &gids),
             Request::HomeDirectory { username } => Ok(self.home(username)),
             Request::ExpandPath { path } => self.expand(path),
             request => self.other(&request),
@@ -328,12 +328,14 @@ impl Files {
         self.users.get_or_insert_with(|| Users::read(&self.service.root))
     }
 
-    fn names(&mut self, uids: &PackedIds<'_>, gids: &PackedIds<'_>) -> Reply {
+    fn names(&mut self, uids: &PackedIds<'_>, gids: &PackedIds<'_>) -> Result<Reply, Errno> {
         let users = self.users();
-        Reply::UsersGroups(
+        let packed = (
             PackedStrings::pack(uids.iter().map(|uid| users.user(uid))),
             PackedStrings::pack(gids.iter().map(|gid| users.group(gid))),
-        )
+        );
+        let (Some(users), Some(groups)) = packed else { return Err(Errno::OVERFLOW) };
+        Ok(Reply::UsersGroups(users, groups))
     }
 
     /// Without a name that of whoever serves; where he has none, the session's start will do.

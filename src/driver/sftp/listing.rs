@@ -15,6 +15,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// So much is read of a file of names (bytes).
 pub const NAMES_LEN_MAX: u64 = 1024 * 1024;
 
+/// So many lines of it count.
+pub const NAMES_MAX: usize = 16_384;
+
+/// The longest name of a user or a group (bytes), as the system has it.
+pub const NAME_LEN_MAX: usize = 256;
+
 /// Times that are as far from now are shown by their year (seconds): half a year, as `ls` does.
 const RECENT: i64 = 365 * 24 * 60 * 60 / 2;
 
@@ -27,22 +33,23 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// Reads the two files; one that cannot be read has no names.
+    /// Reads the two files; one that cannot be read has no names. Lines beyond [`NAMES_MAX`] and names above [`NAME_LEN_MAX`]
+    /// are passed over: below a root that is written to, the files are whoever's.
     pub(super) fn read(root: &Root) -> Self {
         let mut all = Self::default();
-        for line in contents(root, b"/etc/passwd").unwrap_or_default().split(|byte| *byte == b'\n') {
+        for line in lines(&contents(root, b"/etc/passwd").unwrap_or_default()) {
             let fields: Vec<_> = line.split(|byte| *byte == b':').collect();
             if let [name, _, uid, _, _, home, ..] = fields[..]
-                && let Some(uid) = number(uid)
+                && let (Some(name), Some(uid)) = (bounded(name), number(uid))
             {
                 all.users.entry(uid).or_insert_with(|| name.to_vec());
                 all.homes.entry(name.to_vec()).or_insert_with(|| home.to_vec());
             }
         }
-        for line in contents(root, b"/etc/group").unwrap_or_default().split(|byte| *byte == b'\n') {
+        for line in lines(&contents(root, b"/etc/group").unwrap_or_default()) {
             let fields: Vec<_> = line.split(|byte| *byte == b':').collect();
             if let [name, _, gid, ..] = fields[..]
-                && let Some(gid) = number(gid)
+                && let (Some(name), Some(gid)) = (bounded(name), number(gid))
             {
                 all.groups.entry(gid).or_insert_with(|| name.to_vec());
             }
@@ -99,6 +106,14 @@ fn contents(root: &Root, path: &[u8]) -> Result<Vec<u8>, Errno> {
         let _unread = File::from(fd).take(NAMES_LEN_MAX).read_to_end(&mut contents);
     }
     Ok(contents)
+}
+
+fn lines(contents: &[u8]) -> impl Iterator<Item = &[u8]> {
+    contents.split(|byte| *byte == b'\n').take(NAMES_MAX)
+}
+
+fn bounded(name: &[u8]) -> Option<&[u8]> {
+    (name.len() <= NAME_LEN_MAX).then_some(name)
 }
 
 fn number(text: &[u8]) -> Option<u32> {
@@ -183,7 +198,7 @@ fn date(days: i64) -> (i64, usize, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{NAMES_LEN_MAX, Root, Users, date, mode, time};
+    use super::{NAME_LEN_MAX, NAMES_LEN_MAX, NAMES_MAX, Root, Users, date, mode, time};
     use std::fs;
 
     #[test]
@@ -245,5 +260,23 @@ mod tests {
         for (id, name) in [(1, &b"ann"[..]), (2, b"ann"), (3, b"")] {
             assert_eq!((users.user(id), users.group(id)), (name, name), "{id}");
         }
+    }
+
+    #[test]
+    fn of_names_no_more_count_than_the_bound_and_none_that_is_too_long() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("etc")).unwrap();
+        let (fits, long) = ("a".repeat(NAME_LEN_MAX), "a".repeat(NAME_LEN_MAX + 1));
+        for (name, rest) in [("passwd", "::/home"), ("group", "")] {
+            let mut text = format!("{long}:x:1:{rest}\n{fits}:x:2:{rest}\n");
+            text += &"\n".repeat(NAMES_MAX - 3);
+            text += &format!("last:x:3:{rest}\nbeyond:x:4:{rest}\n");
+            fs::write(directory.path().join("etc").join(name), text).unwrap();
+        }
+        let users = Users::read(&Root::open(directory.path()).unwrap());
+        for (id, name) in [(1, &b""[..]), (2, fits.as_bytes()), (3, b"last"), (4, b"")] {
+            assert_eq!((users.user(id), users.group(id)), (name, name), "{id}");
+        }
+        assert_eq!((users.home(long.as_bytes()), users.home(b"last")), (None, Some(&b"/home"[..])));
     }
 }

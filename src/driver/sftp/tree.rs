@@ -307,9 +307,9 @@ fn attributes(metadata: &Metadata) -> Attributes<'static> {
     }
 }
 
-/// No name for any of these.
+/// No name for any of these; that is no longer than the numbers were.
 fn nobody(ids: &PackedIds<'_>) -> Vec<u8> {
-    PackedStrings::pack(ids.iter().map(|_| &b""[..]))
+    PackedStrings::pack(ids.iter().map(|_| &b""[..])).unwrap_or_default()
 }
 
 /// What has no number of the system's is a failure.

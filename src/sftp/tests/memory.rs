@@ -141,7 +141,7 @@ impl Backend for Memory {
             Request::UsersGroupsById { uids, gids } => {
                 let text = |ids: &PackedIds<'_>| {
                     let names: Vec<_> = ids.iter().map(|id| format!("u{id}").into_bytes()).collect();
-                    PackedStrings::pack(names.iter().map(|name| &name[..]))
+                    PackedStrings::pack(names.iter().map(|name| &name[..])).unwrap()
                 };
                 let (users, groups) = (text(uids), text(gids));
                 let usernames = PackedStrings::from_bytes(&users).unwrap();

@@ -352,6 +352,36 @@ fn t34_t74_channels_opened_and_closed_during_an_exchange_have_a_bound() {
 }
 
 #[test]
+fn t34_t74_answers_to_global_requests_during_an_exchange_have_a_bound_and_end_that_connection() {
+    for accepts in [true, false] {
+        let mut pair = running();
+        pair.server.conn.expect_forwarding();
+        pair.server.conn.start_kex();
+        let request = GlobalRequest {
+            request_name: b"tcpip-forward",
+            want_reply: true,
+            request_fields: b"\0\0\0\x01h\0\0\0\0",
+        };
+        let mut last = Ok(());
+        for round in 0..20_000 {
+            assert!(round < 19_999, "the peer goes on for ever");
+            pair.client.conn.send_payload(&payload(&request));
+            let bytes = all_output(&mut pair.client.conn);
+            feed(&mut pair.server, &bytes);
+            last = match accepts {
+                true => pair.server.conn.accept_global_request(2222),
+                false => pair.server.conn.refuse_global_request(),
+            };
+            if last.is_err() {
+                break;
+            }
+        }
+        assert_eq!(last, Err(TOO_MANY_REPLIES.into()));
+        assert!(pair.server.conn.is_ended());
+    }
+}
+
+#[test]
 fn t37_extension_information_is_bounded_and_has_its_place() {
     let refused = |pairs: &[u8], nr_extensions, fault| {
         refused_by_client(asking(), &[payload(&ExtInfo { nr_extensions, pairs })], fault);

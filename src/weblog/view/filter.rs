@@ -37,6 +37,8 @@ pub(super) struct Filter {
     bot: Regex,
     pub(super) since: Option<Instant>,
     pub(super) until: Option<Instant>,
+    /// Nothing is asked of a record: known once, for it is asked of each.
+    is_empty: bool,
 }
 
 impl Filter {
@@ -46,7 +48,7 @@ impl Filter {
             let read = |text: &String| when::time(text, now, zone).map_err(|error| format!("{name} {error}"));
             texts.iter().map(|text| Ok(read(text)?.instant())).collect::<Result<Vec<_>, String>>()
         };
-        Ok(Self {
+        let mut filter = Self {
             status: lists("--status", &options.status, "write statuses as 404,5xx,400-499", statuses)?,
             method: lists("--method", &options.method, "write methods as GET,POST", word)?,
             vhost: lists("--vhost", &options.vhost, "write host names as shop.example,www.example", host)?,
@@ -58,11 +60,13 @@ impl Filter {
             bot: expression(BOTS)?,
             since: instants("--since", &options.since)?.into_iter().max(),
             until: instants("--until", &options.until)?.into_iter().min(),
-        })
+            is_empty: false,
+        };
+        filter.is_empty = filter.asks_nothing();
+        Ok(filter)
     }
 
-    /// Whether nothing is asked of a record.
-    pub(super) fn is_empty(&self) -> bool {
+    fn asks_nothing(&self) -> bool {
         self.status.is_empty()
             && self.method.is_empty()
             && self.vhost.is_empty()
@@ -75,6 +79,11 @@ impl Filter {
             && self.until.is_none()
     }
 
+    /// Whether nothing is asked of a record.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
     /// Whether the records of a format without virtual hosts can't pass.
     pub(super) fn needs_host(&self) -> bool {
         !self.vhost.is_empty()
@@ -82,6 +91,10 @@ impl Filter {
 
     /// Whether a record passes. What it lacks is in no list and at no time; expressions are searched in an empty text then.
     pub(super) fn passes(&self, record: &Record<'_>) -> bool {
+        self.is_empty || self.meets_all(record)
+    }
+
+    fn meets_all(&self, record: &Record<'_>) -> bool {
         self.has_time(record)
             && self.status.iter().all(|list| {
                 record.status.is_some_and(|status| list.iter().any(|range| range.contains(&status)))

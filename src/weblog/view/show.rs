@@ -134,7 +134,7 @@ impl<'v> Shown<'v> {
         match self.value(field) {
             Value::Absent => out.push(b'-'),
             Value::Time(time) => time.write_rfc3339(out),
-            Value::Text(text) => plain(&text, out),
+            Value::Text(text) => escape(&text, out),
             Value::Number(value) => number(value, out),
             Value::Seconds(duration) => seconds(duration, out),
         }
@@ -200,17 +200,15 @@ impl<'v> Shown<'v> {
 impl Form {
     /// Appends what is shown of a hit, with its end.
     pub(super) fn hit(&self, place: Place<'_>, line: &Line<'_>, hit: &Hit<'_>, out: &mut Vec<u8>) {
-        if let Self::Raw { escaped } = self {
-            return if hit.masked {
-                raw(&anew(&hit.record), *escaped, out);
-            } else {
-                raw(line.bytes, *escaped, out);
-            };
+        match self {
+            Self::Raw { escaped } if hit.masked => return raw(&anew(&hit.record), *escaped, out),
+            Self::Raw { escaped } => return raw(line.bytes, *escaped, out),
+            Self::Referrers if !hit.referred => return,
+            _ => {}
         }
         let shown = Shown::new(place, line, hit);
         match self {
             Self::Raw { .. } => {}
-            Self::Referrers if !hit.referred => return,
             Self::Referrers => {
                 shown.field(Field::Referrer, out);
                 out.extend_from_slice(b"  --> ");
@@ -227,7 +225,7 @@ impl Form {
 /// Appends a line as it stands.
 pub(super) fn raw(line: &[u8], escaped: bool, out: &mut Vec<u8>) {
     if escaped {
-        plain(line, out);
+        escape(line, out);
     } else {
         out.extend_from_slice(line);
     }
@@ -239,15 +237,6 @@ fn anew(record: &Record<'_>) -> Vec<u8> {
     let mut line = Vec::new();
     combined_line(record, &mut line);
     line
-}
-
-/// Appends a text with everything escaped that could act; most have nothing of the kind.
-fn plain(text: &[u8], out: &mut Vec<u8>) {
-    if text.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
-        out.extend_from_slice(text);
-    } else {
-        escape(text, out);
-    }
 }
 
 fn seconds(duration: Duration, out: &mut Vec<u8>) {

@@ -370,6 +370,22 @@ fn names_and_homes_are_those_below_the_root() {
 }
 
 #[test]
+fn t97_names_that_do_not_fit_in_an_answer_are_a_failure_and_are_not_gathered() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("root/etc")).unwrap();
+    fs::write(place.path("root/etc/passwd"), format!("{}:x:0:0::/:\n", "a".repeat(256))).unwrap();
+    let mut session = Session::new(place.service());
+    let mut ask = |count: usize| {
+        let uids = PackedIds::pack(&vec![0; count]);
+        let uids = PackedIds::from_bytes(&uids).unwrap();
+        session.ask(&Request::UsersGroupsById { uids, gids: PackedIds::default() })
+    };
+    let most = crate::sftp::PACKET_LEN_MAX / (4 + 256);
+    assert!(matches!(ask(most - 1), Seen::UsersGroups(users, _) if users.len() == most - 1));
+    assert_eq!(ask(65_000), FAILURE, "17 MB");
+}
+
+#[test]
 fn t125_data_are_copied_at_the_server_but_not_within_a_file() {
     let place = Place::new();
     let length = 2 * super::super::COPY_SLICE + 3;
