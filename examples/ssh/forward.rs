@@ -194,7 +194,7 @@ impl Forwarding {
                 return Ok(true);
             }
         };
-        self.forwards.connect(cx, key, conn, target)?;
+        self.forwards.connect(key, target);
         Ok(true)
     }
 

@@ -227,10 +227,10 @@ impl Running {
 }
 
 impl Orphan {
-    /// It has ended.
-    pub fn reap(mut self, cx: &mut Context<'_>, id: SourceId) {
-        let _reaped = self.child.try_wait();
+    /// It has ended, or nobody is told of it when it ends.
+    pub fn unwatch(self, cx: &mut Context<'_>, id: SourceId) -> Child {
         let _gone = cx.deregister(&mut SourceFd(&self.end.as_raw_fd()), id);
+        self.child
     }
 }
 

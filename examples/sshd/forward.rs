@@ -199,7 +199,7 @@ impl Forwarding {
             ChannelEvent::OpenRequest { channel_type } => {
                 let permissions = conn.permissions().cloned().unwrap_or(Permissions::BARE);
                 match self.target(&permissions, *channel_type) {
-                    Some(target) => self.forwards.connect(cx, key, conn, target)?,
+                    Some(target) => self.forwards.connect(key, target),
                     None => conn.refuse_channel(key.1, ADMINISTRATIVELY_PROHIBITED, "not allowed")?,
                 }
                 Ok(true)

@@ -10,6 +10,7 @@
 mod child;
 mod forward;
 mod options;
+mod orphans;
 mod session;
 mod sftp;
 

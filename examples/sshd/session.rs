@@ -1,6 +1,7 @@
 //! Sessions: what clients ask for on them, by what they may have, and what runs then.
 
-use super::child::{Orphan, Running};
+use super::child::Running;
+use super::orphans::Orphans;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -26,7 +27,7 @@ pub struct SessionOptions {
     pub permit_tty: bool,
     /// AcceptEnv.
     pub accept_env: AcceptEnv,
-    /// MaxSessions: of one connection.
+    /// MaxSessions: of one connection. One that was closed counts until its command has ended, as with OpenSSH.
     pub max_sessions: usize,
 }
 
@@ -60,14 +61,14 @@ pub struct Sessions {
     /// The sockets of the agents that clients forward.
     pub agents: HashMap<PeerId, PathBuf>,
     /// Commands whose channel is gone, until they end too.
-    orphans: HashMap<SourceId, Orphan>,
+    orphans: Orphans,
 }
 
 impl Sessions {
     pub fn new(options: SessionOptions, address: SocketAddr) -> Self {
         let (peers, sessions) = (HashMap::new(), HashMap::new());
-        let (sources, agents, orphans) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { options, address, peers, sessions, sources, agents, orphans }
+        let (sources, agents) = (HashMap::new(), HashMap::new());
+        Self { options, address, peers, sessions, sources, agents, orphans: Orphans::default() }
     }
 
     /// A peer is there.
@@ -78,7 +79,7 @@ impl Sessions {
     /// A client asks for a session.
     pub fn open(&mut self, session: Session, conn: &mut Connection<Server>) -> Result<(), Error> {
         let open = self.sessions.keys().filter(|(peer, _)| *peer == session.0).count();
-        if open >= self.options.max_sessions {
+        if open + self.orphans.count(session.0) >= self.options.max_sessions {
             return Ok(conn.refuse_channel(session.1, RESOURCE_SHORTAGE, "too many sessions")?);
         }
         self.sessions.insert(session, Stage::Prepared(Prepared::default()));
@@ -286,7 +287,9 @@ impl Sessions {
             for id in running.sources() {
                 self.sources.remove(&id);
             }
-            self.orphans.extend(running.let_go(cx));
+            if let Some((id, orphan)) = running.let_go(cx) {
+                self.orphans.keep(session.0, id, orphan);
+            }
         }
     }
 
@@ -298,7 +301,7 @@ impl Sessions {
         for session in sessions {
             self.abandon(cx, session);
         }
-        self.agents.remove(&peer);
+        self.orphans.disconnect(cx, peer);
     }
 
     /// A descriptor is ready, if it is one of a session's.
@@ -308,8 +311,7 @@ impl Sessions {
         peers: &mut Peers<'_, Server>,
         id: SourceId,
     ) -> Result<(), Error> {
-        if let Some(orphan) = self.orphans.remove(&id) {
-            orphan.reap(cx, id);
+        if self.orphans.ended(cx, id) {
             return Ok(());
         }
         let Some(session) = self.sources.get(&id).copied() else { return Ok(()) };

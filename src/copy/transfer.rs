@@ -18,6 +18,10 @@ use std::rc::Rc;
 /// The smallest block that a server which answers short is asked for (bytes; OpenSSH: the same).
 const BLOCK_MIN: u32 = 512;
 
+/// A piece that came too early and is smaller than this (bytes) takes in what comes behind it: what holds the pieces is little
+/// beside their bytes, however short a server answers.
+const PIECE_MIN: usize = 4096;
+
 /// Where bytes go.
 pub(super) enum Sink {
     /// At their offset.
@@ -229,7 +233,7 @@ impl Reading {
             return missing + data.len();
         }
         if offset != self.next {
-            self.early.insert(offset, data.to_vec());
+            self.hold(offset, data);
             return missing;
         }
         let mut done = missing + self.write(data);
@@ -237,6 +241,17 @@ impl Reading {
             done += self.write(&data);
         }
         done
+    }
+
+    fn hold(&mut self, offset: u64, data: &[u8]) {
+        match self.early.range_mut(..offset).next_back() {
+            Some((at, piece))
+                if piece.len() < PIECE_MIN && at.checked_add(piece.len() as u64) == Some(offset) =>
+            {
+                piece.extend_from_slice(data);
+            }
+            _ => drop(self.early.insert(offset, data.to_vec())),
+        }
     }
 
     fn write(&mut self, data: &[u8]) -> usize {
@@ -381,4 +396,47 @@ fn read_block(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> 
         }
     }
     Ok(n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// READs under way.
+    const UNDER_WAY: usize = 64;
+
+    #[test]
+    fn answers_of_a_byte_are_kept_in_few_pieces_and_blocks_do_not_shrink_without_end() {
+        let byte = |offset: u64| (offset % 251) as u8;
+        let (block, len) = (2048, 200_000);
+        let incoming = Incoming::new(Sink::Memory(Vec::new()), Bar::default(), block, 0, len, len);
+        let (mut asked, mut most, mut smallest) = (VecDeque::new(), 0, block);
+        loop {
+            let mut reading = incoming.0.borrow_mut();
+            while asked.len() < UNDER_WAY
+                && let Some((offset, len)) = reading.wanted()
+            {
+                // As long as nothing is asked for again it is a new block.
+                if reading.again.is_empty() && offset + u64::from(len) < reading.known {
+                    smallest = smallest.min(len);
+                }
+                reading.asked(offset, len);
+                asked.push_back((offset, len));
+            }
+            let held: usize = reading.early.values().map(Vec::len).sum();
+            assert!(reading.early.len() <= UNDER_WAY + held / BLOCK_MIN as usize, "of {held} bytes");
+            most = most.max(held);
+            drop(reading);
+            // The first one is not answered as long as there is another.
+            let Some((offset, len)) = asked.remove(1) else { break };
+            assert_eq!(incoming.data(offset, len, &[byte(offset)]), len as usize - 1);
+        }
+        assert_eq!((most, smallest), ((len - u64::from(block)) as usize, BLOCK_MIN));
+        let (offset, first) = asked.pop_front().unwrap();
+        assert_eq!((offset, first), (0, block));
+        let data: Vec<_> = (0..len).map(byte).collect();
+        assert_eq!(incoming.data(0, block, &data[..block as usize]), len as usize);
+        assert_eq!(incoming.0.borrow().end().unwrap(), len);
+        assert!(incoming.into_memory() == data);
+    }
 }

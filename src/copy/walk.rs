@@ -1,7 +1,8 @@
 //! Trees, both ways: directories are listed as a stream, and each file is begun as soon as it may.
 //!
-//! A listing waits while enough files are on their way, so that nothing is remembered of a directory but its directories. Links
-//! to directories are not followed: no tree is endless but one that is really there, and that ends at [`DEPTH_MAX`].
+//! A listing waits while enough files are on their way, so that nothing is remembered of a directory but its directories. Of
+//! these the deepest have their turns first, so that few of those above are open. Links to directories are not followed: no
+//! tree is endless but one that is really there, and that ends at [`DEPTH_MAX`].
 
 use super::local::{Finish, Folder, is_name, kind, kind_name};
 use super::operand::joined;
@@ -83,10 +84,14 @@ pub(super) async fn copy(work: Rc<Work>, what: Subdirectory, permit: Permit) {
             None
         }
     };
-    drop(permit);
+    // The first one below goes on with the same permit: a chain of directories stays one.
+    let mut own = Some(permit);
     if let Some(directory) = directory {
         for (name, attrs) in found {
-            let permit = work.remote.listings.take().await;
+            let permit = match own.take() {
+                Some(permit) => permit,
+                None => work.remote.listings.take_ranked(directory.depth).await,
+            };
             work.waiting.set(work.waiting.get() - 1);
             let source = Some(name.clone());
             let below = Subdirectory {
@@ -98,8 +103,10 @@ pub(super) async fn copy(work: Rc<Work>, what: Subdirectory, permit: Permit) {
             };
             work.starter.start(copy(Rc::clone(&work), below, permit));
         }
+        drop(own.take());
         release(&work, what.way, directory).await;
     }
+    drop(own);
     release(&work, what.way, what.parent).await;
 }
 

@@ -371,6 +371,40 @@ mod tests {
         }
     }
 
+    /// A server's end of a connection, without the loop around it.
+    struct Alone {
+        peer: Peer<Server>,
+        app: Counting,
+        poll: Poll,
+        sources: Slab<()>,
+        pool: Pool,
+    }
+
+    impl Alone {
+        /// With the client's end of its socket. What it has to send waits until the flag is set.
+        fn new(conn: Connection<Server>) -> (Self, std::os::unix::net::UnixStream) {
+            let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+            far.set_nonblocking(true).unwrap();
+            let mut peer = Peer::new(Stream::Unix(UnixStream::from_std(far)), conn, 1);
+            peer.readable = true;
+            let (poll, sources, pool) = (Poll::new().unwrap(), Slab::new(), Pool::new());
+            (Self { peer, app: Counting(0), poll, sources, pool }, near)
+        }
+
+        fn turn(&mut self, now: Instant) -> Turn {
+            let (mut timer, mut listening) = (None, true);
+            let mut cx = Context {
+                registry: self.poll.registry(),
+                sources: &mut self.sources,
+                timer: &mut timer,
+                listening: &mut listening,
+                gate: None,
+                now,
+            };
+            self.peer.turn(PeerId { slot: 0, generation: 1 }, &mut self.app, &mut cx, &mut self.pool)
+        }
+    }
+
     #[test]
     fn in_a_turn_no_more_packets_are_taken_than_its_share_and_the_rest_in_the_next_ones() {
         let mut pair = Pair::running(Settings::default());
@@ -378,26 +412,13 @@ mod tests {
         for _ in 0..2 * PACKETS_PER_TURN + 10 {
             assert_eq!(pair.client.conn.channel(id).unwrap().write(b"x"), 1);
         }
-        let (mut near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (mut alone, mut near) = Alone::new(pair.server.conn);
         near.write_all(&all_output(&mut pair.client.conn)).unwrap();
-        far.set_nonblocking(true).unwrap();
-        let mut peer = Peer::new(Stream::Unix(UnixStream::from_std(far)), pair.server.conn, 1);
-        (peer.readable, peer.writable) = (true, true);
-        let (poll, mut sources, mut pool) = (Poll::new().unwrap(), Slab::new(), Pool::new());
-        let (mut timer, mut listening) = (None, true);
-        let mut cx = Context {
-            registry: poll.registry(),
-            sources: &mut sources,
-            timer: &mut timer,
-            listening: &mut listening,
-            gate: None,
-            now: pair.now,
-        };
-        let (mut app, mut taken) = (Counting(0), Vec::new());
-        let peer_id = PeerId { slot: 0, generation: 1 };
+        alone.peer.writable = true;
+        let mut taken = Vec::new();
         loop {
-            let turn = peer.turn(peer_id, &mut app, &mut cx, &mut pool);
-            taken.push(core::mem::take(&mut app.0));
+            let turn = alone.turn(pair.now);
+            taken.push(core::mem::take(&mut alone.app.0));
             match turn {
                 Turn::Again => {}
                 Turn::Wait => break,
@@ -406,5 +427,71 @@ mod tests {
         }
         taken.retain(|packets| *packets > 0);
         assert_eq!(taken, [PACKETS_PER_TURN, PACKETS_PER_TURN, 10]);
+    }
+
+    #[test]
+    fn of_a_peer_that_reads_no_replies_nothing_is_taken_above_the_mark_and_the_rest_once_it_does() {
+        let mut pair = Pair::authenticated(Settings::default());
+        let (mut alone, mut near) = Alone::new(pair.server.conn);
+        near.set_nonblocking(true).unwrap();
+        // A global request that nobody knows.
+        let request = [&b"\x50\0\0\0\x04ping"[..], &[1]].concat();
+        let (mut asked, mut unsent, mut reply_len) = (0, Vec::new(), 0);
+        while alone.peer.conn.pending_output() < INPUT_MARK {
+            if unsent.is_empty() {
+                pair.client.conn.send_payload(&request);
+                unsent = all_output(&mut pair.client.conn);
+                asked += 1;
+            }
+            match near.write(&unsent) {
+                Ok(n) => drop(unsent.drain(..n)),
+                Err(_) => {
+                    alone.peer.readable = true;
+                    alone.turn(pair.now);
+                    if reply_len == 0 {
+                        reply_len = alone.peer.conn.pending_output() / PACKETS_PER_TURN;
+                    }
+                }
+            }
+        }
+        let pending = alone.peer.conn.pending_output();
+        assert!(
+            pending < INPUT_MARK + reply_len && asked * reply_len > pending,
+            "{pending} bytes of {asked}"
+        );
+        for _ in 0..3 {
+            alone.peer.readable = true;
+            assert!(matches!(alone.turn(pair.now), Turn::Wait));
+            assert_eq!(alone.peer.conn.pending_output(), pending);
+        }
+        let (mut came, mut buffer) = (0, vec![0; 64 * 1024]);
+        while came < asked * reply_len {
+            if let Ok(n) = near.write(&unsent) {
+                unsent.drain(..n);
+            }
+            (alone.peer.readable, alone.peer.writable) = (true, true);
+            assert!(!matches!(alone.turn(pair.now), Turn::Closed(_)));
+            while let Ok(n) = near.read(&mut buffer) {
+                came += n;
+            }
+        }
+        assert_eq!((came, unsent.len()), (asked * reply_len, 0));
+    }
+
+    #[test]
+    fn a_client_that_does_not_close_after_the_end_has_its_time_and_no_more() {
+        for reads in [true, false] {
+            let mut pair = Pair::authenticated(Settings::default());
+            pair.server.conn.disconnect(DisconnectReason::BY_APPLICATION, "over");
+            let (mut alone, _near) = Alone::new(pair.server.conn);
+            alone.peer.writable = reads;
+            let last = pair.now + LINGER - Duration::from_nanos(1);
+            for now in [pair.now, last] {
+                alone.peer.readable = true;
+                assert!(matches!(alone.turn(now), Turn::Wait | Turn::Again), "{reads}");
+                assert_eq!(alone.peer.poll_timeout(), Some(pair.now + LINGER));
+            }
+            assert!(matches!(alone.turn(pair.now + LINGER), Turn::Closed(Ok(()))), "{reads}");
+        }
     }
 }

@@ -493,4 +493,24 @@ mod tests {
             assert_eq!(stream.read(&mut back).unwrap(), 0);
         }
     }
+
+    /// What goes on in spite of its end, as an own process and as a thread.
+    #[test]
+    fn what_does_not_end_is_not_waited_for_without_end() {
+        let (own, others) = channel();
+        let goes_on = own.clone();
+        drop(Proxy { command: None, jumps: Some((own, others)) });
+        drop(goes_on);
+        let (stream, child) = run("sh -c \"trap '' HUP TERM; echo; exec cat\"").unwrap();
+        let Stream::Unix(stream) = stream else { panic!("it is a socket pair") };
+        let mut stream = Blocking::from(OwnedFd::from(stream));
+        stream.set_nonblocking(false).unwrap();
+        std::io::Read::read_exact(&mut stream, &mut [0]).unwrap(); // it hears no signal any more
+        let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
+        drop(Proxy { command: Some(child), jumps: None });
+        let now = Some(&Timespec { tv_sec: 0, tv_nsec: 0 });
+        assert_eq!(poll(&mut [PollFd::new(&end, PollFlags::IN)], now).unwrap(), 0, "it still runs");
+        drop(stream);
+        poll(&mut [PollFd::new(&end, PollFlags::IN)], None).unwrap();
+    }
 }

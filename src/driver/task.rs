@@ -4,12 +4,13 @@
 //! is waited for, nor reads a clock: whoever owns the loop runs the tasks in its turns.
 
 use core::cell::{Cell, RefCell};
+use core::cmp::Reverse;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use slab::Slab;
-use std::collections::VecDeque;
-use std::rc::Rc;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 use std::time::Instant;
@@ -174,44 +175,79 @@ pub(crate) async fn yield_now() {
     .await;
 }
 
-/// So many may do something at a time.
+/// So many may do something at a time. A permit that comes back goes to one of those who wait, and only that one is woken.
 #[derive(Debug)]
 pub(crate) struct Permits {
     free: Cell<usize>,
-    waiting: Waiting,
+    waiting: RefCell<BTreeMap<Turn, Weak<Place>>>,
+    came: Cell<u64>,
 }
+
+/// A rank, the highest first, and who came first.
+type Turn = (Reverse<usize>, u64);
 
 /// The right to do it, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit(Rc<Permits>);
 
+/// Where a permit is put for who waits. If nobody comes for it, it goes on to the next.
+#[derive(Debug, Default)]
+struct Place {
+    permit: RefCell<Option<Permit>>,
+    waker: RefCell<Option<Waker>>,
+}
+
 impl Permits {
     pub(crate) fn new(count: usize) -> Rc<Self> {
-        Rc::new(Self { free: Cell::new(count), waiting: Waiting::default() })
+        Rc::new(Self { free: Cell::new(count), waiting: RefCell::default(), came: Cell::new(0) })
     }
 
     pub(crate) async fn take(self: &Rc<Self>) -> Permit {
-        core::future::poll_fn(|cx| match self.try_take() {
+        self.take_ranked(0).await
+    }
+
+    /// The same before all who wait with a lower rank.
+    pub(crate) async fn take_ranked(self: &Rc<Self>, rank: usize) -> Permit {
+        if let Some(permit) = self.try_take() {
+            return permit;
+        }
+        let place = Rc::new(Place::default());
+        let came = self.came.replace(self.came.get() + 1);
+        self.waiting.borrow_mut().insert((Reverse(rank), came), Rc::downgrade(&place));
+        core::future::poll_fn(|cx| match place.permit.take() {
             Some(permit) => Poll::Ready(permit),
             None => {
-                self.waiting.wait(cx);
+                *place.waker.borrow_mut() = Some(cx.waker().clone());
                 Poll::Pending
             }
         })
         .await
     }
 
+    /// Nobody waits when one is free.
     pub(crate) fn try_take(self: &Rc<Self>) -> Option<Permit> {
         let left = self.free.get().checked_sub(1)?;
         self.free.set(left);
         Some(Permit(Rc::clone(self)))
     }
+
+    fn first(&self) -> Option<Rc<Place>> {
+        let mut waiting = self.waiting.borrow_mut();
+        core::iter::from_fn(|| waiting.pop_first()).find_map(|(_, place)| place.upgrade())
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.free.set(self.0.free.get() + 1);
-        self.0.waiting.wake();
+        match self.0.first() {
+            Some(place) => {
+                *place.permit.borrow_mut() = Some(Self(Rc::clone(&self.0)));
+                if let Some(waker) = place.waker.take() {
+                    waker.wake();
+                }
+            }
+            None => self.0.free.set(self.0.free.get() + 1),
+        }
     }
 }
 
@@ -271,6 +307,51 @@ mod tests {
         tasks.run();
         assert_eq!(most.get(), (0, 2));
         assert!(tasks.is_empty() && !gate.wake());
+    }
+
+    #[test]
+    fn a_permit_wakes_one_task_the_highest_rank_and_then_who_came_first() {
+        let (mut tasks, permits) = (Tasks::default(), Permits::new(1));
+        let (turns, polled) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Cell::new(0)));
+        let mut held = permits.try_take();
+        for (n, rank) in [0, 2, 1, 2, 0].into_iter().enumerate() {
+            let (permits, turns, polled) = (Rc::clone(&permits), Rc::clone(&turns), Rc::clone(&polled));
+            tasks.starter().start(async move {
+                let mut take = core::pin::pin!(permits.take_ranked(rank));
+                let permit = core::future::poll_fn(|cx| {
+                    polled.set(polled.get() + 1);
+                    take.as_mut().poll(cx)
+                });
+                let permit = permit.await;
+                turns.borrow_mut().push((n, permit));
+            });
+        }
+        tasks.run();
+        assert_eq!(polled.get(), 5);
+        for turn in [1, 3, 2, 0, 4] {
+            drop(held.take());
+            tasks.run();
+            let (who, permit) = turns.borrow_mut().pop().unwrap();
+            assert_eq!((who, turns.borrow().len()), (turn, 0));
+            held = Some(permit);
+        }
+        assert_eq!(polled.get(), 10, "each once to wait, and once for its turn");
+    }
+
+    #[test]
+    fn a_permit_for_who_does_not_want_it_any_more_is_the_next_ones() {
+        let permits = Permits::new(1);
+        let (cx, held) = (&mut Context::from_waker(Waker::noop()), permits.try_take());
+        let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(permits.take())).collect();
+        assert!(waiting.iter_mut().all(|take| take.as_mut().poll(cx).is_pending()));
+        drop(waiting.remove(0)); // before it has one
+        drop(held);
+        drop(waiting.remove(0)); // it has one, and was not asked yet
+        let Poll::Ready(permit) = waiting.remove(0).as_mut().poll(cx) else { panic!() };
+        assert!(permits.try_take().is_none() && waiting[0].as_mut().poll(cx).is_pending());
+        drop(waiting);
+        drop(permit);
+        assert!(permits.try_take().is_some() && permits.free.get() == 1);
     }
 
     #[test]

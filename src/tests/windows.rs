@@ -64,6 +64,23 @@ fn a_window_that_is_dealt_with_at_once_grows_to_its_bound() {
 }
 
 #[test]
+fn a_window_grows_once_two_of_its_size_were_timed() {
+    // Of the first size, of which the first one is not timed, and then of twice as much.
+    for (dealt, expected) in [(1, 1), (2, 1), (3, 2), (5, 2), (7, 4)] {
+        let mut pair = pair(LIMITS);
+        let (_, there) = pair.open();
+        let mut left = dealt * WINDOW as usize;
+        while left > 0 {
+            nobody_waits(&mut pair);
+            left -= pair.server.conn.channel(there).unwrap().write(&vec![7; left.min(10_000)]);
+            pair.drive();
+        }
+        let (grown, expected) = (window(&mut pair, there), expected * WINDOW as usize);
+        assert!(grown <= expected && grown > expected * 7 / 8 - 1, "{dealt} windows: {grown}");
+    }
+}
+
+#[test]
 fn a_window_that_takes_its_time_stays_as_it_is() {
     let mut pair = pair(LIMITS);
     let (_, there) = pair.open();

@@ -108,7 +108,7 @@ impl Application<Client> for Here {
             }
             Event::Channel(id, ChannelEvent::OpenRequest { .. }) => {
                 let target = Target::Tcp("127.0.0.1".to_owned(), self.target);
-                self.forwards.connect(cx, (peer, id), conn, target)?;
+                self.forwards.connect((peer, id), target);
             }
             Event::Channel(id, event) => {
                 match event {
@@ -161,7 +161,7 @@ impl Application<Server> for There {
                     ChannelType::DirectStreamlocal { socket_path } => Target::Unix(text(socket_path)),
                     _ => panic!(),
                 };
-                self.forwards.connect(cx, (peer, id), conn, target)?;
+                self.forwards.connect((peer, id), target);
             }
             Event::Channel(id, event) => {
                 assert!(self.forwards.event(cx, (peer, id), conn, &event)?);

@@ -17,6 +17,10 @@ pub struct Lies {
     pub endless: bool,
     /// So many directories are in the first one, and none can be opened.
     pub wide: usize,
+    /// They can, and in each are two others, and so on until so many are within each other.
+    pub deep: usize,
+    /// READDIRs are answered after all that came with them was taken, and the most that came is noted.
+    pub together: Option<Arc<Mutex<usize>>>,
     /// The most that one READ gives.
     pub short: Option<usize>,
     /// READs are answered the last first, once the end was asked for.
@@ -68,6 +72,7 @@ pub struct Liar {
     pub held: Vec<(Ticket, Vec<u8>)>,
     /// The FSTAT that is answered last.
     pub asked: Option<Ticket>,
+    pub readdirs: Vec<(Ticket, Handle)>,
 }
 
 impl Liar {
@@ -98,10 +103,42 @@ impl Liar {
                 .map(|n| (format!("d{n}").into(), DIRECTORY))
                 .collect();
         }
+        let depth = path.split(|byte| *byte == b'/').count() - 1;
+        if path.starts_with(b"wide/") && page == 0 && depth < self.lies.deep {
+            return vec![(b"a".to_vec(), DIRECTORY), (b"b".to_vec(), DIRECTORY)];
+        }
         match (page, self.lies.endless) {
             (0, true) => vec![(b"d".to_vec(), DIRECTORY)],
             (0, false) => self.lies.directories.get(path).cloned().unwrap_or_default(),
             _ => Vec::new(),
+        }
+    }
+
+    fn readdir(&mut self, ticket: Ticket, handle: Handle, server: &mut SftpServer) {
+        let Some((path, page)) = self.opened.get_mut(&handle) else {
+            // It was closed meanwhile.
+            return server.answer_status(ticket, StatusCode::FAILURE).unwrap();
+        };
+        *page += 1;
+        let (path, page) = (path.clone(), *page - 1);
+        let mut names = NamesBuf::new();
+        for (filename, mode) in self.listing(&path, page) {
+            let attrs = Attributes { permissions: Some(mode), ..Attributes::default() };
+            assert!(names.push(&Name { filename: &filename, longname: b"", attrs }));
+        }
+        match names.names().is_empty() {
+            true => server.answer_status(ticket, StatusCode::EOF).unwrap(),
+            false => server.answer(ticket, &Answer::Names(names.names())).unwrap(),
+        }
+    }
+
+    /// Answers the READDIRs that came together.
+    pub fn answer_readdirs(&mut self, server: &mut SftpServer) {
+        let Some(most) = self.lies.together.clone() else { return };
+        let mut most = most.lock().unwrap();
+        *most = self.readdirs.len().max(*most);
+        for (ticket, handle) in core::mem::take(&mut self.readdirs) {
+            self.readdir(ticket, handle, server);
         }
     }
 
@@ -227,7 +264,7 @@ impl Backend for Liar {
                 let attrs = self.attrs(&self.opened[&handle].0);
                 server.answer(ticket, &Answer::Attrs(attrs)).unwrap();
             }
-            Request::Opendir { path } if path.starts_with(b"wide/") => {
+            Request::Opendir { path } if path.starts_with(b"wide/") && self.lies.deep == 0 => {
                 server.answer_status(ticket, StatusCode::PERMISSION_DENIED).unwrap();
             }
             Request::Open { filename: path, .. } | Request::Opendir { path } => {
@@ -235,20 +272,10 @@ impl Backend for Liar {
                 self.opened.insert(handle, (path.to_vec(), 0));
                 server.answer(ticket, &Answer::Handle(handle)).unwrap();
             }
-            Request::Readdir { handle } => {
-                let (path, page) = self.opened.get_mut(&handle).unwrap();
-                *page += 1;
-                let (path, page) = (path.clone(), *page - 1);
-                let mut names = NamesBuf::new();
-                for (filename, mode) in self.listing(&path, page) {
-                    let attrs = Attributes { permissions: Some(mode), ..Attributes::default() };
-                    assert!(names.push(&Name { filename: &filename, longname: b"", attrs }));
-                }
-                match names.names().is_empty() {
-                    true => server.answer_status(ticket, StatusCode::EOF).unwrap(),
-                    false => server.answer(ticket, &Answer::Names(names.names())).unwrap(),
-                }
+            Request::Readdir { handle } if self.lies.together.is_some() => {
+                self.readdirs.push((ticket, handle));
             }
+            Request::Readdir { handle } => self.readdir(ticket, handle, server),
             Request::Read { handle, offset, len } => self.read(ticket, handle, offset, len, server),
             Request::Close { handle } => {
                 self.opened.remove(&handle);
@@ -325,6 +352,8 @@ impl Application<Server> for Serving {
             Event::Channel(_, ChannelEvent::Data { data }) => {
                 let channel = self.channel.as_mut().unwrap();
                 channel.handle_data(conn, &mut self.liar, data)?.unwrap();
+                self.liar.answer_readdirs(&mut channel.server);
+                channel.pump(conn, &mut self.liar)?.unwrap();
             }
             _ => {}
         }

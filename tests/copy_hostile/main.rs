@@ -4,11 +4,11 @@ mod liar;
 
 use liar::*;
 use rustix::fs::{Mode, OFlags, symlinkat};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,8 @@ impl Place {
     fn command(&self, lies: &Lies) -> (Command, thread::JoinHandle<()>) {
         let listener = mio::net::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let liar = Liar { lies: lies.clone(), opened: HashMap::new(), held: Vec::new(), asked: None };
+        let (held, readdirs) = (Vec::new(), Vec::new());
+        let liar = Liar { lies: lies.clone(), opened: HashMap::new(), held, readdirs, asked: None };
         let thread = thread::spawn(move || {
             let mut driver = Driver::new(Serving { liar, channel: None, done: false }).unwrap();
             let keys = vec![Arc::new(PrivateKey::generate_ed25519(&mut SystemRng))];
@@ -314,12 +315,49 @@ fn t96_bits_beyond_rwx_are_never_set() {
 }
 
 #[test]
+fn of_a_directory_so_many_readdirs_are_under_way_and_no_more() {
+    let place = Place::new();
+    let together = Arc::new(Mutex::new(0));
+    let lies = Lies { together: Some(Arc::clone(&together)), ..tree(&[(b"f", FILE)]) };
+    let (status, told) = place.run(&lies, &["-r", "127.0.0.1:tree", "."]);
+    assert_eq!((status, names(&place.target("tree"))), (Some(0), vec!["f".to_owned()]), "{told}");
+    assert_eq!(*together.lock().unwrap(), 3);
+}
+
+/// The bytes that are compared are equal, and the others show whether they were sent again.
+#[test]
+fn what_is_noted_at_the_server_is_read_up_to_its_bound() {
+    const NOTE_LEN_MAX: usize = 128;
+    let place = Place::new();
+    let data: Vec<u8> = (0..2_000_000_u32).map(|n| (n % 251) as u8).collect();
+    fs::write(place.target("f"), &data).unwrap();
+    let mtime = fs::metadata(place.target("f")).unwrap().mtime();
+    let mut part = data[..1_500_000].to_vec();
+    part[100_000] ^= 1;
+    let note = |zeros| format!("size {}2000000\nmtime {mtime}\n", "0".repeat(zeros)).into_bytes();
+    let zeros = NOTE_LEN_MAX - note(0).len();
+    for (zeros, goes_on) in [(0, true), (zeros, true), (zeros + 1, false)] {
+        let written = Written::default();
+        for (name, data) in [(&b"./.up.part"[..], part.clone()), (b"./.up.part.meta", note(zeros))] {
+            written.lock().unwrap().insert(name.to_vec(), (0o600, data));
+        }
+        let lies = Lies { written: Some(Arc::clone(&written)), ..Lies::default() };
+        let (status, told) = place.run(&lies, &["--resume", "f", "127.0.0.1:up"]);
+        assert_eq!(status, Some(0), "{told}");
+        let written = written.lock().unwrap();
+        assert_eq!(written.keys().collect::<Vec<_>>(), [b"./up"]);
+        assert_eq!(written[&b"./up"[..]].1 != data, goes_on, "{zeros} zeros");
+    }
+}
+
+#[test]
 fn a_file_is_whole_however_short_and_in_which_order_its_answers_are() {
     let place = Place::new();
     let data: Vec<u8> = (0..500_000_u32).map(|n| (n % 251) as u8).collect();
-    for (short, backwards) in [(Some(1000), false), (Some(60_000), false), (None, true)] {
+    for (short, backwards) in [(Some(1), false), (Some(1000), false), (Some(60_000), false), (None, true)] {
         let mut lies = Lies { short, backwards, ..tree(&[]) };
-        lies.files.insert(b"f".to_vec(), (FILE, data.clone()));
+        let data = if short == Some(1) { &data[..20_000] } else { &data[..] };
+        lies.files.insert(b"f".to_vec(), (FILE, data.to_vec()));
         let (status, told) = place.run(&lies, &["127.0.0.1:f", "f"]);
         assert_eq!(status, Some(0), "{told}");
         assert!(fs::read(place.target("f")).unwrap() == data, "{short:?} {backwards}");
@@ -401,18 +439,40 @@ fn a_tree_without_an_end_ends_at_the_bound() {
 
 #[test]
 fn directories_that_wait_are_bounded() {
+    const WAITING_MAX: usize = 65_536;
     let place = Place::new();
-    let lies = Lies { wide: 66_000, ..Lies::default() };
+    let lies = Lies { wide: WAITING_MAX + 500, ..Lies::default() };
+    let (status, told) = place.run(&lies, &["-r", "127.0.0.1:wide", "."]);
+    assert_eq!(status, Some(1));
+    let mut lines = told.lines().filter(|line| line.starts_with("ssh-weblog-cp: "));
+    assert_eq!(lines.next(), Some("ssh-weblog-cp: wide: more than 65536 directories wait"));
+    // Those that were found before it are tried then.
+    assert!(lines.clone().all(|line| line.ends_with(": permission denied")), "{told:.300}");
+    assert_eq!(lines.count(), WAITING_MAX);
+}
+
+/// Were those above finished first, half of all directories would be open at a time.
+#[test]
+fn of_a_tree_that_branches_at_each_level_few_directories_are_open() {
+    const DEEP: usize = 11;
+    // A chain for each listing under way, and something to work with.
+    const DESCRIPTORS: u64 = 16 * DEEP as u64 + 40;
+    let place = Place::new();
+    let lies = Lies { wide: 2, deep: DEEP, ..Lies::default() };
     let (mut command, thread) = place.command(&lies);
     command.args(["-r", "127.0.0.1:wide", "."]).stdin(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    // Those that were found before it are tried then; nobody waits for them here.
-    let told = lines.find(|line| line.starts_with("ssh-weblog-cp: "));
-    assert_eq!(told.unwrap(), "ssh-weblog-cp: wide: more than 65536 directories wait");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let child = command.spawn().unwrap();
+    let limit = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
+    prlimit(Some(Pid::from_child(&child)), Resource::Nofile, limit).unwrap();
+    let output = child.wait_with_output().unwrap();
     thread.join().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{:.300}", String::from_utf8_lossy(&output.stderr));
+    let mut level = vec![place.target("wide")];
+    for depth in 1..=DEEP {
+        let below = |path: PathBuf| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        level = level.into_iter().flat_map(below).collect();
+        assert_eq!(level.len(), 1 << depth);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Sessions besides commands: terminals, job control, escapes, variables, subsystems, and their ends.
 
 mod host;
+mod left;
 
 use super::openssh::{
     ENDED, Files, Generation, Running, Server, Terminal, deadline, is_long, our_ssh, our_sshd, ours, run,

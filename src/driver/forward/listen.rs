@@ -3,6 +3,7 @@
 //! What becomes of a connection is not known here.
 
 use super::super::peer::Stream;
+use super::super::sftp::Held;
 use core::fmt;
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
@@ -91,6 +92,8 @@ pub struct Listener {
     socket: Socket,
     /// What there is to be removed, if it is still this.
     path: Option<(PathBuf, (u64, u64))>,
+    /// Its descriptor's place, once it is counted.
+    pub(super) held: Option<Held>,
 }
 
 enum Socket {
@@ -125,7 +128,7 @@ impl Listener {
                 Ok(socket) => {
                     bound = socket.local_addr()?.port();
                     let socket = Socket::Tcp(TcpListener::from_std(socket));
-                    listeners.push(Self { socket, path: None });
+                    listeners.push(Self { socket, path: None, held: None });
                 }
                 Err(error) => last = error,
             }
@@ -155,6 +158,7 @@ impl Listener {
         let own = Self {
             path: Some((path.to_owned(), (there.dev(), there.ino()))),
             socket: Socket::Unix(UnixListener::from_std(StdUnixListener::from(socket))),
+            held: None,
         };
         if there.mode() & 0o777 != mode {
             fs::set_permissions(path, fs::Permissions::from_mode(mode))?;

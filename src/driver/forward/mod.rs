@@ -8,14 +8,16 @@
 //! ```
 //!
 //! [`Forwards`] is the part of a program that does this for all its peers: the program hands it the events of its channels,
-//! and decides before who may have what. It does not know users, configurations or what the bytes mean.
+//! and decides before who may have what. Its descriptors are counted together with those of SFTP, and are half of the process's
+//! at most, so that however much is forwarded there are some for logins. It does not know users, configurations or what the
+//! bytes mean.
 
 mod dial;
 mod listen;
 mod requests;
 mod side;
 
-pub use dial::{DIAL_TIMEOUT, DIALS_MAX, DIALS_WAITING_MAX};
+pub use dial::{DIAL_TIMEOUT, DIALS_MAX, DIALS_OF_PEER_MAX, DIALS_WAITING_MAX};
 pub use listen::{Address, GatewayPorts, Listener};
 pub use requests::{Ask, Requests};
 pub use side::{Direct, ForwardSide, Forwarded};
@@ -25,6 +27,7 @@ use super::application::{Context, PeerId, Peers, Source, SourceId};
 use super::connect::connect_by;
 use super::join::Join;
 use super::peer::Stream;
+use super::sftp::{Descriptors, Held};
 use super::socks::{Handshake, Outcome, Refused, SAID_MAX, Said};
 use crate::connection::{
     ADMINISTRATIVELY_PROHIBITED, CONNECT_FAILED, Channel, ChannelEvent, ChannelId, Connection,
@@ -68,22 +71,22 @@ type Key = (PeerId, ChannelId);
 /// A channel on its way to a socket.
 enum Link {
     /// Asked for here, for this socket.
-    Opening(Stream, Option<Handshake>),
+    Opening(Stream, Option<Handshake>, Held),
     /// Its peer says by SOCKS where it goes, and was not told this yet.
     Greeting(Handshake, Vec<u8>),
     /// Its peer is told why not, and then it ends.
     Refusing(Vec<u8>),
     /// A connection is being made for it.
-    Connecting(Held),
+    Connecting(Early),
     /// It is there; and whether the channel is gone.
-    Joined(Join, bool),
+    Joined(Join, bool, #[expect(dead_code, reason = "it is given back when the socket is closed")] Held),
     /// Nothing is left but the end of the channel.
     Over,
 }
 
 /// What a channel has said already to a connection that is being made.
 #[derive(Default)]
-struct Held {
+struct Early {
     socks: Option<Handshake>,
     /// What the channel does not take yet: an answer of SOCKS.
     unsaid: Vec<u8>,
@@ -98,12 +101,15 @@ struct Caller {
     stream: TcpStream,
     from: (String, u16),
     handshake: Handshake,
+    held: Held,
 }
 
 /// All that is forwarded for the peers of a program.
 pub struct Forwards<S: ForwardSide> {
     waker: Arc<Waker>,
-    dialer: Dialer<Key, Stream>,
+    dialer: Dialer<Key, (Stream, Held)>,
+    /// What is listened on, connected or being connected holds one each. Who wants more is refused.
+    descriptors: Arc<Descriptors>,
     listeners: HashMap<SourceId, (PeerId, Listener, S::Lead)>,
     callers: HashMap<SourceId, Caller>,
     links: HashMap<Key, Link>,
@@ -121,6 +127,7 @@ impl<S: ForwardSide> Forwards<S> {
         Self {
             waker: Arc::clone(waker),
             dialer: Dialer::new(Arc::clone(waker)),
+            descriptors: Descriptors::shared(),
             listeners: HashMap::new(),
             callers: HashMap::new(),
             links: HashMap::new(),
@@ -133,7 +140,7 @@ impl<S: ForwardSide> Forwards<S> {
     /// Makes a channel of each connection that these accept, until the peer is gone.
     ///
     /// # Errors
-    /// The system's, or there are [`LISTENERS_MAX`]; then none of them listens.
+    /// The system's, or there are [`LISTENERS_MAX`], or no more descriptors may be held; then none of them listens.
     pub fn listen(
         &mut self,
         cx: &mut Context<'_>,
@@ -146,7 +153,11 @@ impl<S: ForwardSide> Forwards<S> {
             return Err(io::Error::other("too many sockets are listened on"));
         }
         for mut listener in listeners {
-            match cx.register(listener.source(), Interest::READABLE) {
+            let registered = Held::take(&self.descriptors).map_err(io::Error::from).and_then(|held| {
+                listener.held = Some(held);
+                cx.register(listener.source(), Interest::READABLE)
+            });
+            match registered {
                 Ok(id) => drop(self.listeners.insert(id, (peer, listener, lead.clone()))),
                 Err(error) => {
                     self.stop_listening(cx, peer, lead);
@@ -179,18 +190,9 @@ impl<S: ForwardSide> Forwards<S> {
 
     /// Connects to where a channel of the peer's is to lead; once that is done the channel is accepted, or refused with the
     /// reason.
-    ///
-    /// # Errors
-    /// Those of the connection.
-    pub fn connect(
-        &mut self,
-        cx: &mut Context<'_>,
-        key: (PeerId, ChannelId),
-        conn: &mut Connection<S>,
-        target: Target,
-    ) -> Result<(), Error> {
-        self.links.insert(key, Link::Connecting(Held::default()));
-        self.dial(cx, key, conn, target)
+    pub fn connect(&mut self, key: (PeerId, ChannelId), target: Target) {
+        self.links.insert(key, Link::Connecting(Early::default()));
+        self.dial(key, target);
     }
 
     /// Accepts a channel of the peer's, which says by SOCKS what to connect to.
@@ -202,30 +204,23 @@ impl<S: ForwardSide> Forwards<S> {
         Ok(conn.accept_channel(key.1)?)
     }
 
-    fn dial(
-        &mut self,
-        cx: &mut Context<'_>,
-        key: Key,
-        conn: &mut Connection<S>,
-        target: Target,
-    ) -> Result<(), Error> {
-        match target {
-            Target::Tcp(host, port) => {
-                let connect = move || {
-                    let stream = connect_by(&host, port, DIAL_TIMEOUT)?;
-                    let _unsupported = stream.set_nodelay(true);
-                    Ok(Stream::Tcp(stream))
-                };
-                self.dialer.start(key, Box::new(connect));
-                Ok(())
-            }
-            Target::Made(make) => {
-                self.dialer.start(key, make);
-                Ok(())
-            }
-            // That does not wait.
-            Target::Unix(path) => self.connected(cx, key, conn, UnixStream::connect(path).map(Stream::Unix)),
-        }
+    fn dial(&mut self, key: Key, target: Target) {
+        let make: Box<dyn FnOnce() -> io::Result<Stream> + Send> = match target {
+            Target::Tcp(host, port) => Box::new(move || {
+                let stream = connect_by(&host, port, DIAL_TIMEOUT)?;
+                let _unsupported = stream.set_nodelay(true);
+                Ok(Stream::Tcp(stream))
+            }),
+            // Its listener is not waited for, but its file system may be.
+            Target::Unix(path) => Box::new(move || UnixStream::connect(path).map(Stream::Unix)),
+            Target::Made(make) => make,
+        };
+        let held = Held::take(&self.descriptors);
+        let make_held = move || {
+            let held = held?;
+            Ok((make()?, held))
+        };
+        self.dialer.start(key, Box::new(make_held));
     }
 
     /// A connection was made, or not.
@@ -234,35 +229,35 @@ impl<S: ForwardSide> Forwards<S> {
         cx: &mut Context<'_>,
         key: Key,
         conn: &mut Connection<S>,
-        outcome: io::Result<Stream>,
+        outcome: io::Result<(Stream, Held)>,
     ) -> Result<(), Error> {
         if !matches!(self.links.get(&key), Some(Link::Connecting(_))) {
             return Ok(());
         }
-        let Some(Link::Connecting(mut held)) = self.links.remove(&key) else { return Ok(()) };
-        let joined = outcome.and_then(|stream| Join::new(cx, key.1, stream));
-        match (joined, &held.socks) {
-            (Ok(mut join), socks) => {
+        let Some(Link::Connecting(mut early)) = self.links.remove(&key) else { return Ok(()) };
+        let joined = outcome.and_then(|(stream, held)| Ok((Join::new(cx, key.1, stream)?, held)));
+        match (joined, &early.socks) {
+            (Ok((mut join, held)), socks) => {
                 match socks {
                     Some(socks) => {
-                        held.unsaid.extend_from_slice(socks.answer(Outcome::Connected));
-                        join.say_first(held.unsaid);
+                        early.unsaid.extend_from_slice(socks.answer(Outcome::Connected));
+                        join.say_first(early.unsaid);
                     }
                     None => conn.accept_channel(key.1)?,
                 }
                 join.pump(cx, Some(conn))?;
-                if !held.bytes.is_empty() {
-                    join.event(cx, conn, &ChannelEvent::Data { data: &held.bytes })?;
+                if !early.bytes.is_empty() {
+                    join.event(cx, conn, &ChannelEvent::Data { data: &early.bytes })?;
                 }
-                if held.ended {
+                if early.ended {
                     join.event(cx, conn, &ChannelEvent::Eof)?;
                 }
-                self.keep(key, join);
+                self.keep(key, join, held);
                 self.settle(cx, key);
             }
             (Err(_), Some(socks)) => {
-                held.unsaid.extend_from_slice(socks.answer(Outcome::Failed));
-                self.refuse(key, conn, held.unsaid)?;
+                early.unsaid.extend_from_slice(socks.answer(Outcome::Failed));
+                self.refuse(key, conn, early.unsaid)?;
             }
             (Err(error), None) => conn.refuse_channel(key.1, CONNECT_FAILED, &short(&error))?,
         }
@@ -282,9 +277,9 @@ impl<S: ForwardSide> Forwards<S> {
         Ok(())
     }
 
-    fn keep(&mut self, key: Key, join: Join) {
+    fn keep(&mut self, key: Key, join: Join, held: Held) {
         self.joined.extend(join.source().map(|source| (source, key)));
-        self.links.insert(key, Link::Joined(join, false));
+        self.links.insert(key, Link::Joined(join, false, held));
     }
 
     /// Something happened to a channel. Whether it is one of those here; the program knows the others.
@@ -300,15 +295,18 @@ impl<S: ForwardSide> Forwards<S> {
     ) -> Result<bool, Error> {
         let Some(link) = self.links.get_mut(&key) else { return Ok(false) };
         match (link, event) {
-            (Link::Joined(join, closed), event) => {
+            (Link::Joined(join, closed, _), event) => {
                 *closed |= *event == ChannelEvent::Closed;
                 join.event(cx, conn, event)?;
                 self.settle(cx, key);
             }
-            (_, ChannelEvent::Closed) => drop(self.links.remove(&key)),
+            (_, ChannelEvent::Closed) => {
+                self.links.remove(&key);
+                self.dialer.forget(|of| of == key);
+            }
             (Link::Opening(..), ChannelEvent::Opened) => self.opened(cx, key, conn)?,
             (Link::Opening(..), ChannelEvent::OpenFailure { reason_code, .. }) => {
-                if let Some(Link::Opening(mut stream, Some(socks))) = self.links.remove(&key) {
+                if let Some(Link::Opening(mut stream, Some(socks), _)) = self.links.remove(&key) {
                     let outcome = match *reason_code {
                         ADMINISTRATIVELY_PROHIBITED => Outcome::Prohibited,
                         _ => Outcome::Failed,
@@ -317,13 +315,13 @@ impl<S: ForwardSide> Forwards<S> {
                 }
                 self.accept_waiting();
             }
-            (Link::Greeting(..), ChannelEvent::Data { data }) => self.greeted(cx, key, conn, data)?,
+            (Link::Greeting(..), ChannelEvent::Data { data }) => self.greeted(key, conn, data)?,
             (Link::Greeting(..), ChannelEvent::Eof) => {
                 conn.channel(key.1)?.close()?;
                 self.links.insert(key, Link::Over);
             }
-            (Link::Connecting(held), ChannelEvent::Data { data }) => held.bytes.extend_from_slice(data),
-            (Link::Connecting(held), ChannelEvent::Eof) => held.ended = true,
+            (Link::Connecting(early), ChannelEvent::Data { data }) => early.bytes.extend_from_slice(data),
+            (Link::Connecting(early), ChannelEvent::Eof) => early.ended = true,
             _ => {}
         }
         Ok(true)
@@ -331,14 +329,14 @@ impl<S: ForwardSide> Forwards<S> {
 
     /// The peer has opened the channel that a socket waits for.
     fn opened(&mut self, cx: &mut Context<'_>, key: Key, conn: &mut Connection<S>) -> Result<(), Error> {
-        let Some(Link::Opening(mut stream, socks)) = self.links.remove(&key) else { return Ok(()) };
+        let Some(Link::Opening(mut stream, socks, held)) = self.links.remove(&key) else { return Ok(()) };
         // Nothing was written to the socket before: it takes so few bytes at once, or is broken.
         let answer = socks.map_or(&b""[..], |socks| socks.answer(Outcome::Connected));
         let answered = stream.write_all(answer);
         match answered.and_then(|()| Join::new(cx, key.1, stream)) {
             Ok(mut join) => {
                 join.event(cx, conn, &ChannelEvent::Opened)?;
-                self.keep(key, join);
+                self.keep(key, join, held);
                 self.settle(cx, key);
             }
             Err(_) => {
@@ -350,13 +348,7 @@ impl<S: ForwardSide> Forwards<S> {
     }
 
     /// A channel's peer has said something by SOCKS.
-    fn greeted(
-        &mut self,
-        cx: &mut Context<'_>,
-        key: Key,
-        conn: &mut Connection<S>,
-        data: &[u8],
-    ) -> Result<(), Error> {
+    fn greeted(&mut self, key: Key, conn: &mut Connection<S>, data: &[u8]) -> Result<(), Error> {
         let Some(Link::Greeting(handshake, unsaid)) = self.links.get_mut(&key) else { return Ok(()) };
         let mut channel = conn.channel(key.1)?;
         let mut rest = data;
@@ -374,9 +366,10 @@ impl<S: ForwardSide> Forwards<S> {
                         Said::Connect { host, port } => {
                             let socks = Some(core::mem::take(handshake));
                             let unsaid = core::mem::take(unsaid);
-                            let held = Held { socks, unsaid, bytes: rest.to_vec(), ended: false };
-                            self.links.insert(key, Link::Connecting(held));
-                            return self.dial(cx, key, conn, Target::Tcp(host, port));
+                            let early = Early { socks, unsaid, bytes: rest.to_vec(), ended: false };
+                            self.links.insert(key, Link::Connecting(early));
+                            self.dial(key, Target::Tcp(host, port));
+                            return Ok(());
                         }
                     }
                 }
@@ -402,11 +395,11 @@ impl<S: ForwardSide> Forwards<S> {
     ) -> Result<bool, Error> {
         let Some(link) = self.links.get_mut(&key) else { return Ok(false) };
         match link {
-            Link::Joined(join, _) => {
+            Link::Joined(join, ..) => {
                 join.pump(cx, Some(conn))?;
                 self.settle(cx, key);
             }
-            Link::Greeting(_, unsaid) | Link::Connecting(Held { unsaid, .. }) => {
+            Link::Greeting(_, unsaid) | Link::Connecting(Early { unsaid, .. }) => {
                 say(&mut conn.channel(key.1)?, unsaid);
             }
             Link::Refusing(unsaid) => {
@@ -433,7 +426,7 @@ impl<S: ForwardSide> Forwards<S> {
             Source::Ready(id) if self.callers.contains_key(&id) => self.called(cx, peers, id),
             Source::Ready(id) => {
                 let Some(key) = self.joined.get(&id).copied() else { return Ok(()) };
-                let Some(Link::Joined(join, _)) = self.links.get_mut(&key) else { return Ok(()) };
+                let Some(Link::Joined(join, ..)) = self.links.get_mut(&key) else { return Ok(()) };
                 if join.pump(cx, peers.get(key.0)).is_err() {
                     join.abandon(cx); // its channel is not what it was taken for
                 }
@@ -489,15 +482,16 @@ impl<S: ForwardSide> Forwards<S> {
         stream: Stream,
         from: (String, u16),
     ) {
-        let Some(conn) = peers.get(peer) else { return };
+        // Where no place is left it is closed.
+        let (Some(conn), Ok(held)) = (peers.get(peer), Held::take(&self.descriptors)) else { return };
         match (S::open(conn, lead, (&from.0, from.1)), stream) {
             (Ok(Some(channel)), stream) => {
-                self.links.insert((peer, channel), Link::Opening(stream, None));
+                self.links.insert((peer, channel), Link::Opening(stream, None, held));
             }
             (Ok(None), Stream::Tcp(mut stream)) if self.callers.len() < GREETINGS_MAX => {
                 if let Ok(id) = cx.register(&mut stream, Interest::READABLE) {
                     let handshake = Handshake::default();
-                    self.callers.insert(id, Caller { peer, stream, from, handshake });
+                    self.callers.insert(id, Caller { peer, stream, from, handshake, held });
                 }
             }
             // Too many channels, for instance; it is closed.
@@ -518,7 +512,7 @@ impl<S: ForwardSide> Forwards<S> {
         if let (Some(lead), Some(conn)) = (lead, peers.get(caller.peer)) {
             match S::open(conn, &lead, (&caller.from.0, caller.from.1)) {
                 Ok(Some(channel)) => {
-                    let link = Link::Opening(Stream::Tcp(caller.stream), Some(caller.handshake));
+                    let link = Link::Opening(Stream::Tcp(caller.stream), Some(caller.handshake), caller.held);
                     self.links.insert((caller.peer, channel), link);
                 }
                 _ => drop(caller.stream.write(caller.handshake.answer(Outcome::Failed))),
@@ -529,7 +523,7 @@ impl<S: ForwardSide> Forwards<S> {
 
     /// Lets go of what has ended.
     fn settle(&mut self, cx: &mut Context<'_>, key: Key) {
-        let Some(Link::Joined(join, closed)) = self.links.get(&key) else { return };
+        let Some(Link::Joined(join, closed, _)) = self.links.get(&key) else { return };
         if !join.is_over() {
             if *closed && !self.left.contains(&key) {
                 self.left.push_back(key);
@@ -550,7 +544,7 @@ impl<S: ForwardSide> Forwards<S> {
     /// Closes the first of those that are left, until as many are left as may be.
     fn bound_left(&mut self, cx: &mut Context<'_>) {
         let held = |links: &HashMap<Key, Link>, key: &Key| match links.get(key) {
-            Some(Link::Joined(join, _)) => join.held(),
+            Some(Link::Joined(join, ..)) => join.held(),
             _ => 0,
         };
         let mut bytes: usize = self.left.iter().map(|key| held(&self.links, key)).sum();
@@ -558,7 +552,7 @@ impl<S: ForwardSide> Forwards<S> {
             && let Some(first) = self.left.front().copied()
         {
             bytes -= held(&self.links, &first);
-            if let Some(Link::Joined(join, _)) = self.links.get_mut(&first) {
+            if let Some(Link::Joined(join, ..)) = self.links.get_mut(&first) {
                 join.abandon(cx);
             }
             self.links.remove(&first);
@@ -586,9 +580,10 @@ impl<S: ForwardSide> Forwards<S> {
                 let _gone = cx.deregister(&mut caller.stream, id);
             }
         }
+        self.dialer.forget(|of| of.0 == peer);
         let keys: Vec<_> = self.links.keys().filter(|key| key.0 == peer).copied().collect();
         for key in keys {
-            if let Some(Link::Joined(join, closed)) = self.links.get_mut(&key) {
+            if let Some(Link::Joined(join, closed, _)) = self.links.get_mut(&key) {
                 *closed = true;
                 let _nobody_left = join.pump::<S>(cx, None);
                 self.settle(cx, key);
@@ -649,3 +644,6 @@ fn short(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

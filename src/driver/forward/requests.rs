@@ -141,6 +141,7 @@ impl Requests {
     /// A client is gone.
     pub fn disconnect(&mut self, peer: PeerId) {
         self.open.remove(&peer);
+        self.binder.forget(|of| of == peer);
     }
 }
 

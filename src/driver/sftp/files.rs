@@ -367,12 +367,12 @@ impl Files {
     }
 }
 
-/// A place among the descriptors that all sessions may hold; given back with it.
+/// A place among the descriptors that may be held; given back with it.
 #[derive(Debug)]
-pub(super) struct Held(Arc<Descriptors>);
+pub(in crate::driver) struct Held(Arc<Descriptors>);
 
 impl Held {
-    pub(super) fn take(descriptors: &Arc<Descriptors>) -> Result<Self, Errno> {
+    pub(in crate::driver) fn take(descriptors: &Arc<Descriptors>) -> Result<Self, Errno> {
         if descriptors.take() { Ok(Self(Arc::clone(descriptors))) } else { Err(Errno::NFILE) }
     }
 }

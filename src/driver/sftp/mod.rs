@@ -9,7 +9,7 @@
 //! A session's requests are done one after another, in their order; sessions take turns. A disk that hangs holds up those
 //! whose requests are on it, and [`THREADS_MAX`] of them hold up all sessions, but never the loop. What waits is bounded by
 //! [`SftpServer`](crate::sftp::SftpServer): requests, their bytes and handles of a session; the descriptors of all sessions
-//! together by half of what the process may have.
+//! and of what is forwarded together by half of what the process may have.
 //!
 //! A server whose users may do less than the process can should not be dumpable (prctl(2)), as OpenSSH's `sftp-server`
 //! is not: the root `/` has `/proc/self/mem` in it.
@@ -26,6 +26,7 @@ mod sessions;
 mod tree;
 mod workers;
 
+pub(super) use files::Held;
 pub use listing::NAMES_LEN_MAX;
 pub use root::{Links, RESOLVE_MAX, Root};
 pub use served::AtOnce;
@@ -60,7 +61,7 @@ pub struct Service {
     pub read_only: bool,
 }
 
-/// Descriptors that handles hold, of all sessions.
+/// Descriptors that handles of all sessions hold, and what is forwarded.
 #[derive(Debug)]
 pub(super) struct Descriptors {
     used: AtomicUsize,
@@ -72,8 +73,8 @@ impl Descriptors {
         Self { used: AtomicUsize::new(0), max }
     }
 
-    /// Half of the process's, however many loops it has, so that they can go on accepting and starting.
-    fn of_process() -> Arc<Self> {
+    /// Half of the process's, which all its loops share, so that they can go on accepting and starting.
+    pub(super) fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Descriptors>> = OnceLock::new();
         let shared = SHARED.get_or_init(|| {
             let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -88,7 +89,7 @@ impl Descriptors {
     }
 
     #[cfg(test)]
-    fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 

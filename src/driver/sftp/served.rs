@@ -45,13 +45,13 @@ impl AtOnce {
     /// For one client.
     #[must_use]
     pub fn new(service: Arc<Service>) -> Self {
-        Self(Served::directory(service, Descriptors::of_process()))
+        Self(Served::directory(service, Descriptors::shared()))
     }
 
     /// For one client of a tree.
     #[must_use]
     pub fn of_tree(tree: Arc<dyn Tree>) -> Self {
-        Self(Served::tree(tree, Descriptors::of_process()))
+        Self(Served::tree(tree, Descriptors::shared()))
     }
 }
 

@@ -41,7 +41,7 @@ impl Sessions {
     /// None yet; `waker` is the loop's.
     #[must_use]
     pub fn new(waker: Arc<Waker>) -> Self {
-        Self { open: HashMap::new(), workers: Workers::new(waker), descriptors: Descriptors::of_process() }
+        Self { open: HashMap::new(), workers: Workers::new(waker), descriptors: Descriptors::shared() }
     }
 
     /// Serves on a channel whose request for it is granted.
