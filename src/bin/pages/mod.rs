@@ -1,0 +1,100 @@
+//! What packages install beside a program: its man page and its completions, made of its command line and kept under `dist`.
+//!
+//! `STROMBUS_PAGES=1 cargo test --bins pages` writes them anew. It is part of the tests only.
+#![forbid(unsafe_code)]
+
+use clap::Command;
+use clap_complete::{Shell, generate};
+use clap_mangen::Man;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+/// Compares the files of a program with what they should be, or writes them.
+pub fn agree(command: &Command) {
+    let name = command.get_name();
+    let completions = [
+        (Shell::Bash, format!("completions/{name}.bash")),
+        (Shell::Zsh, format!("completions/_{name}")),
+        (Shell::Fish, format!("completions/{name}.fish")),
+    ];
+    let completions = completions.into_iter().map(|(shell, file)| {
+        let mut text = Vec::new();
+        generate(shell, &mut command.clone(), name, &mut text);
+        (file, String::from_utf8(text).unwrap())
+    });
+    for (file, text) in completions.chain([(format!("man/{name}.1"), man(command))]) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist").join(&file);
+        if std::env::var_os("STROMBUS_PAGES").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &text).unwrap();
+        }
+        let is_current = fs::read_to_string(&path).is_ok_and(|there| there == text);
+        assert!(is_current, "dist/{file} is not current: STROMBUS_PAGES=1 cargo test --bins pages");
+    }
+}
+
+/// The man page. A paragraph of the help that begins with a word or two and a colon is a section of its own.
+fn man(command: &Command) -> String {
+    let mut command = command.clone();
+    command.build();
+    let of_man = |render: fn(&Man, &mut dyn std::io::Write) -> std::io::Result<()>| {
+        let (man, mut page) = (Man::new(command.clone()).manual("User Commands"), Vec::new());
+        render(&man, &mut page).unwrap();
+        String::from_utf8(page).unwrap()
+    };
+    let about = command.get_about().unwrap().to_string();
+    let mut page = of_man(Man::render_title);
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.lines().map(|line| format!("  {}\n", line.trim_start_matches("Usage:").trim()));
+    let name = command.get_name();
+    section(&mut page, "NAME", &format!("{name} - {}{}", about[..1].to_lowercase(), &about[1..]));
+    section(&mut page, "SYNOPSIS", &usage.collect::<String>());
+    section(&mut page, "DESCRIPTION", &format!("{about}."));
+    let commands: String = command.get_subcommands().map(|of| format!("  {}\n", summary(of))).collect();
+    if !commands.is_empty() {
+        section(&mut page, "COMMANDS", &format!("{commands}\nEach has a --help of its own."));
+    }
+    page += &of_man(Man::render_options_section);
+    for paragraph in command.get_after_help().unwrap().to_string().split("\n\n") {
+        let (head, rest) = paragraph.split_once(':').unwrap_or_default();
+        let is_head = |head: &str| head.chars().all(|c| c.is_ascii_alphabetic() || c == ' ');
+        match head {
+            "" => text(&mut page, paragraph),
+            head if head.len() < 20 && is_head(head) => section(&mut page, &head.to_uppercase(), rest),
+            _ => text(&mut page, paragraph),
+        }
+    }
+    page
+}
+
+/// A command's usage and what it does.
+fn summary(command: &Command) -> String {
+    let file =
+        command.get_positionals().map(|operand| format!(" {}", operand.get_id().as_str().to_uppercase()));
+    let words = format!("{}{}", command.get_name(), file.collect::<String>());
+    format!("{words:<16} {}", command.get_about().unwrap())
+}
+
+fn section(page: &mut String, head: &str, body: &str) {
+    writeln!(page, ".SH \"{head}\"").unwrap();
+    text(page, body);
+}
+
+/// Paragraphs are filled; lines that are set in stay as they are.
+fn text(page: &mut String, body: &str) {
+    let mut set_in = false;
+    for line in body.lines().skip_while(|line| line.is_empty()) {
+        if set_in != line.starts_with("  ") {
+            set_in = !set_in;
+            *page += if set_in { ".nf\n" } else { ".fi\n" };
+        }
+        let line = line.strip_prefix("  ").unwrap_or_else(|| line.trim_start());
+        let line = line.replace('\\', "\\e").replace('-', "\\-");
+        let acts = line.starts_with(['.', '\'']);
+        *page += if acts { "\\&" } else { "" };
+        *page += if line.is_empty() { ".PP" } else { &line };
+        *page += "\n";
+    }
+    *page += if set_in { ".fi\n.PP\n" } else { ".PP\n" };
+}
