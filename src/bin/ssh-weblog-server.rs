@@ -91,7 +91,7 @@ Examples:
 
 Exit status: 0 printed, 1 the two differ or there is none, 2 bad arguments.";
 
-/// The help of a command that takes few of the options, which its text names.
+/// The help of a command that takes none of the options, or few, which its text names.
 const BRIEF: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n";
 
 /// Shows the new records of web access logs to whoever logs in by SSH
@@ -120,10 +120,8 @@ enum Command {
         file: PathBuf,
     },
     /// Show the host keys as ssh-keygen -l does
-    #[command(after_help = FINGERPRINT, help_template = BRIEF)]
-    #[command(
-        override_usage = "ssh-weblog-server fingerprint [--config FILE] [--host-key FILE] [--state-dir DIR]"
-    )]
+    #[command(after_help = FINGERPRINT, override_usage = "ssh-weblog-server fingerprint [OPTIONS]")]
+    #[command(help_template = BRIEF)]
     Fingerprint,
     /// Make of a password what a password file holds of it
     #[command(after_help = HASH_PASSWORD, override_usage = "ssh-weblog-server hash-password")]

@@ -34,46 +34,54 @@ pub fn agree(command: &Command) {
     }
 }
 
-/// The man page. A paragraph of the help that begins with a word or two and a colon is a section of its own.
+/// The man page. A paragraph of the help that begins with a word or two and a colon is a section of its own; what stands before
+/// the first of these describes the program.
 fn man(command: &Command) -> String {
     let mut command = command.clone();
     command.build();
-    let of_man = |render: fn(&Man, &mut dyn std::io::Write) -> std::io::Result<()>| {
-        let (man, mut page) = (Man::new(command.clone()).manual("User Commands"), Vec::new());
-        render(&man, &mut page).unwrap();
-        String::from_utf8(page).unwrap()
-    };
+    let (name, version) = (command.get_name(), command.get_version().unwrap());
     let about = command.get_about().unwrap().to_string();
-    let mut page = of_man(Man::render_title);
     let usage = command.clone().render_usage().to_string();
     let usage = usage.lines().map(|line| format!("  {}\n", line.trim_start_matches("Usage:").trim()));
-    let name = command.get_name();
+    let help = command.get_after_help().unwrap().to_string();
+    let paragraphs: Vec<_> = help.split("\n\n").collect();
+    let first_section = paragraphs.iter().position(|paragraph| head(paragraph).is_some()).unwrap();
+    let (description, sections) = paragraphs.split_at(first_section);
+
+    let mut page = format!(".TH {name} 1 \"\" \"{name} {version}\" \"User Commands\"\n");
     section(&mut page, "NAME", &format!("{name} - {}{}", about[..1].to_lowercase(), &about[1..]));
     section(&mut page, "SYNOPSIS", &usage.collect::<String>());
     section(&mut page, "DESCRIPTION", &format!("{about}."));
-    let commands: String = command.get_subcommands().map(|of| format!("  {}\n", summary(of))).collect();
-    if !commands.is_empty() {
-        section(&mut page, "COMMANDS", &format!("{commands}\nEach has a --help of its own."));
+    description.iter().for_each(|paragraph| text(&mut page, paragraph));
+    if command.has_subcommands() {
+        section(&mut page, "COMMANDS", "Each has a --help of its own.");
+        command.get_subcommands().for_each(|command| summary(&mut page, command));
     }
-    page += &of_man(Man::render_options_section);
-    for paragraph in command.get_after_help().unwrap().to_string().split("\n\n") {
-        let (head, rest) = paragraph.split_once(':').unwrap_or_default();
-        let is_head = |head: &str| head.chars().all(|c| c.is_ascii_alphabetic() || c == ' ');
-        match head {
-            "" => text(&mut page, paragraph),
-            head if head.len() < 20 && is_head(head) => section(&mut page, &head.to_uppercase(), rest),
-            _ => text(&mut page, paragraph),
+    let mut options = Vec::new();
+    Man::new(command.clone()).render_options_section(&mut options).unwrap();
+    page += &String::from_utf8(options).unwrap();
+    for paragraph in sections {
+        match head(paragraph) {
+            Some((head, rest)) => section(&mut page, &head.to_uppercase(), rest),
+            None => text(&mut page, paragraph),
         }
     }
     page
 }
 
-/// A command's usage and what it does.
-fn summary(command: &Command) -> String {
-    let file =
-        command.get_positionals().map(|operand| format!(" {}", operand.get_id().as_str().to_uppercase()));
-    let words = format!("{}{}", command.get_name(), file.collect::<String>());
-    format!("{words:<16} {}", command.get_about().unwrap())
+/// The word or two that a paragraph begins with, and what follows the colon.
+fn head(paragraph: &str) -> Option<(&str, &str)> {
+    let (head, rest) = paragraph.split_once(':')?;
+    let is_one = head.len() < 20 && head.chars().all(|c| c.is_ascii_alphabetic() || c == ' ');
+    is_one.then_some((head, rest))
+}
+
+/// A command's words and what it does.
+fn summary(page: &mut String, command: &Command) {
+    let operands = command.get_positionals().map(|operand| operand.get_id().as_str().to_uppercase());
+    let words: Vec<_> = [command.get_name().to_owned()].into_iter().chain(operands).collect();
+    writeln!(page, ".TP\n\\fB{}\\fR", words.join(" ").replace('-', "\\-")).unwrap();
+    text(page, &command.get_about().unwrap().to_string());
 }
 
 fn section(page: &mut String, head: &str, body: &str) {
