@@ -2,6 +2,7 @@
 //!
 //! `STROMBUS_PAGES=1 cargo test --bins pages` writes them anew. It is part of the tests only.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)] // of tests
 
 use clap::Command;
 use clap_complete::{Shell, generate};

@@ -297,7 +297,7 @@ fn many_names_are_asked_for_together_and_each_has_its_own_answer() {
     let stats = stats.take().unwrap().unwrap();
     let sizes: Vec<_> = stats.iter().map(|stat| stat.as_ref().map(|stat| stat.size)).collect();
     assert_eq!(sizes[..3], [Err(&Trouble::Missing), Err(&Trouble::Missing), Ok(3)]);
-    assert_eq!((sizes.len(), sizes[last].clone()), (paths.len(), Ok(3)));
+    assert_eq!((sizes.len(), sizes[last]), (paths.len(), Ok(3)));
     let lost = case.start(async move |files| files.stat_all(&paths).await);
     case.take();
     case.host.lose();
