@@ -607,6 +607,11 @@ fn what_is_wrong_with_the_file_and_with_those_that_it_names_is_said_together() {
         assert_eq!(wrongs.iter().filter(|wrong| wrong.starts_with(told)).count(), 1, "{told}: {wrongs:#?}");
     }
     assert_eq!(wrongs.len(), 8, "and nothing that is only of these: {wrongs:#?}");
+    let wrongs = files.wrongs(&LEAST.replace("authorized_keys", "autorized_keys"));
+    assert!(
+        wrongs.len() == 1 && wrongs[0].contains("write authorized_keys"),
+        "he lacks nothing else: {wrongs:?}"
+    );
     let text = format!(
         "listen = ['{address}', '203.0.113.1:1']\nhost_keys = ['nokey']\n{LEAST}\
          [[user]]\nname = 'bob'\npassword_hash = '{hash}'\nca_keys = 'gone.pub'\n"
