@@ -3,7 +3,7 @@ complete -c ssh-weblog -s i -d 'File of a private key to log in with; may be rep
 complete -c ssh-weblog -s l -d 'User to log in as, unless a SOURCE names one' -r
 complete -c ssh-weblog -s o -d 'An option by its name in ssh_config(5), as Key=Value; may be repeated' -r
 complete -c ssh-weblog -s F -d 'Configuration to read instead of ~/.ssh/config and /etc/ssh/ssh_config; none: no file at all' -r -F
-complete -c ssh-weblog -s J -d 'Hosts to connect through: [USER@]HOST[:PORT], commas between' -r
+complete -c ssh-weblog -s J -d 'Hosts to connect through, commas between: ann@gate.example:2222' -r
 complete -c ssh-weblog -s n -d 'Begin with the last LINES lines of each log, with +N at line N [default: 0, with --no-follow +1]' -r
 complete -c ssh-weblog -l log-format -d 'Format of the lines: common, combined, vhost, nginx, caddy, traefik, json, alb, cloudfront, w3c or s3, or the server\'s own LogFormat or log_format; without it, it is found out from each log\'s first lines' -r
 complete -c ssh-weblog -l via -d 'Read logs on hosts in this way only; without it in the first of these that a host has' -r -f -a "sftp\t'By handles and offsets: nothing is lost'

@@ -77,7 +77,7 @@ struct Arguments {
     /// Configuration to read instead of ~/.ssh/config and /etc/ssh/ssh_config; none: no file at all
     #[arg(short = 'F', value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Hosts to connect through: [USER@]HOST[:PORT], commas between
+    /// Hosts to connect through, commas between: ann@gate.example:2222
     #[arg(short = 'J', value_name = "HOSTS")]
     jump: Option<String>,
     /// IPv4 only
