@@ -112,7 +112,7 @@ impl Case {
             match next.unwrap() {
                 Next::Wait => {}
                 Next::Again => self.again(),
-                Next::Special => panic!("{what}: it is a file"),
+                Next::Special | Next::Done => panic!("{what}: {next:?}"),
             }
         }
     }
@@ -363,4 +363,36 @@ fn a_login_shell_is_told_three_words() {
     assert_eq!(text, b"a\n");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn one_that_is_to_go_to_the_end_says_when_it_is_there_and_ends() {
+    in_all_shells(|shell| {
+        for (before, start, expected) in [
+            (Some("a\nb\nc"), Start::Line(2), "b\nc"),
+            (Some("a\nb\nc"), Start::LinesBeforeEnd(1), "b\nc"),
+            (Some(""), Start::Line(1), ""),
+            (None, Start::Line(1), "missing"),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            if let Some(before) = before {
+                fs::write(directory.path().join("log"), before).unwrap();
+            }
+            let mut follower = ShellFollower::new(b"log", start).to_the_end();
+            let (mut child, chunks) = run(shell, directory.path(), &mut follower, 1);
+            let (mut came, mut next) = (String::new(), Next::Wait);
+            while next == Next::Wait {
+                let chunk =
+                    chunks.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("{shell:?}: no end: {came}"));
+                let taken = follower.handle_data(&chunk, |event| match event {
+                    Event::Data { bytes, .. } => came += std::str::from_utf8(bytes).unwrap(),
+                    Event::Missing => came += "missing",
+                    _ => {}
+                });
+                next = taken.unwrap();
+            }
+            assert_eq!((next, came.as_str()), (Next::Done, expected), "{shell:?}");
+            assert!(child.wait().unwrap().success(), "{shell:?}: it is gone by itself");
+        }
+    });
 }

@@ -209,3 +209,14 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod pages;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn its_pages_are_those_of_its_command_line() {
+        super::pages::agree(&<super::Arguments as clap::CommandFactory>::command());
+    }
+}

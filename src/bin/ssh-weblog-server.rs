@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::alloc::System;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
@@ -27,18 +27,18 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 const USAGE: u8 = 2;
 
 const EXAMPLES: &str = "\
-Commands:
-  check FILE       read a configuration as a start does, and say what is wrong with it
-  fingerprint      show the host keys, as ssh-keygen -l does; with --state-dir, --host-key or --config
-  hash-password    ask for a password twice, or read it from standard input, and show what a password file holds of it
-A log of such a name is written with its directory: ./check
+A log that is called as a command is written with its directory: ./check. What is said on the command line counts more than \
+what the file of --config says.
 
 Examples:
-  ssh-weblog-server --user ann --authorized-keys ann.pub /var/log/nginx/access.log
+  ssh-weblog-server --user ann --authorized-keys ann.pub \\
+      /var/log/nginx/access.log
   ssh-weblog-server hash-password > ann.password
-  ssh-weblog-server --listen 127.0.0.1:8022 --user ann --password-file ann.password access.log
+  ssh-weblog-server --listen 127.0.0.1:8022 --user ann \\
+      --password-file ann.password access.log
   ssh-weblog-server check /etc/ssh-weblog-server/config.toml
-  ssh-weblog-server --config /etc/ssh-weblog-server/config.toml --run-as ssh-weblog
+  ssh-weblog-server --config /etc/ssh-weblog-server/config.toml \\
+      --run-as ssh-weblog
 
 A configuration:
   listen = [\"[::]:8022\"]
@@ -51,15 +51,52 @@ A configuration:
   logs = [\"shop\"]
   view = [\"--vhost\", \"shop.example\", \"--anonymize\"]
 
-Then, from anywhere:  ssh -p 8022 ann@this.host
+Then, from anywhere:
+  ssh -p 8022 ann@this.host
 
-SIGHUP reads configuration, keys and passwords anew; SIGTERM ends it when what was read is sent, a second one at once.
+Signals: SIGHUP reads configuration, keys and passwords anew; SIGTERM ends it when what was read is sent, a second one at once.
 
 Exit status: 0 stopped, or nothing is wrong; 1 it cannot start, or something is; 2 bad arguments.";
 
-/// Shows the new records of web access logs to whoever logs in by SSH.
+const CHECK: &str = "\
+It says nothing if nothing is wrong, and otherwise FILE:LINE: what is wrong, and what to write instead, a line each. It reads the \
+keys and passwords that FILE names, too; as root it does so as the user of run_as, if there is one. It makes and changes nothing.
+
+Examples:
+  ssh-weblog-server check config.toml && systemctl reload ssh-weblog-server
+
+Exit status: 0 nothing is wrong, 1 something is, 2 bad arguments.";
+
+const FINGERPRINT: &str = "\
+A line for each host key: bits, fingerprint, kind. Tell it to whoever logs in for the first time; their ssh shows the same. \
+The key is made if there is none yet.
+
+Which key: those of --host-key, or of the file of --config; otherwise the one in --state-dir, or where the server keeps it \
+if nothing is said.
+
+Examples:
+  ssh-weblog-server fingerprint
+  ssh-weblog-server fingerprint --config /etc/ssh-weblog-server/config.toml
+  ssh-weblog-server fingerprint --state-dir /var/lib/ssh-weblog-server
+
+Exit status: 0 shown, 1 a key cannot be read or made, 2 bad arguments.";
+
+const HASH_PASSWORD: &str = "\
+It asks twice on a terminal, and otherwise reads the first line of standard input. What it prints goes into a file for \
+--password-file, bare for the one user of --user or as NAME:HASH, or into password_hash = \"…\" of a [[user]].
+
+Examples:
+  ssh-weblog-server hash-password > ann.password
+  pass show weblog/ann | ssh-weblog-server hash-password
+
+Exit status: 0 printed, 1 the two differ or there is none, 2 bad arguments.";
+
+/// The help of a command that takes none of the options, or few, which its text names.
+const BRIEF: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n";
+
+/// Shows the new records of web access logs to whoever logs in by SSH
 #[derive(Parser)]
-#[command(name = "ssh-weblog-server", version, after_help = EXAMPLES)]
+#[command(name = "ssh-weblog-server", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 #[command(
     override_usage = "ssh-weblog-server [OPTIONS] LOG...\n       ssh-weblog-server [OPTIONS] --config FILE\n       \
                             ssh-weblog-server check FILE | fingerprint | hash-password"
@@ -67,32 +104,29 @@ Exit status: 0 stopped, or nothing is wrong; 1 it cannot start, or something is;
 struct Arguments {
     #[command(flatten)]
     flags: Flags,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-/// What is wanted.
+/// What else than serving is wanted.
+#[derive(Subcommand)]
 enum Command {
-    Serve,
-    Check(PathBuf),
+    /// Read a configuration as a start does, and say what is wrong with it
+    #[command(after_help = CHECK, override_usage = "ssh-weblog-server check FILE")]
+    #[command(help_template = BRIEF)]
+    Check {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Show the host keys as ssh-keygen -l does
+    #[command(after_help = FINGERPRINT, override_usage = "ssh-weblog-server fingerprint [OPTIONS]")]
+    #[command(help_template = BRIEF)]
     Fingerprint,
+    /// Make of a password what a password file holds of it
+    #[command(after_help = HASH_PASSWORD, override_usage = "ssh-weblog-server hash-password")]
+    #[command(help_template = BRIEF)]
     HashPassword,
-}
-
-impl Arguments {
-    fn command(&self) -> Result<Command, Wrong> {
-        let words: Vec<_> = self.flags.log.iter().map(|word| word.to_str().unwrap_or_default()).collect();
-        let wrong = |text: &str| Err(Wrong::Usage(text.to_owned()));
-        match *words {
-            ["hash-password"] => Ok(Command::HashPassword),
-            ["fingerprint"] => Ok(Command::Fingerprint),
-            ["check", _] => Ok(Command::Check(self.flags.log.iter().skip(1).collect())),
-            ["check", ..] => wrong("check: name one FILE"),
-            ["hash-password" | "fingerprint", ..] => wrong(
-                "hash-password and fingerprint stand alone; a log of that name is written with its directory",
-            ),
-            [] if self.flags.config.is_none() => wrong("no log is named: give a LOG, or --config FILE"),
-            _ => Ok(Command::Serve),
-        }
-    }
 }
 
 fn serve(flags: &Flags) -> Result<(), Wrong> {
@@ -171,12 +205,12 @@ fn hash_password() -> Result<(), String> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let flags = &arguments.flags;
-    let done = arguments.command().and_then(|command| match command {
-        Command::Serve => serve(flags),
-        Command::Check(file) => check(file, flags),
-        Command::Fingerprint => show_fingerprints(flags),
-        Command::HashPassword => hash_password().map_err(|text| Wrong::Files(vec![text])),
-    });
+    let done = match arguments.command {
+        None => serve(flags),
+        Some(Command::Check { file }) => check(file, flags),
+        Some(Command::Fingerprint) => show_fingerprints(flags),
+        Some(Command::HashPassword) => hash_password().map_err(|text| Wrong::Files(vec![text])),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong @ Wrong::Usage(_)) => {
@@ -188,5 +222,16 @@ fn main() -> ExitCode {
             tell!("{}", escaped_lines(&wrong.to_string()));
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod pages;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn its_pages_are_those_of_its_command_line() {
+        super::pages::agree(&<super::Arguments as clap::CommandFactory>::command());
     }
 }

@@ -35,23 +35,25 @@ const USAGE: u8 = 2;
 const ALIVE_INTERVAL: u32 = 15;
 
 const EXAMPLES: &str = "\
-SOURCE: [USER@]HOST:PATH, ssh://[USER@]HOST[:PORT]/PATH, a local file, or - for standard input; or HOST PATH, as two words.
-A PATH is from the login directory if it is not absolute; patterns in it (* ? [a-z]) are expanded there, again every ten seconds,
-unless a file has exactly this name. One connection serves all logs of a host.
+SOURCE: [USER@]HOST:PATH, ssh://[USER@]HOST[:PORT]/PATH, a local file, or - for standard input; or HOST PATH, as two words. A \
+PATH on a host is from the login directory if it does not begin with /. Patterns in it (* ? [a-z]) are expanded there, again \
+every ten seconds, unless a file has exactly this name; quote them, or your shell expands them here. One connection serves all \
+logs of a host.
 
 Examples:
-  ssh-weblog demo                                      everything on this machine
+  ssh-weblog demo                          all of it on this machine
   ssh-weblog ann@shop.example /var/log/nginx/access.log
   ssh-weblog -n 100 --show hits 'ann@shop.example:/var/log/nginx/*.log'
-  ssh-weblog --dashboard ann@shop.example:access.log   rates, tops and live lines; ? shows the keys
-  ssh-weblog --stats --no-follow --with-rotated /var/log/nginx/access.log
-  ssh-weblog --status 5xx --json shop.example:access.log api.example:access.log | jq .path
-  ssh-weblog --over 5/s --for 30s --status 5xx shop.example:access.log && echo calm
+  ssh-weblog --dashboard ann@shop.example:access.log
+  ssh-weblog --no-follow --with-rotated --stats /var/log/nginx/access.log
+  ssh-weblog --status 5xx --json shop.example:access.log | jq .path
+  ssh-weblog --no-follow --since 5m --status 5xx --over 5/s --for 30s \\
+      shop.example:access.log && echo calm
 
-Exit status: 0 done, 1 a log could not be read, 2 bad arguments, 3 --over came true, 130 Ctrl-C, 143 SIGTERM, 141 nobody reads
+Exit status: 0 done, 1 a log could not be read, 2 bad arguments, 3 --over came true, 130 Ctrl-C, 143 SIGTERM, 141 nobody reads \
 the output, 255 no connection or login.";
 
-/// Follows web access logs, here and on any host over SSH, and shows who came from where.
+/// Follows web access logs, here and on any host over SSH, and shows who came from where
 #[derive(Parser)]
 #[command(
     name = "ssh-weblog",
@@ -60,22 +62,22 @@ the output, 255 no connection or login.";
 )]
 #[command(after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
 struct Arguments {
-    /// Port of the hosts
+    /// Port of sshd on the hosts, unless a SOURCE names one
     #[arg(short, value_name = "PORT")]
     port: Option<String>,
-    /// File of a private key; may be repeated
+    /// File of a private key to log in with; may be repeated
     #[arg(short, value_name = "FILE")]
     identity: Vec<String>,
-    /// Name of the user there
+    /// User to log in as, unless a SOURCE names one
     #[arg(short, value_name = "USER")]
     login_name: Option<String>,
     /// An option by its name in ssh_config(5), as Key=Value; may be repeated
     #[arg(short, value_name = "OPTION")]
     option: Vec<String>,
-    /// File to be read instead of ~/.ssh/config and /etc/ssh/ssh_config; none for none
+    /// Configuration to read instead of ~/.ssh/config and /etc/ssh/ssh_config; none: no file at all
     #[arg(short = 'F', value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Hosts to go through
+    /// Hosts to connect through, commas between: ann@gate.example:2222
     #[arg(short = 'J', value_name = "HOSTS")]
     jump: Option<String>,
     /// IPv4 only
@@ -84,46 +86,46 @@ struct Arguments {
     /// IPv6 only
     #[arg(short = '6')]
     inet6: bool,
-    /// Never ask for anything
+    /// Never ask for anything: no password, no passphrase, no host key; for cron
     #[arg(long)]
     batch: bool,
-    /// Lines of each log to begin with; +N: from line N on
+    /// Begin with the last LINES lines of each log, with +N at line N [default: 0, with --no-follow +1]
     #[arg(short = 'n', value_name = "LINES", allow_hyphen_values = true, help_heading = LOGS)]
     lines: Option<String>,
-    /// End at the end of the logs
+    /// End at the end of the logs; without it new lines are waited for
     #[arg(long, help_heading = LOGS)]
     no_follow: bool,
-    /// Begin with the rotated files, .gz too
+    /// Begin with the rotated files of each log: .1, .2.gz, -20260301 and so on
     #[arg(long, help_heading = LOGS)]
     with_rotated: bool,
-    /// common, combined, vhost, nginx, caddy, traefik, json, alb, cloudfront, w3c or s3, or the server's own LogFormat or
-    /// log_format; found out from the lines if it is not given
+    /// Format of the lines: common, combined, vhost, nginx, caddy, traefik, json, alb, cloudfront, w3c or s3, or the server's own
+    /// LogFormat or log_format; without it, it is found out from each log's first lines
     #[arg(long, value_name = "FORMAT", help_heading = LOGS)]
     log_format: Option<String>,
-    /// Read logs on hosts in this way only; without it the first that a host has
+    /// Read logs on hosts in this way only; without it in the first of these that a host has
     #[arg(long, value_enum, value_name = "WAY", help_heading = LOGS)]
     via: Option<Via>,
-    /// Keep positions there, and go on at them the next time
+    /// Keep in FILE where each log was read to, and go on there the next time
     #[arg(long, value_name = "FILE", help_heading = LOGS)]
     state: Option<PathBuf>,
-    /// Show lines of several logs by their times, within a second
+    /// Show lines of several logs in the order of their times, as far as they are a second apart
     #[arg(long, help_heading = LOGS)]
     sorted: bool,
-    /// Try a connection so often again; without it the first once, and one that was there for ever
+    /// Try a connection N times more; without it the first is tried once, and one that was lost for ever
     #[arg(long, value_name = "N", help_heading = LOGS)]
     retry: Option<u32>,
     #[command(flatten)]
     view: ViewOptions,
-    /// No fingerprint and no notices
-    #[arg(short, long)]
+    /// No fingerprint and no notices; of -q and -v the last counts
+    #[arg(short, long, overrides_with = "verbose")]
     quiet: bool,
-    /// Tell of formats, lines that are not understood and what was read; the story of the login with -vv, -vvv
-    #[arg(short, long, action = clap::ArgAction::Count)]
+    /// Tell of formats, lines that are not understood and what was read; -vv, -vvv: of the login too
+    #[arg(short, long, action = clap::ArgAction::Count, overrides_with = "quiet")]
     verbose: u8,
-    /// With demo: end after so many seconds
+    /// With demo: end after N seconds
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
-    /// Logs
+    /// Logs to watch; how they are written is said below
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<OsString>,
 }
@@ -160,10 +162,7 @@ impl Arguments {
     /// Two words, a host and a path.
     fn is_of_the_article(&self) -> bool {
         match self.sources.as_slice() {
-            [host, _] => {
-                let is_plain = !host.as_bytes().iter().any(|byte| matches!(byte, b':' | b'/'));
-                is_plain && host != "-" && !Path::new(host).exists()
-            }
+            [host, _] => is_word(host) && !Path::new(host).exists(),
             _ => false,
         }
     }
@@ -175,6 +174,17 @@ impl Arguments {
         } else {
             self.sources.clone()
         };
+        if let [first, second] = self.sources.as_slice()
+            && self.verbose > 0
+            && is_word(first)
+            && Path::new(first).exists()
+        {
+            let (first, second) = (first.to_string_lossy(), second.to_string_lossy());
+            let text = format!(
+                "{first} is a file here: two logs are read, {first} and {second}; for the host write {first}:{second}"
+            );
+            tell!("{}", escaped_lines(&text));
+        }
         let operand = |text: &OsString| {
             let name = text.to_string_lossy().into_owned();
             Operand::parse(text).map(|operand| (name, operand)).map_err(Wrong::usage)
@@ -267,6 +277,11 @@ impl Arguments {
     }
 }
 
+/// Whether it may be the host of `HOST PATH`.
+fn is_word(operand: &OsString) -> bool {
+    operand != "-" && !operand.as_bytes().iter().any(|byte| matches!(byte, b':' | b'/'))
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = if arguments.sources == ["demo"] && arguments.view.dashboard {
@@ -284,5 +299,16 @@ fn main() -> ExitCode {
             tell!("ssh-weblog: {}", escaped_lines(&text));
             ExitCode::from(status)
         }
+    }
+}
+
+#[cfg(test)]
+mod pages;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn its_pages_are_those_of_its_command_line() {
+        super::pages::agree(&<super::Arguments as clap::CommandFactory>::command());
     }
 }

@@ -17,7 +17,7 @@ use crate::wire::number::Sender;
 pub const PRESET_HELP: &str = "\
 Algorithms: -o AlgorithmPreset=NAME, before any list of algorithms wherever it stands:
   default        what is thought secure
-  post-quantum   no key exchange but those that resist a quantum computer; others are refused
+  post-quantum   only key exchange that resists a quantum computer
   legacy         the default and, behind it, what is broken: for one old peer";
 
 /// Lists that users gave, and the algorithms that these leave. Each list is one of the preset's defaults as edited by the

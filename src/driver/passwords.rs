@@ -120,7 +120,8 @@ impl Passwords {
     /// It is none of argon2id, it costs more than [`HASH_MEMORY_MAX`] and [`HASH_PASSES_MAX`], or the user has one; a text for
     /// the user, without the hash.
     pub fn add(&mut self, name: &str, hash: &str) -> Result<(), String> {
-        let parsed = PasswordHash::new(hash).map_err(|error| error.to_string())?;
+        let not_one = |_| "this is no hash of a password; make one with hash-password".to_owned();
+        let parsed = PasswordHash::new(hash).map_err(not_one)?;
         if parsed.algorithm.as_str() != "argon2id" {
             return Err("only argon2id hashes are taken; make one with hash-password".to_owned());
         }

@@ -28,10 +28,10 @@ pub enum Bots {
 /// What is shown of a log, which of its records, and what is reported of them. What is repeated must all hold.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ViewOptions {
-    /// What is shown of each hit
+    /// Lines for people [default: referrers]
     #[arg(long, value_enum, value_name = "WHAT", help_heading = SHOWN, conflicts_with_all = ["json", "format", "dashboard"])]
     pub show: Option<Show>,
-    /// One JSON object a hit; with --stats one object
+    /// One JSON object a hit; with --stats one object in all
     #[arg(long, help_heading = SHOWN, conflicts_with_all = ["format", "dashboard"])]
     pub json: bool,
     /// A line of your own: {time} {source} {offset} {seq} {client} {user} {host} {method} {resource} {path} {query} {protocol}
@@ -41,20 +41,20 @@ pub struct ViewOptions {
     /// Rates, tops and live lines on the whole terminal
     #[arg(long, help_heading = SHOWN)]
     pub dashboard: bool,
-    /// Hide client addresses (so many bits of them, 16/80 if none are named), users and query strings
+    /// Cut so many last bits of client addresses (16/80 if none are named), users and query strings
     #[arg(long, value_name = "BITS4/BITS6", help_heading = SHOWN)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "16/80", action = ArgAction::Append)]
     pub anonymize: Vec<String>,
-    /// Statuses: 404,5xx,400-499
+    /// Statuses from 100 to 599: 404,5xx,400-499
     #[arg(long, value_name = "LIST", help_heading = FILTERS)]
     pub status: Vec<String>,
     /// Methods: GET,POST
     #[arg(long, value_name = "LIST", help_heading = FILTERS)]
     pub method: Vec<String>,
-    /// Virtual hosts with their subdomains
+    /// Virtual hosts with their subdomains: shop.example,blog.example
     #[arg(long, value_name = "LIST", help_heading = FILTERS)]
     pub vhost: Vec<String>,
-    /// Regular expression that is searched in the resource, path and query
+    /// Regular expression that is searched in what was asked for, path and query: ^/cart
     #[arg(long, value_name = "RE", help_heading = FILTERS)]
     pub path: Vec<String>,
     /// Regular expression that is searched in the referrer
@@ -69,31 +69,32 @@ pub struct ViewOptions {
     /// A host of your own, with its subdomains: its pages are no referrers; may be repeated
     #[arg(long, value_name = "HOST", help_heading = FILTERS)]
     pub site: Vec<String>,
-    /// Agents that hold bot, crawl, spider, slurp or feed, are curl, wget, python-requests or Go-http-client, or are empty
+    /// Hits of programs: their agent holds bot, crawl, spider, slurp or feed, is curl, wget, python-requests or
+    /// Go-http-client, or is empty
     #[arg(long, value_enum, value_name = "WHAT", help_heading = FILTERS)]
     pub bots: Vec<Bots>,
     /// From this time on: 2h, 1h30m, 12:00, 2026-03-01, '2026-03-01 12:00', 2026-03-01T12:00:00Z, @1772323200
     #[arg(long, value_name = "TIME", help_heading = FILTERS)]
     pub since: Vec<String>,
-    /// Before this time
+    /// Before this time; the watch ends when it comes
     #[arg(long, value_name = "TIME", help_heading = FILTERS)]
     pub until: Vec<String>,
-    /// Report hits, bytes, statuses and tops at the end
+    /// Report hits, bytes, statuses and tops at the end, in place of lines
     #[arg(long, help_heading = REPORTS)]
     pub stats: bool,
-    /// Report again and again, as 10s
+    /// Report again and again, after each DURATION: 10s
     #[arg(long, value_name = "DURATION", help_heading = REPORTS)]
     pub every: Option<String>,
     /// So many names in each top of a report; 10 if it is not given
     #[arg(long, value_name = "N", help_heading = REPORTS, value_parser = clap::value_parser!(u16).range(1..=i64::from(TOP_MAX)))]
     pub top: Option<u16>,
-    /// End with status 3 when there are more hits than N a second, or N/m a minute, N/h an hour
+    /// End with status 3, and say why, once there are more hits than N a second (N/m: a minute, N/h: an hour)
     #[arg(long, value_name = "N[/s|/m|/h]", help_heading = REPORTS)]
     pub over: Option<String>,
-    /// The time over which --over is taken; 60s if it is not given
+    /// How far back --over looks; 60s if it is not given
     #[arg(long = "for", value_name = "DURATION", help_heading = REPORTS)]
     pub over_for: Option<String>,
-    /// End when this path is requested
+    /// End with status 0 when this path is requested
     #[arg(long, value_name = "PATH", help_heading = REPORTS)]
     pub stop_on: Option<String>,
 }

@@ -34,8 +34,10 @@ pub struct Record<'a> {
     pub protocol: Option<Text<'a>>,
     /// The status of the response.
     pub status: Option<u16>,
-    /// Bytes of the response; 0 where none were logged.
+    /// Bytes of the response; 0 for `-`, and where nothing is said of them.
     pub size: u64,
+    /// Something is said of them.
+    pub has_size: bool,
     /// Where the client came from.
     pub referrer: Option<Text<'a>>,
     /// What the client calls itself.

@@ -135,6 +135,35 @@ fn a_log_is_followed_across_a_rotation_by_every_way_that_a_host_may_have() {
 }
 
 #[test]
+fn without_following_every_way_ends_at_the_end_of_the_log_and_says_what_is_not_there() {
+    let files = Files::new();
+    let server = serving(Generation::Bookworm, &files);
+    let log = files.path("access.log");
+    append(&log, (hit("-", "/0", 200) + &hit("-", "/1", 200)).trim_end());
+    for via in ["sftp", "sh", "tail"] {
+        let watched = |log: &str| {
+            let mut command = ssh_weblog(&files, server.port);
+            command.args(["-q", "--no-follow", "--via", via, "--format", "{resource}"]);
+            let output = run(command.arg(format!("{}:{log}", here())), b"");
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+            (output.status.code(), text(output.stdout), text(output.stderr))
+        };
+        let (status, shown, told) = watched(log.to_str().unwrap());
+        assert_eq!((status, shown.as_str()), (Some(0), "/0\n/1\n"), "{via}: {told}");
+        let (status, shown, told) = watched(&files.text("none.log"));
+        assert_eq!((status, shown.as_str()), (Some(1), ""), "{via}: {told}");
+        let advice = if via == "tail" {
+            "tail there ended with status 1"
+        } else {
+            "no such file there; look at the path"
+        };
+        assert!(told.contains(advice), "{via}: {told}");
+        let (status, _, told) = watched(files.directory.path().to_str().unwrap());
+        assert_eq!(status, Some(1), "{via}: {told}");
+    }
+}
+
+#[test]
 fn without_sftp_a_shell_is_taken_and_one_that_was_asked_for_is_missed() {
     let files = Files::new();
     let server = sshd(Generation::Bookworm, &files, &[]);

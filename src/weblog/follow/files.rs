@@ -42,11 +42,16 @@ pub(crate) enum Trouble {
     Other(String),
 }
 
+/// What is said of [`Trouble::Missing`].
+pub(crate) const MISSING: &str = "no such file";
+/// What is said of [`Trouble::Denied`].
+pub(crate) const DENIED: &str = "permission denied";
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("no such file"),
-            Self::Denied => f.write_str("permission denied"),
+            Self::Missing => f.write_str(MISSING),
+            Self::Denied => f.write_str(DENIED),
             Self::Exhausted => {
                 f.write_str("too many open files; name fewer logs, or allow more open files (ulimit -n)")
             }
@@ -66,6 +71,18 @@ pub(crate) trait Files {
 
     /// Of what a name stands for, links followed.
     async fn stat(&self, path: &[u8]) -> Result<Stat, Trouble>;
+
+    /// The same of several, in their order; an error only if the way to the files is gone.
+    async fn stat_all(&self, paths: &[Vec<u8>]) -> Result<Vec<Result<Stat, Trouble>>, Trouble> {
+        let mut stats = Vec::with_capacity(paths.len());
+        for path in paths {
+            match self.stat(path).await {
+                Err(Trouble::Lost) => return Err(Trouble::Lost),
+                stat => stats.push(stat),
+            }
+        }
+        Ok(stats)
+    }
 
     /// Of an open file, whatever its name is now.
     async fn fstat(&self, file: &Self::File) -> Result<Stat, Trouble>;

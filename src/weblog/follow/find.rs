@@ -1,5 +1,6 @@
 //! Which file is which: a position's file among those that have the log's name or had it.
 
+use super::NOT_REGULAR;
 use super::files::{Files, Kind, Stat, Trouble};
 use super::position::{Before, HEAD_MAX, MARK_MAX, Position, Spot};
 use super::siblings::{Packing, Sibling, siblings, split};
@@ -9,8 +10,6 @@ use crate::driver::text::escaped;
 /// How often the files are looked at again that were rotated meanwhile.
 const TRIES: usize = 5;
 
-/// What is said of a log that is no file.
-pub(super) const NOT_REGULAR: &str = "not a regular file";
 /// What is said of one in two bytes a character.
 pub(super) const UTF_16: &str = "UTF-16, which is not read: let it be written in UTF-8";
 

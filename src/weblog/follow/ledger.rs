@@ -138,8 +138,8 @@ impl Ledger {
         book.finished.read += account.read;
     }
 
-    /// So many bytes came of a log whose follower keeps its own place.
-    pub(super) fn count(&self, bytes: u64) {
+    /// So many bytes came of a log whose follower keeps its own place, or that has none.
+    pub(crate) fn count(&self, bytes: u64) {
         let finished = &mut self.0.borrow_mut().finished;
         (finished.written, finished.read) = (finished.written + bytes, finished.read + bytes);
     }

@@ -48,6 +48,9 @@ pub const DRAIN: Duration = Duration::from_secs(60);
 /// Files that were rotated away and are still read for what may come; beyond that the oldest is let go.
 pub const PAST_MAX: usize = 16;
 
+/// What is said of a log that is no file.
+pub(crate) const NOT_REGULAR: &str = "not a regular file";
+
 /// Where following begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -142,12 +145,9 @@ impl fmt::Display for Note {
 /// The way to the files is lost.
 pub(crate) async fn distinct<F: Files>(files: &F, paths: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Trouble> {
     let (mut seen, mut kept) = (HashSet::new(), Vec::new());
-    for path in paths {
-        let identity = match files.stat(&path).await {
-            Ok(stat) => stat.identity,
-            Err(Trouble::Lost) => return Err(Trouble::Lost),
-            Err(_) => None,
-        };
+    let stats = files.stat_all(&paths).await?;
+    for (path, stat) in paths.into_iter().zip(stats) {
+        let identity = stat.ok().and_then(|stat| stat.identity);
         if identity.is_none_or(|identity| seen.insert(identity)) {
             kept.push(path);
         }

@@ -3,7 +3,7 @@
 //! No shell expands anything. Whoever follows asks again from time to time, for logs that come later.
 
 use super::distinct;
-use super::files::{Files, Kind, Trouble};
+use super::files::{Files, Kind, Stat, Trouble};
 use crate::driver::glob::{Pattern, expand};
 use crate::driver::task::Timers;
 use core::time::Duration;
@@ -77,22 +77,18 @@ pub(crate) async fn find(files: &impl Files, path: &[u8]) -> Result<Vec<Vec<u8>>
         Err(Trouble::Missing | Trouble::Denied) => Ok(Vec::new()),
         Err(trouble) => Err(trouble),
     };
-    let mut found = Vec::new();
-    for path in expand(path, fitting).await? {
-        match files.stat(&path).await {
-            Ok(stat) if matches!(stat.kind, None | Some(Kind::Regular)) => found.push(path),
-            Err(Trouble::Lost) => return Err(Trouble::Lost),
-            _ => {}
-        }
-    }
-    Ok(found)
+    let found = expand(path, fitting).await?;
+    let stats = files.stat_all(&found).await?;
+    let is_log = |stat: &Result<Stat, Trouble>| {
+        stat.as_ref().is_ok_and(|stat| matches!(stat.kind, None | Some(Kind::Regular)))
+    };
+    Ok(found.into_iter().zip(stats).filter(|(_, stat)| is_log(stat)).map(|(path, _)| path).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::driver::glob::{FITTING_MAX, TooMany};
-    use crate::weblog::follow::files::Stat;
     use core::task::{Context, Poll, Waker};
     use core::time::Duration;
 

@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 /// READs of one file under way.
 const READS_MAX: usize = 16;
-/// STATs of one listing under way.
+/// STATs under way of those that are asked for together.
 const STATS_MAX: usize = 32;
 /// Of a path that is asked for (bytes).
 const PATH_LEN_MAX: usize = crate::sftp::PATH_LEN_MAX;
@@ -152,6 +152,32 @@ impl Files for SftpFiles {
         self.host.stat(&Request::Stat { path }).await
     }
 
+    async fn stat_all(&self, paths: &[Vec<u8>]) -> Result<Vec<Result<Stat, Trouble>>, Trouble> {
+        let (mut left, mut asked, mut stats) = (paths.iter(), VecDeque::new(), Vec::new());
+        loop {
+            while asked.len() < STATS_MAX
+                && let Some(path) = left.next()
+            {
+                asked.push_back(match within(path) {
+                    Ok(()) => Ok(self.host.ask(&Request::Stat { path }).await?),
+                    Err(trouble) => Err(trouble),
+                });
+            }
+            let stat = match asked.pop_front() {
+                None => return Ok(stats),
+                Some(Err(trouble)) => Err(trouble),
+                Some(Ok(answer)) => {
+                    let attrs = answer.attrs().await;
+                    attrs.map(|attrs| stat(&attrs)).map_err(|failure| self.host.trouble(failure))
+                }
+            };
+            match stat {
+                Err(Trouble::Lost) => return Err(Trouble::Lost),
+                stat => stats.push(stat),
+            }
+        }
+    }
+
     async fn fstat(&self, file: &RemoteFile) -> Result<Stat, Trouble> {
         self.host.stat(&Request::Fstat { handle: file.handle.bytes() }).await
     }
@@ -236,21 +262,10 @@ impl SftpFiles {
         names: Vec<Vec<u8>>,
         listed: &mut Vec<(Vec<u8>, Stat)>,
     ) -> Result<(), Trouble> {
-        let (mut names, mut asked) = (names.into_iter(), VecDeque::new());
-        loop {
-            while asked.len() < STATS_MAX
-                && let Some(name) = names.next()
-            {
-                let path = [directory, b"/", &name].concat();
-                asked.push_back((name, self.host.ask(&Request::Stat { path: &path }).await?));
-            }
-            let Some((name, answer)) = asked.pop_front() else { return Ok(()) };
-            match answer.attrs().await {
-                Ok(attrs) => listed.push((name, stat(&attrs))),
-                Err(failure) if failure.code.is_some() => {}
-                Err(failure) => return Err(self.host.trouble(failure)),
-            }
-        }
+        let paths: Vec<_> = names.iter().map(|name| [directory, b"/", name.as_slice()].concat()).collect();
+        let stats = self.stat_all(&paths).await?;
+        listed.extend(names.into_iter().zip(stats).filter_map(|(name, stat)| Some((name, stat.ok()?))));
+        Ok(())
     }
 }
 

@@ -136,6 +136,8 @@ pub enum Next {
     Again,
     /// The path is of something that is no regular file.
     Special,
+    /// All that is there has come, and no more was asked for.
+    Done,
 }
 
 /// A file that is being read.
@@ -176,6 +178,7 @@ enum Wanted {
 #[derive(Debug)]
 pub struct ShellFollower {
     path: Vec<u8>,
+    once: bool,
     wanted: Wanted,
     marks: Option<Marks>,
     has_begun: bool,
@@ -204,6 +207,7 @@ impl ShellFollower {
         };
         Self {
             path: path.to_vec(),
+            once: false,
             wanted,
             marks: None,
             has_begun: false,
@@ -216,6 +220,12 @@ impl ShellFollower {
             finding: None,
             next: Next::Wait,
         }
+    }
+
+    /// The same, which ends at the end of the log.
+    #[must_use]
+    pub fn to_the_end(self) -> Self {
+        Self { once: true, ..self }
     }
 
     /// What is to be sent to [`COMMAND`] on a new channel, and then EOF. `random` is new each time, and nobody's but ours. A
@@ -239,7 +249,8 @@ impl ShellFollower {
                 (inode.to_string(), offset.saturating_sub(before.len() as u64).to_string(), String::new())
             }
         };
-        let values = format!("n={nonce} want={want} off={off} back={back} f=");
+        let once = if self.once { "1" } else { "" };
+        let values = format!("n={nonce} once={once} want={want} off={off} back={back} f=");
         [values.as_bytes(), &quoted(&self.path), b"\n", SCRIPT.as_bytes()].concat()
     }
 
@@ -307,6 +318,7 @@ impl ShellFollower {
                 each(Event::Gap(Gap::NotFound));
                 self.end_resumed(each);
             }
+            Mark::Done => self.done(each),
         }
     }
 
@@ -368,6 +380,18 @@ impl ShellFollower {
                 self.not_the_same(each);
             }
             self.began(size, each);
+        }
+    }
+
+    /// No more comes, even if the file had more when it was looked at.
+    fn done(&mut self, each: &mut impl FnMut(Event<'_>)) {
+        if let (Some((Finding::Back { size, .. }, _)), Some(current)) = (&mut self.finding, &self.current) {
+            *size = current.offset;
+        }
+        self.find(&[], each);
+        if self.next == Next::Wait {
+            self.settle(each);
+            self.next = Next::Done;
         }
     }
 

@@ -2,6 +2,7 @@
 # N inode offset size: this file is read on from there     T, R inode 0 size: the same file, emptied or written anew
 # O: bytes of the file before follow    C: of this one again    E: no more of the one before    H size: alive
 # W: no such file    D: not for us    X: no regular file    L: where to go on is not found    S: begun
+# Q: that is all, where only one look was asked for ($once)
 LC_ALL=C; export LC_ALL
 m() { printf '\036%s %s\n' "$n" "$*" || exit; }
 id() { set -f; set -- $(ls -Ldlni -- "$1" 2>/dev/null); set +f; i=$1 s=$6; [ -n "$s" ]; }
@@ -40,6 +41,7 @@ while :; do
   fi
   old
   [ -z "$c" ] || cat <&3
+  [ -z "$once" ] || [ -z "$c$w" ] || { m Q; exit; }
   t=$((t+1)); [ $t -lt 8 ] || { t=0; m H "${s:-0}"; } # and whoever writes to a client that is gone ends
   sleep 1 || exit
 done

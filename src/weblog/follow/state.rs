@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use tempfile::NamedTempFile;
 
 /// How often it is written at the most.
 pub const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -40,9 +41,13 @@ impl State {
     /// Reads the file at `path`; none yet is an empty one.
     ///
     /// # Errors
-    /// A text for the user: what the system says; it is no such file, or a link.
+    /// A text for the user: what the system says; it is no such file, or a link; none can be made in its directory.
     pub fn load(path: &Path) -> Result<Self, String> {
         let told = |text: &str| format!("{}: {text}", path.display());
+        beside(path).map_err(|error| {
+            let advice = "its directory must be there and writable, or name another FILE";
+            told(&format!("cannot be written: {}: {advice}", reason(&error)))
+        })?;
         let empty = Self { path: path.to_owned(), sources: BTreeMap::new(), changed: false, saved: None };
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty),
@@ -99,7 +104,7 @@ impl State {
         let written = self.write(&content);
         self.sources = content.sources;
         self.saved = Some(now);
-        written.map_err(|error| format!("{}: {error}", self.path.display()))?;
+        written.map_err(|error| format!("{}: not written: {}", self.path.display(), reason(&error)))?;
         self.changed = false;
         Ok(())
     }
@@ -108,16 +113,28 @@ impl State {
         if fs::symlink_metadata(&self.path).is_ok_and(|found| !found.is_file()) {
             return Err(io::Error::other("not a regular file"));
         }
-        let directory = match self.path.parent() {
-            Some(directory) if !directory.as_os_str().is_empty() => directory,
-            _ => Path::new("."),
-        };
-        // With mode 0600, under a name that nobody can foresee.
-        let mut file = tempfile::Builder::new().prefix(".ssh-weblog-state").tempfile_in(directory)?;
+        let mut file = beside(&self.path)?;
         serde_json::to_writer(&mut file, content)?;
         file.write_all(b"\n")?;
         file.persist(&self.path)?;
         Ok(())
+    }
+}
+
+/// A new file in the same directory, with mode 0600, under a name that nobody can foresee; gone when it is dropped.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    tempfile::Builder::new().prefix(".ssh-weblog-state").tempfile_in(directory)
+}
+
+/// What the system says, without the name of the file beside, which is nobody's.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such directory".to_owned(),
+        kind => kind.to_string(),
     }
 }
 
@@ -168,6 +185,19 @@ mod tests {
         state.save(Instant::now()).unwrap_err();
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
         assert!(path.is_symlink() && state.due(Instant::now()).is_some(), "still to be saved");
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_is_told_before_anything_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("file"), "").unwrap();
+        for path in ["none/state", "file/state"] {
+            let told = State::load(&directory.path().join(path)).unwrap_err();
+            assert!(told.contains("state: cannot be written") && told.contains("name another"), "{told}");
+            assert!(!told.contains(".ssh-weblog-state"), "{told}");
+        }
+        State::load(&directory.path().join("state")).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left of the look");
     }
 
     #[test]

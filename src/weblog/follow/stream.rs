@@ -2,6 +2,7 @@
 //!
 //! It does not know channels: whoever has one brings what comes.
 
+use super::files::Trouble;
 use super::ledger::Ledger;
 use super::logs::Share;
 use super::shell::{Event, NONCE_LEN, Next, ShellFollower, Start};
@@ -26,12 +27,17 @@ struct Out {
     lines: Vec<(u64, LineSplitter)>,
     /// What was wrong the last time, so that it is said once.
     said: Option<Note>,
+    /// It ends at the end of the log, and what is wrong is why there is nothing.
+    once: bool,
+    trouble: Option<Trouble>,
 }
 
 impl ShellLog {
-    pub(crate) fn new(path: &[u8], start: Start, share: Share, ledger: Rc<Ledger>) -> Self {
-        let out = Out { share, ledger, lines: Vec::new(), said: None };
-        Self { follower: ShellFollower::new(path, start), out }
+    /// Without `follow` it ends at the end of the log.
+    pub(crate) fn new(path: &[u8], start: Start, follow: bool, share: Share, ledger: Rc<Ledger>) -> Self {
+        let out = Out { share, ledger, lines: Vec::new(), said: None, once: !follow, trouble: None };
+        let follower = ShellFollower::new(path, start);
+        Self { follower: if follow { follower } else { follower.to_the_end() }, out }
     }
 
     /// What is to be sent on a new channel; see [`ShellFollower::begin`].
@@ -53,9 +59,18 @@ impl ShellLog {
         self.follower.handle_data(data, |event| out.event(event))
     }
 
-    /// Nothing more comes; a text for the user if that is because of a trouble.
-    pub(crate) fn end(&self, why: Option<String>) {
-        self.out.share.tray.end(self.out.share.log, why);
+    /// Nothing more comes because of a trouble: a text for the user.
+    pub(crate) fn end(&self, why: String) {
+        self.out.share.tray.end(self.out.share.log, Some(why));
+    }
+
+    /// All that was asked for has come.
+    pub(crate) fn finish(&mut self) {
+        let Out { share, lines, trouble, .. } = &mut self.out;
+        for (generation, mut lines) in lines.drain(..) {
+            lines.finish(|line| share.line(generation, line));
+        }
+        share.tray.end(share.log, trouble.as_ref().map(Trouble::to_string));
     }
 }
 
@@ -63,7 +78,7 @@ impl Out {
     fn event(&mut self, event: Event<'_>) {
         match event {
             Event::Began { generation, offset, .. } => {
-                self.said = None;
+                (self.said, self.trouble) = (None, None);
                 let again = self.lines.iter().any(|(own, _)| *own == generation);
                 self.lines.retain(|(own, _)| *own != generation);
                 self.lines.push((generation, LineSplitter::at(offset)));
@@ -87,8 +102,10 @@ impl Out {
                 self.ledger.count_generation();
             }
             Event::Alive { .. } => {}
+            Event::Missing if self.once => self.trouble = Some(Trouble::Missing),
+            Event::Denied if self.once => self.trouble = Some(Trouble::Denied),
             Event::Missing => self.say(Note::Waiting),
-            Event::Denied => self.say(Note::Trouble("permission denied".to_owned())),
+            Event::Denied => self.say(Note::Trouble(Trouble::Denied.to_string())),
             Event::Gap(gap) => {
                 self.ledger.gap(&gap.to_string());
                 self.share.note(Note::Gap(gap.to_string()));
@@ -142,7 +159,9 @@ mod tests {
     fn what_a_shell_says_comes_as_lines_notes_and_a_receipt() {
         let (tray, ledger) = (Rc::new(Tray::default()), Rc::new(Ledger::default()));
         let share = Share { tray: Rc::clone(&tray), log: 7 };
-        let mut out = Out { share, ledger: Rc::clone(&ledger), lines: Vec::new(), said: None };
+        let ledger_of_out = Rc::clone(&ledger);
+        let mut out =
+            Out { share, ledger: ledger_of_out, lines: Vec::new(), said: None, once: false, trouble: None };
         let data = |generation, offset, bytes| Event::Data { generation, offset, bytes };
         out.event(Event::Missing);
         out.event(Event::Missing);
@@ -172,5 +191,30 @@ mod tests {
         let receipt = ledger.receipt();
         assert_eq!((receipt.written, receipt.read, receipt.generations), (15, 15, 1));
         assert_eq!(receipt.gaps.len(), 1);
+    }
+
+    #[test]
+    fn without_following_the_last_line_comes_without_its_end_and_what_is_not_there_is_why() {
+        let log = |events: &[Event<'_>]| {
+            let (tray, ledger) = (Rc::new(Tray::default()), Rc::default());
+            let share = Share { tray: Rc::clone(&tray), log: 0 };
+            let mut log = ShellLog::new(b"log", Start::Line(1), false, share, ledger);
+            events.iter().for_each(|event| log.out.event(*event));
+            log.finish();
+            let mut told = Vec::new();
+            tray.take(|_, item| {
+                told.push(match item {
+                    Told::Line(_, line) => String::from_utf8_lossy(line.bytes).into_owned(),
+                    other => format!("{other:?}"),
+                });
+            });
+            told
+        };
+        let began = Event::Began { generation: 0, inode: 1, offset: 0, size: 3 };
+        let data = Event::Data { generation: 0, offset: 0, bytes: b"a\nb" };
+        assert_eq!(log(&[began, data]), ["a", "b", "End(None)"]);
+        assert_eq!(log(&[Event::Missing]), ["End(Some(\"no such file\"))"]);
+        assert_eq!(log(&[Event::Denied]), ["End(Some(\"permission denied\"))"]);
+        assert_eq!(log(&[Event::Missing, began]), ["End(None)"], "it came at last");
     }
 }

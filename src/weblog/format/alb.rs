@@ -5,8 +5,8 @@
 //! type  time                        balancer    client           target      seconds of three parts  status    received, sent
 //! ```
 
-use super::fields::{host_of_url, number, quoted, seconds, status, token, without_port};
-use crate::weblog::record::{Escapes, Malformed, Record, Text};
+use super::fields::{self, host_of_url, number, quoted, seconds, status, token, without_port};
+use crate::weblog::record::{Escapes, Malformed, Record};
 use crate::weblog::time::Stamp;
 use core::time::Duration;
 
@@ -27,9 +27,10 @@ pub(super) fn parse(line: &[u8]) -> Result<Record<'_>, Malformed> {
     let (agent, _) = quoted(rest.strip_prefix(b" ").ok_or(Malformed)?, Escapes::Backslash)?;
     let mut record = Record {
         time: Some(Stamp::parse_rfc3339(time).map_err(|_| Malformed)?),
-        client: Text::plain(without_port(client)),
+        client: fields::client(without_port(client))?,
         status: status(code)?,
         size: number(sent)?,
+        has_size: true,
         agent,
         duration: [first, second, third]
             .iter()

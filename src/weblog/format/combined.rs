@@ -5,7 +5,7 @@
 //! client   ident user time                        request           status size  referrer       agent        forwarded for
 //! ```
 
-use super::fields::{number, quoted, size, text_until_quote, until_quote};
+use super::fields::{self, number, quoted, size, text_until_quote, until_quote};
 use crate::weblog::record::{Escapes, Malformed, Record, Text};
 use crate::weblog::time::Stamps;
 use memchr::memchr;
@@ -29,7 +29,7 @@ pub(super) fn parse<'a>(
     };
     let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
     let (bytes, rest) = rest.split_at_checked(end).ok_or(Malformed)?;
-    record.size = size(bytes)?;
+    (record.size, record.has_size) = (size(bytes)?, true);
     if rest.is_empty() {
         return Ok(None);
     }
@@ -73,7 +73,7 @@ fn set_head<'a>(record: &mut Record<'a>, head: &'a [u8], stamps: &mut Stamps) ->
     let rest = rest.strip_suffix(b" [").ok_or(Malformed)?;
     let space = rest.iter().position(|byte| *byte == b' ').filter(|at| *at > 0).ok_or(Malformed)?;
     let (client, names) = rest.split_at_checked(space).ok_or(Malformed)?;
-    record.client = Text::plain(client);
+    record.client = fields::client(client)?;
     record.time = Some(stamps.parse_common(time).map_err(|_| Malformed)?);
     if names != b" - -" {
         let names = names.get(1..).ok_or(Malformed)?;

@@ -7,7 +7,7 @@
 mod apache;
 mod nginx;
 
-use super::fields::{seconds, size, status, until_quote, without_port};
+use super::fields::{client, seconds, size, status, until_quote, without_port};
 use crate::weblog::record::{Escapes, Malformed, Record, Text};
 use crate::weblog::time::{NoStamp, Stamp, Stamps};
 use jiff::fmt::strtime::BrokenDownTime;
@@ -212,7 +212,7 @@ impl Field {
         match self {
             Self::Time(_) if text.is_none() => {}
             Self::Time(form) => record.time = Some(form.read(bytes, stamps).map_err(|_| Malformed)?),
-            Self::Client => record.client = Text::new(without_port(bytes), escapes),
+            Self::Client => record.client = client(without_port(bytes))?,
             Self::User => record.user = user(bytes, escapes)?,
             Self::Host => record.host = Text::new(without_port(bytes), escapes),
             Self::Request => {
@@ -234,7 +234,8 @@ impl Field {
             Self::Query => record.query = Text::new(bytes.strip_prefix(b"?").unwrap_or(bytes), escapes),
             Self::Protocol => record.protocol = text,
             Self::Status => record.status = if bytes.is_empty() { None } else { status(bytes)? },
-            Self::Size => record.size = if bytes.is_empty() { 0 } else { size(bytes)? },
+            Self::Size if bytes.is_empty() => {}
+            Self::Size => (record.size, record.has_size) = (size(bytes)?, true),
             Self::Referrer => record.referrer = text,
             Self::Agent => record.agent = text,
             Self::Duration(unit) => {

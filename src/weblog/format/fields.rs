@@ -96,6 +96,15 @@ pub(super) fn without_port(address: &[u8]) -> &[u8] {
     host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host)
 }
 
+/// The client: an address, or a name as hosts have. Anything else is no record, for its line is not what it is taken for.
+#[inline]
+pub(super) fn client(text: &[u8]) -> Result<Option<Text<'_>>, Malformed> {
+    let fits = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'-' | b'_' | b'%' | b'[' | b']')
+    };
+    if text.iter().all(fits) { Ok(Text::plain(text)) } else { Err(Malformed) }
+}
+
 /// Seconds with a fraction. A negative number, as of a request that no server took, is none.
 pub(super) fn seconds(number: &[u8]) -> Option<Duration> {
     let number: f64 = core::str::from_utf8(number).ok()?.parse().ok()?;
@@ -112,7 +121,7 @@ pub(super) fn host_of_url(url: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{host_of_url, number, seconds, status, until_quote, without_port};
+    use super::{client, host_of_url, number, seconds, status, until_quote, without_port};
     use crate::weblog::record::Malformed;
     use core::time::Duration;
 
@@ -132,6 +141,17 @@ mod tests {
         }
         assert_eq!(host_of_url(b"https://x.net:443/a:1"), Some(&b"x.net"[..]));
         assert_eq!(host_of_url(b"/a://b"), None);
+    }
+
+    #[test]
+    fn a_client_is_an_address_or_a_name() {
+        for good in ["203.0.113.7", "2001:db8::1", "fe80::1%eth0", "my_host-1.example", "unix"] {
+            assert_eq!(client(good.as_bytes()).unwrap().unwrap().bytes(), good.as_bytes());
+        }
+        assert_eq!([client(b"-"), client(b"")], [Ok(None), Ok(None)]);
+        for bad in ["\"GET", "a b", "a\x1b[m", "'a'", "a\\b", "caf\u{e9}", "<a>", "a,b", "a/b"] {
+            assert_eq!(client(bad.as_bytes()), Err(Malformed), "{bad}");
+        }
     }
 
     #[test]

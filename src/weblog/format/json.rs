@@ -6,7 +6,7 @@
 
 mod scanner;
 
-use super::fields::{number, seconds, without_port};
+use super::fields::{client, number, seconds, without_port};
 use crate::weblog::record::{Escapes, Malformed, Record, Text};
 use crate::weblog::time::Stamp;
 use core::time::Duration;
@@ -196,8 +196,8 @@ impl<'a> Table<'a> {
             Field::Status => {
                 record.status = Some(number(bytes).ok().and_then(|code| u16::try_from(code).ok())?)
             }
-            Field::Size => record.size = number(bytes).ok()?,
-            Field::Client => record.client = Some(text?.part(without_port(bytes))?),
+            Field::Size => (record.size, record.has_size) = (number(bytes).ok()?, true),
+            Field::Client => record.client = Some(client(without_port(text?.bytes())).ok()??),
             Field::Host => record.host = Some(text?.part(without_port(bytes))?),
             Field::User => record.user = Some(text?),
             Field::Request => self.request = Some(text?),

@@ -203,6 +203,12 @@ impl RecordParser {
         self.news.take()
     }
 
+    /// No more lines come: what is still to be said. A log may be too short for [`UNKNOWN_LINES_MAX`].
+    pub fn finish(&mut self) -> Option<News> {
+        let unknown = self.last.is_none() && self.bad > 0 && !core::mem::replace(&mut self.told, true);
+        unknown.then_some(News::NotRecognised)
+    }
+
     /// Whether records of the format may have a referrer. True while the format is not known.
     #[must_use]
     pub fn has_referrer(&self) -> bool {

@@ -5,7 +5,7 @@
 //!                                                                                          status, error, bytes, size, ms, ms
 //! ```
 
-use super::fields::{quoted, size, status, token, without_port};
+use super::fields::{self, quoted, size, status, token, without_port};
 use crate::weblog::record::{Escapes, Malformed, Record, Text};
 use crate::weblog::time::Stamps;
 use core::time::Duration;
@@ -30,14 +30,15 @@ pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<Record<'a
     let [_version, _id, _signature, _cipher, _authentication, host] = tokens(&mut rest);
     let mut record = Record {
         time: Some(stamps.parse_common(time).map_err(|_| Malformed)?),
-        client: Text::plain(client),
+        client: fields::client(client)?,
         user: Text::plain(requester),
         host: Text::plain(without_port(host)),
         status: status(code)?,
         size: size(sent)?,
+        has_size: true,
         referrer,
         agent,
-        duration: super::fields::number(total).ok().map(Duration::from_millis),
+        duration: fields::number(total).ok().map(Duration::from_millis),
         ..Record::default()
     };
     if requester.contains(&b'"') {

@@ -183,6 +183,7 @@ fn holds(record: &Record<'_>, example: &Example) {
     assert_eq!(record.resource().as_deref(), Some(example.resource.as_bytes()), "{line}");
     assert_eq!(record.status.unwrap_or(0), example.status, "{line}");
     assert_eq!(record.size, example.size, "{line}");
+    assert_eq!(record.has_size, example.format != "w3c", "{line}");
     assert_eq!(text(record.referrer).as_deref(), example.referrer, "{line}");
     assert_eq!(text(record.agent).as_deref(), example.agent, "{line}");
     assert_eq!(record.time.map(|time| time.rfc3339()).as_deref(), Some(example.time), "{line}");
@@ -397,4 +398,19 @@ fn t101_lines_cut_at_every_byte_and_absurd_ones_make_nothing_panic() {
     for byte in [b'"', b'\\', b' ', b'{', b'[', b'#', b'\t', b'%', 0, 0xff] {
         each_format(&vec![byte; 65_536]);
     }
+}
+
+#[test]
+fn of_a_log_that_ends_before_its_format_is_found_out_it_is_said_at_the_end() {
+    let mut short = RecordParser::detecting();
+    assert_eq!(short.finish(), None, "nothing came");
+    assert_eq!(short.parse(b"garbage"), Err(Malformed));
+    assert_eq!((short.take_news(), short.finish(), short.finish()), (None, Some(News::NotRecognised), None));
+    let mut long = RecordParser::detecting();
+    (0..UNKNOWN_LINES_MAX).for_each(|_| assert_eq!(long.parse(b"garbage"), Err(Malformed)));
+    assert_eq!((long.take_news(), long.finish()), (Some(News::NotRecognised), None), "once");
+    let mut found = RecordParser::detecting();
+    found.parse(EXAMPLES[0].line.as_bytes()).unwrap();
+    assert_eq!(found.parse(b"garbage"), Err(Malformed));
+    assert_eq!(found.finish(), None);
 }

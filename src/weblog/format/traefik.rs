@@ -7,7 +7,7 @@
 //! From the right come the duration, the server's URL, the router and the count of requests. Of what is left the request ends
 //! at the first quote that status, size and another quote follow (a path holds no space), and the referrer at the first `" "`.
 
-use super::fields::{number, size, status, token};
+use super::fields::{self, number, size, status, token};
 use crate::weblog::record::{Malformed, Record, Text};
 use crate::weblog::time::Stamps;
 use core::time::Duration;
@@ -28,7 +28,7 @@ pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<Record<'a
     if let Some(request) = Text::plain(request) {
         record.set_request(request);
     }
-    (record.status, record.size) = (status, size);
+    (record.status, record.size, record.has_size) = (status, size, true);
     record.referrer = Text::plain(referrer);
     record.agent = agent.get(3..).and_then(Text::plain);
     record.duration = Some(Duration::from_millis(duration));
@@ -55,7 +55,7 @@ fn set_head<'a>(record: &mut Record<'a>, head: &'a [u8], stamps: &mut Stamps) ->
     let rest = head.strip_suffix(b"] ").ok_or(Malformed)?;
     let (rest, time) = rest.split_last_chunk::<26>().ok_or(Malformed)?;
     let (client, user) = token(rest.strip_suffix(b" [").ok_or(Malformed)?);
-    record.client = Text::plain(client);
+    record.client = fields::client(client)?;
     record.user = Text::plain(user.strip_prefix(b"- ").ok_or(Malformed)?);
     record.time = Some(stamps.parse_common(time).map_err(|_| Malformed)?);
     Ok(())

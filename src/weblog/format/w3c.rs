@@ -8,7 +8,7 @@
 //! `#Fields` may come again with other columns in the middle of a file. IIS separates by spaces and writes `+` for one inside;
 //! CloudFront separates by tabs and writes `%HH`. Columns may be added behind those that are named. Times are UTC.
 
-use super::fields::{number, seconds, size, status, without_port};
+use super::fields::{client, number, seconds, size, status, without_port};
 use crate::weblog::record::{Escapes, Malformed, Record, Text};
 use crate::weblog::time::Stamp;
 use core::time::Duration;
@@ -156,7 +156,7 @@ impl Columns {
         let escapes = if self.cloudfront { Escapes::Percent } else { Escapes::Plus };
         let of_target = if self.cloudfront { Escapes::Percent } else { Escapes::None };
         match column {
-            Column::Client => record.client = Text::plain(value),
+            Column::Client => record.client = client(value)?,
             Column::User if value.contains(&b'"') => return Err(Malformed),
             Column::User => record.user = Text::plain(value),
             Column::Method => record.method = Text::plain(value),
@@ -165,7 +165,7 @@ impl Columns {
             Column::Protocol => record.protocol = Text::plain(value),
             Column::Status if self.cloudfront && value == b"000" => {}
             Column::Status => record.status = status(value)?,
-            Column::Size => record.size = size(value)?,
+            Column::Size => (record.size, record.has_size) = (size(value)?, true),
             Column::Referrer => record.referrer = Text::new(value, escapes),
             Column::Agent => record.agent = Text::new(value, escapes),
             Column::Duration => record.duration = self.duration(value),

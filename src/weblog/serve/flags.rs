@@ -9,40 +9,40 @@ use std::path::PathBuf;
 /// What the command line says.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
-    /// File of all this, of several users, of logs and of limits: TOML; what is said here too counts more
-    #[arg(long, value_name = "FILE")]
+    /// File of several users, logs and limits, and of all that is said here (TOML); an example is below
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// PORT or ADDRESS:PORT to listen on, repeatable; port 0 is one that is free [default: 8022, at every address]
-    #[arg(long, value_name = "[ADDR:]PORT")]
+    /// Listen on PORT, or on ADDRESS:PORT only; may be repeated; port 0: one that is free [default: 8022]
+    #[arg(long, global = true, value_name = "[ADDR:]PORT")]
     pub listen: Vec<String>,
-    /// The name to log in with
-    #[arg(long, value_name = "NAME")]
+    /// Name to log in with; goes with --authorized-keys, --password-file or both, of which either suffices
+    #[arg(long, global = true, value_name = "NAME")]
     pub user: Option<String>,
-    /// File of the user's keys, a line each
-    #[arg(long, value_name = "FILE", requires = "user")]
+    /// File of the user's public keys, a line each: an id_ed25519.pub will do
+    #[arg(long, global = true, value_name = "FILE", requires = "user")]
     pub authorized_keys: Option<PathBuf>,
-    /// File of password hashes: lines NAME:HASH, or a bare hash, which is the user's
-    #[arg(long, value_name = "FILE")]
+    /// File of password hashes, as hash-password makes them: lines NAME:HASH, or a bare hash, which is --user's
+    #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// File of a host key, repeatable, one of a type; without any, one is made in the state directory
-    #[arg(long, value_name = "FILE")]
+    /// File of a host key, one of each type; may be repeated; without it a key is made in the state directory
+    #[arg(long, global = true, value_name = "FILE")]
     pub host_key: Vec<PathBuf>,
-    /// File of a certificate of one of the host keys, repeatable
-    #[arg(long, value_name = "FILE")]
+    /// File of a certificate of one of the host keys; may be repeated
+    #[arg(long, global = true, value_name = "FILE")]
     pub host_certificate: Vec<PathBuf>,
-    /// File of keys, of users and of CAs, that let nobody in any more
-    #[arg(long, value_name = "FILE")]
+    /// File of public keys, of users and of CAs, that let nobody in any more
+    #[arg(long, global = true, value_name = "FILE")]
     pub revoked_keys: Option<PathBuf>,
-    /// Directory of what the server keeps [default: $STATE_DIRECTORY, or ssh-weblog-server in $XDG_STATE_HOME or ~/.local/state]
-    #[arg(long, value_name = "DIR")]
+    /// Directory for the host key [default: $STATE_DIRECTORY, or ssh-weblog-server in $XDG_STATE_HOME or ~/.local/state]
+    #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Whom to become, when it is started as root, once it listens
-    #[arg(long, value_name = "USER")]
+    /// Started as root, become this user once it listens
+    #[arg(long, global = true, value_name = "USER")]
     pub run_as: Option<String>,
     /// How the audit log on standard error is written [default: text]
-    #[arg(long, value_enum, value_name = "FORM")]
+    #[arg(long, global = true, value_enum, value_name = "FORM")]
     pub audit: Option<AuditForm>,
-    /// Logs to show; or hash-password, fingerprint, or check and a FILE
+    /// Logs to show, each under its file's name without .log; patterns (* ? [a-z]) are expanded here
     #[arg(value_name = "LOG")]
     pub log: Vec<PathBuf>,
 }

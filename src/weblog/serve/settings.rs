@@ -116,6 +116,8 @@ pub struct Configuration {
     pub notes: Vec<String>,
     /// The files of keys that logins will read.
     pub(super) key_files: Vec<KeyFile>,
+    /// Where what is asked for stands, if in a file: a key, and `FILE:LINE: `.
+    pub(super) places: Vec<(&'static str, String)>,
 }
 
 /// A file that logins will read.
@@ -164,17 +166,26 @@ impl Configuration {
         if flags.config.is_some() && !flags.log.is_empty() {
             return Err(Wrong::Usage("with --config the logs stand in its file: [[log]] each".to_owned()));
         }
-        let mut asked = File::of(flags)?;
+        let (mut asked, mut wrongs) = File::of(flags)?;
         if flags.config.is_none() {
             asked.logs = operands(&flags.log)?;
         }
-        asked.add_users(flags)?;
+        wrongs.extend(asked.add_users(flags)?);
+        let is_known = wrongs.is_empty();
         let (users, passwords) = (core::mem::take(&mut asked.users), asked.passwords.take());
-        let mut users = Users::new(users, passwords).map_err(|wrongs| {
-            Wrong::Files(wrongs.iter().map(|(line, what)| asked.at(*line, what)).collect())
-        })?;
+        let mut users = Users::new(users, passwords).unwrap_or_else(|of_users| {
+            // Nobody may be there because of what else is wrong.
+            let told = of_users.iter().filter(|(_, what)| is_known || what != NOBODY);
+            wrongs.extend(told.map(|(line, what)| asked.at(*line, what)));
+            Users::nobody()
+        });
         users.accounts.revoked_keys.clone_from(&asked.revoked_keys);
-        Ok(asked.configuration(users))
+        let configuration = asked.configuration(users);
+        if wrongs.is_empty() {
+            return Ok(configuration);
+        }
+        wrongs.extend(configuration.wrong_files());
+        Err(Wrong::Files(wrongs))
     }
 
     /// The same without users and logs: what a server is known by can be asked for before there are any.
@@ -182,7 +193,10 @@ impl Configuration {
     /// # Errors
     /// See [`Wrong`].
     pub fn of_identity(flags: &Flags) -> Result<Self, Wrong> {
-        Ok(File::of(flags)?.configuration(Users::nobody()))
+        match File::of(flags)? {
+            (asked, wrongs) if wrongs.is_empty() => Ok(asked.configuration(Users::nobody())),
+            (_, wrongs) => Err(Wrong::Files(wrongs)),
+        }
     }
 
     /// Reads everything anew, as SIGHUP asks: what can be changed, and lines about what has changed and waits for the next
@@ -242,12 +256,14 @@ struct File {
     passwords: Option<Passwords>,
     revoked_keys: Option<PathBuf>,
     key_files: Vec<KeyFile>,
+    places: Vec<(&'static str, String)>,
     notes: Vec<String>,
 }
 
 impl File {
-    /// What the file says that the flags name, and what they say of the server itself.
-    fn of(flags: &Flags) -> Result<Self, Wrong> {
+    /// What the file says that the flags name, and what they say of the server itself; and what is wrong with the file, though
+    /// the rest of it can be looked at.
+    fn of(flags: &Flags) -> Result<(Self, Vec<String>), Wrong> {
         let listen = flags.listen.iter().map(|text| {
             address(text).ok_or_else(|| {
                 Wrong::Usage(format!(
@@ -258,34 +274,41 @@ impl File {
         let listen: Vec<_> = listen.collect::<Result<_, _>>()?;
         let run_as = flags.run_as.as_deref().map(RunAs::named).transpose();
         let run_as = run_as.map_err(|why| Wrong::Usage(format!("--run-as {why}")))?;
-        let mut asked = flags.config.as_deref().map_or_else(|| Ok(Self::default()), Self::read)?;
+        let none = || Ok(Default::default());
+        let (mut asked, wrongs) = flags.config.as_deref().map_or_else(none, Self::read)?;
         let lists = [
-            (&flags.host_key, &mut asked.host_keys),
-            (&flags.host_certificate, &mut asked.host_certificates),
+            ("host_keys", &flags.host_key, &mut asked.host_keys),
+            ("host_certificates", &flags.host_certificate, &mut asked.host_certificates),
         ];
-        for (flags, asked) in lists {
+        for (key, flags, list) in lists {
             if !flags.is_empty() {
-                asked.clone_from(flags);
+                list.clone_from(flags);
+                asked.places.retain(|(of, _)| *of != key);
             }
         }
         if !listen.is_empty() {
             asked.listen = listen;
+            asked.places.retain(|(of, _)| *of != "listen");
         }
         asked.run_as = run_as.or(asked.run_as);
         asked.audit = flags.audit.unwrap_or(asked.audit);
-        asked.state_dir = flags.state_dir.clone().or(asked.state_dir);
-        Ok(asked)
+        if flags.state_dir.is_some() {
+            asked.state_dir.clone_from(&flags.state_dir);
+            asked.places.retain(|(of, _)| *of != "state_dir");
+        }
+        Ok((asked, wrongs))
     }
 
-    fn read(path: &Path) -> Result<Self, Wrong> {
-        let text = read_text(path, files::read_config(path, false)).map_err(|why| Wrong::Files(vec![why]))?;
+    /// The file, and what is wrong with it.
+    fn read(path: &Path) -> Result<(Self, Vec<String>), Wrong> {
+        let wrong = |why| Wrong::Files(vec![why]);
+        let missing = "; ssh-weblog-server --help shows what stands in one";
+        let text = read_text(path, files::read_config(path, false), missing).map_err(wrong)?;
         let document = Document::new(&text);
         let mut file = Self { path: path.to_owned(), ..Self::default() };
-        if let Some(root) = document.root() {
-            file.take(root, path.parent().unwrap_or(Path::new("")));
-        }
-        let wrong = document.all_wrong(path);
-        if wrong.is_empty() { Ok(file) } else { Err(Wrong::Files(wrong)) }
+        let Some(root) = document.root() else { return Err(Wrong::Files(document.all_wrong(path))) };
+        file.take(root, path.parent().unwrap_or(Path::new("")));
+        Ok((file, document.all_wrong(path)))
     }
 
     fn take(&mut self, mut root: Table<'_>, directory: &Path) {
@@ -295,8 +318,11 @@ impl File {
             self.limits = limits(table);
         }
         for table in root.tables("user") {
-            if let Some(user) = User::read(table, directory, &self.logs) {
+            let before = root.document().count();
+            if let Some(mut user) = User::read(table, directory, &self.logs) {
+                user.faulty = root.document().count() > before;
                 self.note_hosts(&user);
+                self.note_files(&user);
                 let files = [
                     ("authorized_keys", &user.authorized_keys, KeysOf::User),
                     ("ca_keys", &user.ca_keys, KeysOf::List),
@@ -321,6 +347,7 @@ impl File {
             self.run_as = found.map_err(|what| document.wrong(name.line, what)).ok();
         }
         if let Some(texts) = root.texts("listen", "[\"[::]:8022\"]") {
+            self.places.push(("listen", self.at(texts.line, "")));
             let wrong = |line| {
                 document
                     .wrong(line, "listen: write each as \"[ADDRESS:]PORT\", as \"8022\" or \"[::1]:8022\"")
@@ -336,12 +363,17 @@ impl File {
             }
         }
         let mut paths = |key, example| {
-            let texts = root.texts(key, example).map_or_else(Vec::new, |texts| texts.value);
-            texts.into_iter().map(|at| directory.join(at.value)).collect()
+            let Some(texts) = root.texts(key, example) else { return Vec::new() };
+            self.places.push((key, self.at(texts.line, "")));
+            texts.value.into_iter().map(|at| directory.join(at.value)).collect()
         };
-        self.host_keys = paths("host_keys", "[\"ssh_host_ed25519_key\"]");
-        self.host_certificates = paths("host_certificates", "[\"ssh_host_ed25519_key-cert.pub\"]");
-        self.state_dir = root.text("state_dir", "\"/var/lib/ssh-weblog-server\"").map(beside);
+        let host_keys = paths("host_keys", "[\"ssh_host_ed25519_key\"]");
+        let host_certificates = paths("host_certificates", "[\"ssh_host_ed25519_key-cert.pub\"]");
+        (self.host_keys, self.host_certificates) = (host_keys, host_certificates);
+        if let Some(at) = root.text("state_dir", "\"/var/lib/ssh-weblog-server\"") {
+            self.places.push(("state_dir", self.at(at.line, "")));
+            self.state_dir = Some(beside(at));
+        }
         if let Some(form) = root.text("audit", "\"text\"") {
             match AuditForm::from_str(&form.value, false) {
                 Ok(form) => self.audit = form,
@@ -353,6 +385,7 @@ impl File {
             self.revoked_keys = Some(beside(path));
         }
         if let Some(at) = root.text("password_file", "\"passwords\"") {
+            self.places.push(("password_file", self.at(at.line, "")));
             self.password_file = Some(beside(at));
         }
     }
@@ -395,9 +428,17 @@ impl File {
         }
     }
 
-    /// The user of the flags, and the passwords.
-    fn add_users(&mut self, flags: &Flags) -> Result<(), Wrong> {
-        let in_files = |why: String| Wrong::Files(vec![why]);
+    /// A view that hides addresses hides nothing from who has the log itself.
+    fn note_files(&mut self, user: &User) {
+        if user.rights.sftp && !user.rights.view.anonymize.is_empty() {
+            let what =
+                "by sftp = true he gets the logs whole, with what --anonymize cuts: leave one of them out";
+            self.notes.push(self.at(user.line, &format!("user {}: {what}", user.name)));
+        }
+    }
+
+    /// The user of the flags, and the passwords; what is wrong with their file.
+    fn add_users(&mut self, flags: &Flags) -> Result<Option<String>, Wrong> {
         if let Some(name) = &flags.user {
             if let Some(what) = wrong_name(name) {
                 return Err(Wrong::Usage(format!("--user: {what}")));
@@ -418,13 +459,24 @@ impl File {
             self.key_files.push(KeyFile { what, path: path.clone(), of: KeysOf::List });
             self.revoked_keys = Some(path.clone());
         }
-        if let Some(path) = flags.password_file.as_ref().or(self.password_file.as_ref()) {
-            let text = read_text(path, files::read_text(path)).map_err(in_files)?;
-            let passwords = Passwords::parse(&text, flags.user.as_deref())
-                .map_err(|(line, why)| in_files(format!("{}:{line}: {why}", path.display())))?;
-            self.passwords = Some(passwords);
+        let from_file = self.password_file.as_ref().map(|path| (path, place(&self.places, "password_file")));
+        let Some((path, place)) = flags.password_file.as_ref().map(|path| (path, "")).or(from_file) else {
+            return Ok(None);
+        };
+        let missing = "; make it with ssh-weblog-server hash-password";
+        let read = read_text(path, files::read_text(path), missing).map_err(|why| format!("{place}{why}"));
+        let passwords = read.and_then(|text| {
+            let passwords = Passwords::parse(&text, flags.user.as_deref());
+            passwords.map_err(|(line, why)| format!("{}:{line}: {why}", path.display()))
+        });
+        match passwords {
+            Ok(passwords) => self.passwords = Some(passwords),
+            Err(why) => {
+                self.users.iter_mut().for_each(|user| user.faulty = true);
+                return Ok(Some(why));
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn configuration(self, users: Users) -> Configuration {
@@ -439,6 +491,7 @@ impl File {
             audit: self.audit,
             notes: self.notes,
             key_files: self.key_files,
+            places: self.places,
         }
     }
 
@@ -471,8 +524,23 @@ fn state_dir() -> PathBuf {
     })
 }
 
-fn read_text(path: &Path, file: io::Result<Vec<u8>>) -> Result<String, String> {
-    let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+/// Where a key stands, as it is written in front of what is said of it.
+pub(super) fn place<'p>(places: &'p [(&'static str, String)], key: &str) -> &'p str {
+    places.iter().find(|(of, _)| *of == key).map_or("", |(_, place)| place)
+}
+
+/// What the system says of a file, and what to do; `missing` is for one that is not there.
+pub(super) fn reason(error: &io::Error, missing: &str) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{text}{missing}"),
+        _ => text.to_owned(),
+    }
+}
+
+fn read_text(path: &Path, file: io::Result<Vec<u8>>, missing: &str) -> Result<String, String> {
+    let file = file.map_err(|error| format!("{}: {}", path.display(), reason(&error, missing)))?;
     String::from_utf8(file).map_err(|error| {
         let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -4,7 +4,7 @@
 //! It starts no thread. It does not know connections.
 
 use super::run_as::is_root;
-use super::settings::{Configuration, KeyFile, KeysOf, Wrong};
+use super::settings::{Configuration, KeyFile, KeysOf, Wrong, place, reason};
 use crate::crypto::SystemRng;
 use crate::crypto::sign::PrivateKey;
 use crate::crypto::sign::certificate::{Certificate, Role};
@@ -43,8 +43,11 @@ impl Configuration {
     pub fn start(&self) -> Result<Started, Wrong> {
         let no_core = Rlimit { current: Some(0), maximum: Some(0) }; // it would hold secrets
         let _as_it_was = setrlimit(Resource::Core, no_core);
-        let listeners = listen_at(&self.listen).map_err(wrong)?;
-        let config = self.identity()?;
+        let listeners = self.listeners()?;
+        let config = self.identity().map_err(|wrong| match wrong {
+            Wrong::Files(wrongs) => Wrong::Files([wrongs, self.wrong_key_files()].concat()),
+            wrong => wrong,
+        })?;
         let mut notes = self.notes.clone();
         if is_root() {
             notes.push(
@@ -82,11 +85,32 @@ impl Configuration {
     /// # Errors
     /// What is wrong, for the user.
     pub fn check(&self) -> Result<Vec<String>, Wrong> {
-        self.read_identity()?;
+        let identity = self.read_identity();
         if is_root() {
             self.give_up_root()?;
         }
-        Ok([self.notes.clone(), self.look_at_key_files()?].concat())
+        match (identity, self.look_at_key_files()) {
+            (Ok(_), Ok(notes)) => Ok([self.notes.clone(), notes].concat()),
+            (identity, keys) => Err(Wrong::Files([lines(identity), lines(keys)].concat())),
+        }
+    }
+
+    /// What is wrong with the files that this names, as far as that can be told now.
+    pub(super) fn wrong_files(&self) -> Vec<String> {
+        [lines(self.read_identity()), self.wrong_key_files()].concat()
+    }
+
+    /// Of the files of keys. They are judged as whom this runs: root that is still to be given up can't say.
+    fn wrong_key_files(&self) -> Vec<String> {
+        if is_root() && self.run_as.is_some() { Vec::new() } else { lines(self.look_at_key_files()) }
+    }
+
+    fn listeners(&self) -> Result<Vec<TcpListener>, Wrong> {
+        let place = place(&self.places, "listen");
+        listen_at(&self.listen).map_err(|wrongs| {
+            let wrongs = wrongs.iter().map(|why| format!("{place}{why}"));
+            Wrong::Files(wrongs.chain(self.wrong_files()).collect())
+        })
     }
 
     fn give_up_root(&self) -> Result<(), Wrong> {
@@ -97,7 +121,7 @@ impl Configuration {
     fn read_identity(&self) -> Result<Option<ServerConfig>, Wrong> {
         let own = [self.own_key_path()];
         let paths = if self.host_keys.is_empty() { &own[..] } else { &self.host_keys };
-        let mut keys = Vec::new();
+        let (mut keys, mut wrongs) = (Vec::new(), Vec::new());
         for path in paths {
             match files::read_private_key(path) {
                 Ok(key) => keys.push(Arc::new(key)),
@@ -106,33 +130,57 @@ impl Configuration {
                 {
                     return Ok(None);
                 }
-                Err(error) => return Err(wrong(format!("{}: {error}", path.display()))),
+                Err(error) => wrongs.push(self.wrong_file("host_keys", path, &of_host_key(&error, path))),
             }
         }
-        self.certified(keys).map(Some)
+        if wrongs.is_empty() {
+            return self.certified(keys).map(Some);
+        }
+        let (_, of_certificates) = self.read_certificates();
+        Err(Wrong::Files([wrongs, of_certificates].concat()))
+    }
+
+    fn wrong_file(&self, key: &str, path: &Path, what: &str) -> String {
+        format!("{}{}: {what}", place(&self.places, key), path.display())
+    }
+
+    /// The certificates with their files, and what is wrong with the others.
+    fn read_certificates(&self) -> (Vec<(&Path, Certificate)>, Vec<String>) {
+        let (mut certificates, mut wrongs) = (Vec::new(), Vec::new());
+        for path in &self.host_certificates {
+            let text = files::read_text(path);
+            let text =
+                text.map_err(|error| reason(&error, "; make it with ssh-keygen -s CA -h, or leave it out"));
+            match text.and_then(|text| certificate::parse(&text).map_err(|error| error.to_string())) {
+                Ok(certificate) => certificates.push((path.as_path(), certificate)),
+                Err(what) => wrongs.push(self.wrong_file("host_certificates", path, &what)),
+            }
+        }
+        (certificates, wrongs)
     }
 
     fn certified(&self, keys: Vec<Arc<PrivateKey>>) -> Result<ServerConfig, Wrong> {
-        let certificate = |path: &PathBuf| {
-            let text =
-                files::read_text(path).map_err(|error| wrong(format!("{}: {error}", path.display())))?;
-            certificate::parse(&text).map_err(|error| wrong(format!("{}: {error}", path.display())))
-        };
-        let certificates: Vec<Certificate> =
-            self.host_certificates.iter().map(certificate).collect::<Result<_, _>>()?;
-        for (path, certificate) in self.host_certificates.iter().zip(&certificates) {
+        let (certificates, mut wrongs) = self.read_certificates();
+        for (path, certificate) in &certificates {
             let is_ours = keys.iter().any(|key| key.public_key() == *certificate.key());
-            if certificate.role() != Role::Host {
-                let what = "this certificate is for a user: make one for a host with ssh-keygen -s CA -h";
-                return Err(wrong(format!("{}: {what}", path.display())));
-            } else if !is_ours {
-                let key = certificate.key().fingerprint();
-                let what =
-                    format!("the key that it certifies, {key}, is none of the host keys: name its file too");
-                return Err(wrong(format!("{}: {what}", path.display())));
-            }
+            let key = certificate.key().fingerprint();
+            let what = match certificate.role() {
+                Role::Host if is_ours => continue,
+                Role::Host => {
+                    format!("the key that it certifies, {key}, is none of the host keys: name its file too")
+                }
+                Role::User => {
+                    "this certificate is for a user: make one for a host with ssh-keygen -s CA -h".to_owned()
+                }
+            };
+            wrongs.push(self.wrong_file("host_certificates", path, &what));
         }
-        Ok(ServerConfig { certificates, ..ServerConfig::new(keys) })
+        let certificates = certificates.into_iter().map(|(_, certificate)| certificate).collect();
+        if wrongs.is_empty() {
+            Ok(ServerConfig { certificates, ..ServerConfig::new(keys) })
+        } else {
+            Err(Wrong::Files(wrongs))
+        }
     }
 
     fn own_key_path(&self) -> PathBuf {
@@ -150,7 +198,8 @@ impl Configuration {
             _ => Ok(()),
         });
         owned.map_err(|error| {
-            format!("{}: {error}: give --state-dir DIR, one that can be written", self.state_dir.display())
+            let why = format!("{}; give --state-dir DIR, one that can be written", reason(&error, ""));
+            self.wrong_file("state_dir", &self.state_dir, &why)
         })
     }
 
@@ -173,18 +222,58 @@ impl Configuration {
 
 impl KeyFile {
     fn look(&self) -> Result<Vec<String>, String> {
-        let text = files::read_owned(&self.path).map_err(|error| error.to_string())?;
+        let missing = match self.of {
+            KeysOf::User => "; put the user's public keys there, a line each: an id_ed25519.pub will do",
+            KeysOf::List => "; put the public keys there, a line each, or leave it out",
+        };
+        let text = files::read_owned(&self.path).map_err(|error| reason(&error, missing))?;
         let path = self.path.display();
+        if is_private_key(&text) {
+            return Err(format!(
+                "this is a private key: name the public one, {path}.pub (ssh-keygen -y shows it)"
+            ));
+        }
         match self.of {
             KeysOf::User => {
                 let refused = authorized_keys::entries(&text).filter_map(Result::err);
-                Ok(refused.map(|line| format!("{path}:{}: not taken: {}", line.line, line.reason)).collect())
+                let told = refused.map(|line| format!("{path}:{}: not taken: {}", line.line, line.reason));
+                let is_empty = authorized_keys::entries(&text).next().is_none();
+                let empty =
+                    is_empty.then(|| format!("{path}: there is no key in it, so nobody gets in by it"));
+                Ok(told.chain(empty).collect())
             }
             KeysOf::List => authorized_keys::plain_entries(&text)
                 .try_for_each(|entry| entry.map(|_| ()))
                 .map(|()| Vec::new())
                 .map_err(|refused| refused.to_string()),
         }
+    }
+}
+
+/// Whether somebody has taken the wrong one of the two files.
+fn is_private_key(text: &[u8]) -> bool {
+    let line = text.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.starts_with(b"PuTTY-User-Key-File-")
+        || (line.starts_with(b"-----BEGIN ") && line.trim_ascii_end().ends_with(b"PRIVATE KEY-----"))
+}
+
+/// What is said of a host key that cannot be read.
+fn of_host_key(error: &KeyFileError, path: &Path) -> String {
+    match error {
+        KeyFileError::Io(error) => {
+            let make = format!("; make it with ssh-keygen -t ed25519 -N '' -f {}", path.display());
+            reason(error, &make)
+        }
+        error => error.to_string(),
+    }
+}
+
+/// What is wrong, a line each.
+fn lines<T>(done: Result<T, Wrong>) -> Vec<String> {
+    match done {
+        Ok(_) => Vec::new(),
+        Err(Wrong::Files(wrongs)) => wrongs,
+        Err(Wrong::Usage(text)) => vec![text],
     }
 }
 
@@ -200,8 +289,8 @@ fn make_host_key(path: &Path) -> io::Result<PrivateKey> {
 }
 
 /// Listens at each address. The unspecified one of IPv6 is that of IPv4 too, unless this is named with the same port, or where
-/// there is no IPv6.
-fn listen_at(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
+/// there is no IPv6. Otherwise of each where that cannot be, what to do.
+fn listen_at(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Vec<String>> {
     let listener = |address: &SocketAddr| {
         let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
         let is_every = address.is_ipv6() && address.ip().is_unspecified();
@@ -210,9 +299,23 @@ fn listen_at(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
             Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) if is_every && !alone => listen_on(v4, true),
             listener => listener,
         }
-        .map_err(|error| format!("{address}: {}", io::Error::from(error)))
+        .map_err(|error| format!("{address}: {}", not_listening(error)))
     };
-    addresses.iter().map(listener).collect()
+    let (listeners, wrongs): (Vec<_>, Vec<_>) = addresses.iter().map(listener).partition(Result::is_ok);
+    let wrongs: Vec<_> = wrongs.into_iter().filter_map(Result::err).collect();
+    if wrongs.is_empty() { Ok(listeners.into_iter().flatten().collect()) } else { Err(wrongs) }
+}
+
+fn not_listening(error: Errno) -> String {
+    let advice = match error {
+        Errno::ADDRINUSE => "; ss -ltnp shows by whom: end that, or take another port with --listen",
+        Errno::ADDRNOTAVAIL => "; listen on an address that this machine has, or on the port alone",
+        Errno::ACCESS | Errno::PERM => {
+            "; a port below 1024 is root's: take another, or start as root with --run-as USER"
+        }
+        _ => "",
+    };
+    reason(&error.into(), "") + advice
 }
 
 fn listen_on(address: SocketAddr, only_v6: bool) -> Result<TcpListener, Errno> {

@@ -58,6 +58,11 @@ impl<'d> Document<'d> {
         self.wrong.borrow_mut().push((line, what.into()));
     }
 
+    /// How much is wrong so far.
+    pub(super) fn count(&self) -> usize {
+        self.wrong.borrow().len()
+    }
+
     /// All that is wrong, as lines `FILE:LINE: …` in the order of the file; at most [`WRONG_MAX`] and how many more.
     pub(super) fn all_wrong(&self, path: &Path) -> Vec<String> {
         let mut wrong = self.wrong.take();

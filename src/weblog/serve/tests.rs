@@ -11,7 +11,7 @@ use crate::keys::{authorized_keys, ssh_config};
 use crate::userauth::{CHAINS_MAX, Method, MethodChains};
 use core::time::Duration;
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -22,7 +22,9 @@ struct Files(TempDir);
 impl Files {
     fn new() -> Self {
         let files = Self(tempfile::tempdir().unwrap());
-        files.write("ann.pub", include_str!("../../../vectors/keys/ed25519.pub"));
+        for name in ["ann.pub", "a", "b"] {
+            files.write(name, include_str!("../../../vectors/keys/ed25519.pub"));
+        }
         files
     }
 
@@ -244,7 +246,11 @@ fn an_error_names_its_line_and_says_what_to_write() {
             5,
             "unknown key password: write password_hash",
         ),
-        (format!("{log}{user}password_hash = 'plain'\n"), 5, "user ann: password_hash: "),
+        (
+            format!("{log}{user}password_hash = 'plain'\n"),
+            5,
+            "password_hash: this is no hash of a password; make one",
+        ),
         (format!("{log}{user}ca_keys = 'a'\nrequire = ['password']\n"), 6, "give password_hash"),
         (
             format!("{log}{user}password_hash = '{hash}'\nrequire = ['publickey']\n"),
@@ -267,8 +273,17 @@ fn an_error_names_its_line_and_says_what_to_write() {
         (format!("{log}{user}ca_keys = 'a'\nview = ['--status', 'bad']\n"), 6, "view: --status bad"),
         (format!("{log}{user}ca_keys = 'a'\nview = ['--vhosts', 'x']\n"), 6, "--vhosts"),
         (format!("{log}{user}ca_keys = 'a'\nview = ['shop']\n"), 6, "unexpected argument 'shop'"),
+        (
+            format!("{log}{user}ca_keys = 'a'\nview = ['--vhost x.example']\n"),
+            6,
+            "write each word by itself: \"--vhost\", \"x.example\"",
+        ),
         (format!("{log}{user}ca_keys = 'a'\nview = ['--json', '--show', 'raw']\n"), 6, "cannot be used with"),
-        (format!("{log}{user}ca_keys = 'a'\n{user}ca_keys = 'b'\n"), 6, "two users have this name"),
+        (
+            format!("{log}{user}ca_keys = 'a'\n{user}ca_keys = 'b'\n"),
+            6,
+            "two users have this name: give one another",
+        ),
         (format!("{log}[[user]]\nname = 'a/b'\nca_keys = 'a'\n"), 4, "without / and without control"),
         (format!("{log}[[user]]\nname = ''\nca_keys = 'a'\n"), 4, "name: write 1 to 255 bytes"),
     ] {
@@ -564,4 +579,81 @@ fn a_host_key_is_made_once_and_a_certificate_must_be_of_one() {
         assert!(why.contains(words), "{why}");
     }
     assert!(with("missing").check().unwrap_err().to_string().contains("missing: No such file"));
+}
+
+#[test]
+fn what_is_wrong_with_the_file_and_with_those_that_it_names_is_said_together() {
+    let files = Files::new();
+    let (port, hash) = (TcpListener::bind("127.0.0.1:0").unwrap(), hash(b"x").unwrap());
+    let address = port.local_addr().unwrap();
+    files.write("passwords", "eve:none\n");
+    let text = format!(
+        "listen = ['{address}', '203.0.113.1:1']\nhost_keys = ['nokey']\nhost_certificates = ['nocert']\n\
+         password_file = 'passwords'\n[[log]]\npath = 'a.log'\nlog_fromat = 'vhost'\n\
+         [[user]]\nname = 'ann'\nautorized_keys = 'a'\n[[user]]\nname = 'bob'\npassword_hash = 'none'\n\
+         [[user]]\nname = 'bob'\nauthorized_keys = 'gone.pub'\n"
+    );
+    let wrongs = files.wrongs(&text);
+    for told in [
+        "config.toml:7: unknown key log_fromat",
+        "config.toml:10: unknown key autorized_keys",
+        "passwords:1: this is no hash",
+        "config.toml:13: user bob: password_hash: this is no hash",
+        "config.toml:14: user bob: two users",
+        "config.toml:2: nokey: No such file or directory; make it with ssh-keygen",
+        "config.toml:3: nocert: No such file or directory; make it with ssh-keygen -s",
+        "config.toml:14: user bob: authorized_keys: gone.pub: No such file or directory; put",
+    ] {
+        assert_eq!(wrongs.iter().filter(|wrong| wrong.starts_with(told)).count(), 1, "{told}: {wrongs:#?}");
+    }
+    assert_eq!(wrongs.len(), 8, "and nothing that is only of these: {wrongs:#?}");
+    let wrongs = files.wrongs(&LEAST.replace("authorized_keys", "autorized_keys"));
+    assert!(
+        wrongs.len() == 1 && wrongs[0].contains("write authorized_keys"),
+        "he lacks nothing else: {wrongs:?}"
+    );
+    let text = format!(
+        "listen = ['{address}', '203.0.113.1:1']\nhost_keys = ['nokey']\n{LEAST}\
+         [[user]]\nname = 'bob'\npassword_hash = '{hash}'\nca_keys = 'gone.pub'\n"
+    );
+    let Err(Wrong::Files(lines)) = files.read(&text).unwrap().start() else { panic!("it has started") };
+    let told = lines.join("\n");
+    for words in [
+        &*format!("config.toml:1: {address}: Address already in use; ss -ltnp shows by whom"),
+        "config.toml:1: 203.0.113.1:1: Cannot assign requested address; listen on an address that",
+        "config.toml:2: ",
+        "gone.pub: No such file or directory; put the public keys there",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert_eq!(lines.len(), 4, "{told}");
+}
+
+#[test]
+fn a_private_key_is_taken_for_what_it_is_and_an_empty_file_is_told() {
+    let files = Files::new();
+    let text = |key: &str| LEAST.replace("ann.pub", key);
+    files.write("private", include_str!("../../../vectors/keys/ed25519"));
+    let wrongs = files.wrongs(&text("private"));
+    let told = "config.toml:3: user ann: authorized_keys: private: this is a private key: name the public one, private.pub";
+    assert!(wrongs.len() == 1 && wrongs[0].starts_with(told), "{wrongs:?}");
+    files.write("putty", "PuTTY-User-Key-File-3: ssh-ed25519\n");
+    assert!(files.wrongs(&text("putty"))[0].contains("this is a private key"));
+    files.write("empty", "# nobody yet\n");
+    let notes = files.read(&text("empty")).unwrap().check().unwrap();
+    assert!(notes.len() == 1 && notes[0].contains("empty: there is no key in it"), "{notes:?}");
+}
+
+#[test]
+fn a_view_that_cuts_addresses_and_the_logs_whole_are_told_of() {
+    let files = Files::new();
+    let notes = |more: &str| files.read(&(LEAST.to_owned() + more)).unwrap().check().unwrap();
+    let told = notes("view = ['--anonymize']\nsftp = true\n");
+    assert!(
+        told.len() == 1 && told[0].contains("config.toml:3: user ann: by sftp = true he gets"),
+        "{told:?}"
+    );
+    for more in ["view = ['--anonymize']\n", "view = ['--status', '5xx']\nsftp = true\n", "sftp = true\n"] {
+        assert_eq!(notes(more), [""; 0], "{more}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::driver::accounts::{Account, Accounts, Names, USER_NAME_MAX};
 use crate::driver::passwords::Passwords;
 use crate::driver::text::acts;
 use crate::userauth::{CHAINS_MAX, Method, MethodChains};
-use crate::weblog::options::ViewOptions;
+use crate::weblog::options::{self, ViewOptions};
 use crate::weblog::view::{Destination, View};
 use clap::Parser;
 use std::collections::HashMap;
@@ -55,6 +55,8 @@ pub struct User {
     pub name: String,
     /// The line that names him; 0 if he is not from a file.
     pub line: usize,
+    /// Something is wrong with what stands there, or with the passwords, and was said: what he lacks is not said besides.
+    pub faulty: bool,
     /// A file of keys, a line each, as authorized_keys of sshd(8).
     pub authorized_keys: Option<PathBuf>,
     /// A hash of argon2id, with its line.
@@ -86,7 +88,8 @@ impl Users {
         for user in users {
             let name = user.name.clone().into_bytes();
             if accounts.contains_key(&name) {
-                wrongs.push((user.line, format!("user {}: two users have this name", user.name)));
+                let what = "two users have this name: give one another, or make one of them, with both keys in one file";
+                wrongs.push((user.line, format!("user {}: {what}", user.name)));
             }
             rights.insert(name.clone(), user.rights.clone());
             accounts.insert(name, user.account(&mut passwords, &mut wrongs));
@@ -173,19 +176,21 @@ impl User {
         }
         let logs = named.map(|names| names.value.into_iter().map(|name| name.value).collect());
         let rights = Rights { logs, view: view.unwrap_or_default(), sftp };
-        Some(Self { name, line, authorized_keys, password_hash, require, ca_keys, rights })
+        Some(Self { name, line, faulty: false, authorized_keys, password_hash, require, ca_keys, rights })
     }
 
     /// The files and methods of the user, whose password is added to the others.
     fn account(self, passwords: &mut Passwords, wrongs: &mut Wrongs) -> Account {
-        let Self { name, line, authorized_keys, password_hash, require, ca_keys, rights: _ } = self;
+        let Self { name, line, faulty, authorized_keys, password_hash, require, ca_keys, rights: _ } = self;
         let no_keys = authorized_keys.is_none() && ca_keys.is_none();
         let no_password = password_hash.is_none() && !passwords.names().any(|known| known == name.as_bytes());
         let needs =
             |any: &[Method]| require.iter().flat_map(|(_, all)| all).any(|method| any.contains(method));
         let require_line = require.as_ref().map_or(line, |(line, _)| *line);
         let mut wrong = |line, what: &str| wrongs.push((line, format!("user {name}: {what}")));
-        if needs(&[Method::Publickey]) && no_keys {
+        if faulty {
+            // It may lack nothing, once that is mended.
+        } else if needs(&[Method::Publickey]) && no_keys {
             wrong(require_line, "require names publickey: give authorized_keys or ca_keys");
         } else if needs(&[Method::Password, Method::KeyboardInteractive]) && no_password {
             wrong(require_line, "require names a password: give password_hash");
@@ -243,8 +248,18 @@ struct Words {
     view: ViewOptions,
 }
 
+/// The words of an option and its value that were written as one.
+fn apart(word: &str) -> Option<String> {
+    let option = word.split(['=', ' ']).next().filter(|option| option.starts_with("--"))?;
+    let words = word.get(option.len()..)?.starts_with(' ').then(|| options::words(word)).flatten();
+    words.map(|words| words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", "))
+}
+
 /// Reads a view's words as a command's.
 fn view(words: &[&str]) -> Result<ViewOptions, String> {
+    if let Some(apart) = words.iter().find_map(|word| apart(word)) {
+        return Err(format!("write each word by itself: {apart}"));
+    }
     let options = Words::try_parse_from(words).map_err(|error| of_clap(&error))?.view;
     let ends = [
         ("--dashboard", options.dashboard),

@@ -31,6 +31,8 @@ pub(super) struct Over {
     over: String,
     /// `30s`.
     over_for: String,
+    /// That N is of: `s`, `m` or `h`, and how many seconds that is.
+    unit: (&'static str, f64),
     /// The length of the window (seconds).
     seconds: usize,
     /// So many hits there may be in it.
@@ -48,12 +50,8 @@ impl Over {
         let wrong =
             || format!("--over {over}: write so many hits a second, minute or hour: 5/s, 300/m, 10000/h");
         let (number, unit) = over.split_once('/').unwrap_or((over, "s"));
-        let unit_seconds = match unit {
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(wrong()),
-        };
+        let units = [("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+        let unit = units.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
         let is_number = number.starts_with(|c: char| c.is_ascii_digit())
             && number.chars().all(|c| c.is_ascii_digit() || c == '.');
         let number_of = number.parse::<f64>().ok().filter(|_| is_number).ok_or_else(wrong)?;
@@ -64,10 +62,11 @@ impl Over {
             return Err(format!("--for {over_for}: too long: write 1d at the most"));
         }
         Ok(Some(Self {
-            over: format!("{number}/{unit}"),
+            over: format!("{number}/{}", unit.0),
             over_for: over_for.to_owned(),
+            unit,
             seconds,
-            allowed: number_of * seconds as f64 / unit_seconds,
+            allowed: number_of * seconds as f64 / unit.1,
         }))
     }
 }
@@ -100,6 +99,7 @@ struct Quarter {
 pub struct Evidence {
     over: String,
     over_for: String,
+    unit: (&'static str, f64),
     /// Within the window.
     pub hits: u64,
     /// Hits a second.
@@ -258,6 +258,7 @@ impl Alert {
         Evidence {
             over: self.over.over.clone(),
             over_for: self.over.over_for.clone(),
+            unit: self.over.unit,
             hits,
             rate: hits as f64 / self.over.seconds as f64,
             first: stamp(first),
@@ -285,11 +286,12 @@ fn same_zone(stamp: Stamp, second: i64) -> Stamp {
 impl Evidence {
     /// Appends the evidence as text: a line, then top paths and hosts.
     pub fn write_text(&self, out: &mut Vec<u8>) {
-        let Self { over, over_for, hits, rate, .. } = self;
+        let Self { over, over_for, hits, unit: (unit, seconds), .. } = self;
+        let rate = self.rate * seconds;
         let (first, last) = (self.first.rfc3339(), self.last.rfc3339());
         let _into_memory = writeln!(
             out,
-            "over {over} for {over_for}: {hits} hits in {over_for} ({rate:.1}/s), {first} to {last}"
+            "over {over} for {over_for}: {hits} hits in {over_for} ({rate:.1}/{unit}), {first} to {last}"
         );
         write_tops(Topic::Paths, &self.paths, out);
         write_tops(Topic::Hosts, &self.hosts, out);

@@ -49,7 +49,12 @@ impl Filter {
             texts.iter().map(|text| Ok(read(text)?.instant())).collect::<Result<Vec<_>, String>>()
         };
         let mut filter = Self {
-            status: lists("--status", &options.status, "write statuses as 404,5xx,400-499", statuses)?,
+            status: lists(
+                "--status",
+                &options.status,
+                "write statuses from 100 to 599, as 404,5xx,400-499",
+                statuses,
+            )?,
             method: lists("--method", &options.method, "write methods as GET,POST", word)?,
             vhost: lists("--vhost", &options.vhost, "write host names as shop.example,www.example", host)?,
             path: expressions("--path", &options.path)?,
@@ -167,14 +172,15 @@ fn lists<T>(
 fn statuses(part: &str) -> Option<RangeInclusive<u16>> {
     let status = |text: &str| -> Option<u16> {
         let is_status = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-        if is_status { text.parse().ok() } else { None }
+        let status = if is_status { text.parse().ok() } else { None };
+        status.filter(|status| (100..600).contains(status))
     };
     if let Some((first, last)) = part.split_once('-') {
         let (first, last) = (status(first)?, status(last)?);
         return (first <= last).then_some(first..=last);
     }
     match part.as_bytes() {
-        [class @ b'0'..=b'9', b'x' | b'X', b'x' | b'X'] => {
+        [class @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] => {
             let first = u16::from(class - b'0') * 100;
             Some(first..=first + 99)
         }

@@ -175,7 +175,8 @@ pub(super) fn combined_line(record: &Record<'_>, out: &mut Vec<u8>) {
         quoted(part, out);
     }
     let status = record.status.map_or_else(|| "-".to_owned(), |status| format!("{status:03}"));
-    out.extend_from_slice(format!("\" {status} {} \"", record.size).as_bytes());
+    let size = if record.has_size { record.size.to_string() } else { "-".to_owned() };
+    out.extend_from_slice(format!("\" {status} {size} \"").as_bytes());
     field(record.referrer, out);
     out.extend_from_slice(b"\" \"");
     field(record.agent, out);

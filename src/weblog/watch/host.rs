@@ -6,6 +6,7 @@ mod command;
 mod notices;
 
 pub(super) use command::ByCommand;
+pub(super) use notices::Notices;
 
 use super::{INTERRUPTED, NO_CONNECTION};
 use crate::connection::{ChannelEvent, ChannelId, Connection, Event};
@@ -24,7 +25,6 @@ use crate::wire::DisconnectReason;
 use command::Reader;
 use core::time::Duration;
 use mio::Waker;
-use notices::Notices;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -45,7 +45,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A source could not be read.
+/// A source could not be read, or the file of positions not be written.
 pub const UNREADABLE: u8 = 1;
 /// `--over` came true.
 pub const END_OF_ALERT: u8 = 3;
@@ -347,7 +347,7 @@ impl Watch {
 
     /// The last words.
     fn finish(mut self) -> u8 {
-        let status = self.status.unwrap_or(NO_CONNECTION);
+        let mut status = self.status.unwrap_or(NO_CONNECTION);
         let mut board = self.showing.board.take();
         if status == BROKEN_PIPE {
             return status;
@@ -373,7 +373,10 @@ impl Watch {
         if let Some(state) = &mut self.state {
             self.sources.save(state, &self.showing);
             if let Err(error) = state.save(Instant::now()) {
-                tell!("{error}");
+                if !self.told_unsaved {
+                    tell!("{error}");
+                }
+                status = status.max(UNREADABLE);
             }
         }
         self.showing.tell_malformed();

@@ -174,15 +174,20 @@ impl Showing {
     }
 
     /// What is said at the end of each source whose lines were not understood.
-    pub(super) fn tell_malformed(&self) {
-        self.sources.iter().for_each(|source| source.tell_malformed(self.quiet));
+    pub(super) fn tell_malformed(&mut self) {
+        self.sources.iter_mut().for_each(|source| source.tell_malformed(self.quiet));
     }
 }
 
 impl Source {
-    fn tell_malformed(&self, quiet: bool) {
+    fn tell_malformed(&mut self, quiet: bool) {
         if self.malformed > 0 && !quiet {
-            tell!("{}: {} lines were not understood", escaped(self.name.as_bytes()), self.malformed);
+            let name = escaped(self.name.as_bytes());
+            if let Some(news) = self.parser.finish() {
+                tell!("{name}: {news}");
+            }
+            let lines = if self.malformed == 1 { "line was" } else { "lines were" };
+            tell!("{name}: {} {lines} not understood", self.malformed);
         }
     }
 }

@@ -3,13 +3,13 @@
 //! It does not know how a host is reached, nor what becomes of a line.
 
 use super::WatchOptions;
-use super::host::ByCommand;
+use super::host::{ByCommand, Notices};
 use super::showing::Showing;
 use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
 use crate::driver::text::escaped;
 use crate::tell;
-use crate::weblog::follow::files::{Files, Trouble};
+use crate::weblog::follow::files::{DENIED, Files, MISSING, Trouble};
 use crate::weblog::follow::ledger::Ledger;
 use crate::weblog::follow::local::Local;
 use crate::weblog::follow::logs::{Share, Told, Tray};
@@ -18,7 +18,7 @@ use crate::weblog::follow::shell;
 use crate::weblog::follow::state::State;
 use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::{Via, tail_command};
-use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
+use crate::weblog::follow::{Follower, NOT_REGULAR, Note, Options, Since, Start, sftp};
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::LineSplitter;
 use crate::weblog::time::Stamp;
@@ -27,7 +27,7 @@ use core::cell::{Cell, RefCell};
 use core::task::Poll;
 use core::time::Duration;
 use mio::Waker;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -116,6 +116,8 @@ pub(super) struct Sources {
     looked_for: HashSet<usize>,
     /// Patterns that more fits than is followed, which was said.
     told_full: HashSet<usize>,
+    /// Of each host, why its logs cannot be read: it may say something else each time.
+    troubles: HashMap<usize, Notices>,
     /// Names of logs that others have the room of.
     forgotten: Vec<String>,
     /// A log could not be read.
@@ -139,6 +141,7 @@ impl Sources {
             told_missing: HashSet::new(),
             looked_for: HashSet::new(),
             told_full: HashSet::new(),
+            troubles: HashMap::new(),
             forgotten: Vec::new(),
             unreadable: false,
             follow: options.follow,
@@ -304,7 +307,8 @@ impl Sources {
                     ByCommand::Tail(TailLog::new(share, Rc::clone(ledger)), command)
                 }
                 _ => ByCommand::Shell(Rc::clone(shell.get_or_insert_with(|| {
-                    Rc::new(RefCell::new(ShellLog::new(path, start.clone(), share, Rc::clone(ledger))))
+                    let ledger = Rc::clone(ledger);
+                    Rc::new(RefCell::new(ShellLog::new(path, start.clone(), options.follow, share, ledger)))
                 }))),
             });
         }
@@ -486,7 +490,9 @@ impl Sources {
     /// Takes all lines that came. Whether the logs waited for that.
     pub(super) fn take(&mut self, showing: &mut Showing, quiet: bool, verbose: bool, now: Instant) -> bool {
         let full = self.tray.is_full();
-        let (logs, unreadable) = (&mut self.logs, &mut self.unreadable);
+        let (logs, operands, troubles) = (&mut self.logs, &self.operands, &mut self.troubles);
+        let unreadable = &mut self.unreadable;
+        let place = |log: Option<&Log>| Some(&operands.get(log?.operand)?.0.place);
         self.tray.take(|log, told| match told {
             Told::Line(_, line) => showing.line(log, &line, now),
             Told::Note(note) => {
@@ -496,7 +502,18 @@ impl Sources {
                     Note::Gap(_) => true,
                 };
                 if said {
-                    tell!("{}: {note}", escaped(showing.name(log).as_bytes()));
+                    let name = escaped(showing.name(log).as_bytes());
+                    let Some(place) = place(logs.get(log)) else { return };
+                    match (place, note) {
+                        (Place::Host { host, .. }, Note::Trouble(text)) => {
+                            let words = format!("{text}{}\n", advice(text, place));
+                            let troubles = troubles.entry(*host).or_default();
+                            troubles.push(words.as_bytes(), now, |text| tell!("{name}: {text}"));
+                        }
+                        (_, Note::Trouble(text)) => tell!("{name}: {text}{}", advice(text, place)),
+                        (_, Note::Waiting) => tell!("{name}: {note}{}", meant(place)),
+                        _ => tell!("{name}: {note}"),
+                    }
                 }
             }
             Told::End(why) => {
@@ -505,7 +522,8 @@ impl Sources {
                 }
                 if let Some(why) = why {
                     *unreadable = true;
-                    tell!("{}: {why}", escaped(showing.name(log).as_bytes()));
+                    let advice = place(logs.get(log)).map(|place| advice(why, place)).unwrap_or_default();
+                    tell!("{}: {why}{advice}", escaped(showing.name(log).as_bytes()));
                 }
             }
         });
@@ -515,15 +533,18 @@ impl Sources {
 
     fn take_streams(&mut self, showing: &mut Showing, now: Instant) {
         for Stream { input, lines, log, over } in self.streams.iter_mut().filter(|stream| !stream.over) {
+            let mut came = 0;
             *over = input.offer(|bytes| {
+                came += bytes.len() as u64;
                 lines.push(bytes, |line| showing.line(*log, &line, now));
                 bytes.len()
             });
             if *over {
                 lines.finish(|line| showing.line(*log, &line, now));
-                if let Some(log) = self.logs.get_mut(*log) {
-                    log.ended = true;
-                }
+            }
+            if let Some(log) = self.logs.get_mut(*log) {
+                log.ledger.count(came);
+                log.ended |= *over;
             }
         }
     }
@@ -549,6 +570,41 @@ impl Sources {
             state.set(showing.name(at), log.ledger.checkpoint());
         }
     }
+}
+
+/// What may have been meant by the name of a log that is not there.
+fn meant(place: &Place) -> String {
+    match place {
+        Place::Local(path) if is_like_a_host(path) => {
+            let name = escaped(path.as_os_str().as_bytes());
+            format!("; to watch a log on a host: ssh-weblog {name}:/var/log/…")
+        }
+        _ => String::new(),
+    }
+}
+
+/// What to do about a log that could not be read.
+fn advice(why: &str, place: &Place) -> String {
+    let text = match (why, place) {
+        (MISSING, Place::Local(path)) if !is_like_a_host(path) => {
+            "; look at the path, or leave --no-follow out to wait for it"
+        }
+        (MISSING, Place::Host { path, .. }) if !path.starts_with(b"/") => {
+            " there; a path without / at its beginning is from the login directory"
+        }
+        (MISSING, Place::Host { .. }) => " there; look at the path, or leave --no-follow out to wait for it",
+        (DENIED, Place::Local(_)) => "; run it as a user who may read it (on Debian one of the group adm)",
+        (DENIED, Place::Host { .. }) => "; log in as a user who may read it (on Debian one of the group adm)",
+        (NOT_REGULAR, _) => "; name a log, or logs by a pattern: DIRECTORY/*.log",
+        _ => "",
+    };
+    [text, &meant(place)].concat()
+}
+
+/// Whether a local name may be that of a host whose path was forgotten.
+fn is_like_a_host(path: &Path) -> bool {
+    let name = path.as_os_str().as_bytes();
+    !name.contains(&b'/') && !name.ends_with(b".log") && !path.exists()
 }
 
 /// Whether it has to be read as it comes: a FIFO, also one of the shell's (`<(…)`).

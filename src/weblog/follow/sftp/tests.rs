@@ -284,6 +284,28 @@ fn a_listing_looks_through_links_and_keeps_only_names() {
 }
 
 #[test]
+fn many_names_are_asked_for_together_and_each_has_its_own_answer() {
+    let mut case = Case::new();
+    case.there.files.insert(b"b", (FILE, b"abc".to_vec()));
+    let mut paths = vec![b"missing".to_vec(), b"a\0b".to_vec()];
+    paths.resize(STATS_MAX * 2, b"b".to_vec());
+    let (asked, last) = (paths.clone(), paths.len() - 1);
+    let stats = case.start(async move |files| files.stat_all(&asked).await);
+    case.take();
+    assert_eq!(case.there.held.len(), STATS_MAX - 1, "one of them is none of a file");
+    while case.answer() {}
+    let stats = stats.take().unwrap().unwrap();
+    let sizes: Vec<_> = stats.iter().map(|stat| stat.as_ref().map(|stat| stat.size)).collect();
+    assert_eq!(sizes[..3], [Err(&Trouble::Missing), Err(&Trouble::Missing), Ok(3)]);
+    assert_eq!((sizes.len(), sizes[last]), (paths.len(), Ok(3)));
+    let lost = case.start(async move |files| files.stat_all(&paths).await);
+    case.take();
+    case.host.lose();
+    case.tasks.run();
+    assert_eq!(lost.take(), Some(Err(Trouble::Lost)));
+}
+
+#[test]
 fn a_listing_of_too_many_names_is_refused() {
     let mut case = Case::new();
     // One answer holds so many, and each READDIR gives them again.

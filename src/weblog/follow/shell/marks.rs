@@ -56,6 +56,8 @@ pub enum Mark {
     Special,
     /// The file that should be gone on with was not found.
     NotFound,
+    /// It has looked once, as it should, and ends.
+    Done,
 }
 
 impl Mark {
@@ -83,6 +85,7 @@ impl Mark {
             Some(b"D") => Self::Denied,
             Some(b"X") => Self::Special,
             Some(b"L") => Self::NotFound,
+            Some(b"Q") => Self::Done,
             _ => return Err(UNKNOWN_MARK),
         };
         if fields.next().is_some() { Err(UNKNOWN_MARK) } else { Ok(mark) }
@@ -244,9 +247,20 @@ mod tests {
         let longest = mark(&format!("N {} {zeros} {zeros}", u64::MAX));
         assert_eq!(longest.len(), PREFIX_LEN + MARK_LEN_MAX + 1);
         assert!(taken(&[&longest]).is_ok());
-        for text in
-            ["", "Q", "S 1", "N", "N 1 2", "N 1 2 3 4", "N 1 -2 3", "N 1 2 +3", "N 1  3", "T 1 2 3", "H"]
-        {
+        for text in [
+            "",
+            "Q 1",
+            "Z",
+            "S 1",
+            "N",
+            "N 1 2",
+            "N 1 2 3 4",
+            "N 1 -2 3",
+            "N 1 2 +3",
+            "N 1  3",
+            "T 1 2 3",
+            "H",
+        ] {
             assert_eq!(taken(&[&mark(text)]), Err(UNKNOWN_MARK), "{text}");
         }
         for long in ["H 9223372036854775808", "N 1 9223372036854775808 2", "N 18446744073709551616 1 2"] {

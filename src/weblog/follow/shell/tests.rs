@@ -143,7 +143,7 @@ fn the_last_lines_are_found_in_what_is_kept() {
 #[test]
 fn for_many_last_lines_more_and_more_of_the_file_is_looked_at_and_nothing_of_it_kept() {
     let mut case = Case::new(Start::LinesBeforeEnd(3));
-    let back = |bytes: u64| format!("want= off= back={bytes} f='log'");
+    let back = |bytes: u64| format!("once= want= off= back={bytes} f='log'");
     assert_eq!(case.begin(), back(BACK_MIN));
     let end = 100 * BACK_MIN;
     case.mark(&format!("N 7 {} {end}", end - BACK_MIN));
@@ -158,7 +158,7 @@ fn for_many_last_lines_more_and_more_of_the_file_is_looked_at_and_nothing_of_it_
         let kept = case.follower.finding.as_ref().map(|(finding, _)| format!("{finding:?}").len());
         assert!(kept.is_none_or(|len| len < 200), "{kept:?}");
     }
-    assert_eq!(case.begin(), format!("want=7 off={from} back= f='log'"));
+    assert_eq!(case.begin(), format!("once= want=7 off={from} back= f='log'"));
     case.mark(&format!("N 7 {from} {end}"));
     for _ in 0..BACK_FACTOR - 3 {
         case.take(&line).unwrap();
@@ -189,11 +189,11 @@ fn it_goes_on_where_it_was_in_the_same_file_and_nowhere_else() {
     case.told();
     let position = case.follower.position().unwrap().clone();
     assert_eq!(position, Position { inode: 7, offset: 5, before: b"a\nbc\n".to_vec() });
-    assert_eq!(case.begin(), "want=7 off=0 back= f='log'");
+    assert_eq!(case.begin(), "once= want=7 off=0 back= f='log'");
     assert_eq!(case.follower.position(), None);
     case.mark("N 7 0 9");
     case.take(b"a\nb").unwrap();
-    assert_eq!(case.begin(), "want=7 off=0 back= f='log'", "it ended before the place was found");
+    assert_eq!(case.begin(), "once= want=7 off=0 back= f='log'", "it ended before the place was found");
     case.mark("N 7 0 9");
     case.take(b"a\nb").unwrap();
     case.take(b"c\nde\n").unwrap();
@@ -204,7 +204,7 @@ fn it_goes_on_where_it_was_in_the_same_file_and_nowhere_else() {
     case.mark("N 7 0 9");
     assert_eq!(case.take(b"a\nbX\nde\n"), Ok(Next::Again));
     assert_eq!(case.told(), ["NotTheSame", "0 ended"]);
-    assert_eq!(case.begin(), "want= off= back= f='log'");
+    assert_eq!(case.begin(), "once= want= off= back= f='log'");
     case.mark("N 7 0 2");
     case.take(b"z\n").unwrap();
     assert_eq!(case.told(), ["1 began: 7 0 2", "1 0: z\\n"]);
@@ -225,7 +225,7 @@ fn a_position_far_in_a_file_remembers_only_what_stands_right_before_it() {
     case.told();
     let before = [vec![b'x'; COMPARED_MAX - 1], b"\n".to_vec()].concat();
     assert_eq!(case.follower.position(), Some(&Position { inode: 7, offset: 1001, before }));
-    assert_eq!(case.begin(), format!("want=7 off={} back= f='log'", 1001 - COMPARED_MAX));
+    assert_eq!(case.begin(), format!("once= want=7 off={} back= f='log'", 1001 - COMPARED_MAX));
 }
 
 #[test]
@@ -243,11 +243,27 @@ fn bytes_of_no_file_end_the_stream_and_so_does_a_mark_of_nobody() {
 }
 
 #[test]
+fn what_goes_to_the_end_is_done_there_and_has_given_all_that_came() {
+    let mut case =
+        Case { follower: ShellFollower::new(b"log", Start::Line(1)).to_the_end(), runs: 0, told: Vec::new() };
+    assert!(case.begin().starts_with("once=1 "));
+    case.mark("N 7 0 3");
+    case.take(b"a\nb").unwrap();
+    assert_eq!(case.mark("Q"), Next::Done);
+    assert_eq!(case.told(), ["0 began: 7 0 3", "0 0: a\\nb"]);
+    let mut case = Case::new(Start::LinesBeforeEnd(1));
+    case.mark("N 7 0 100");
+    case.take(b"a\nb\n").unwrap();
+    assert_eq!(case.mark("Q"), Next::Done, "it was shortened meanwhile");
+    assert_eq!(case.told(), ["0 began: 7 2 4", "0 2: b\\n"]);
+}
+
+#[test]
 fn t100_the_path_is_quoted_and_nothing_else_is_of_anybody() {
     let mut follower = ShellFollower::new(b"it's $(id)\n`id`", Start::Line(1));
     let script = String::from_utf8(follower.begin([0xab; 16])).unwrap();
     let nonce = "ab".repeat(16);
-    assert_eq!(script, format!("n={nonce} want= off= back= f='it'\\''s $(id)\n`id`'\n{SCRIPT}"));
+    assert_eq!(script, format!("n={nonce} once= want= off= back= f='it'\\''s $(id)\n`id`'\n{SCRIPT}"));
 }
 
 proptest! {

@@ -41,9 +41,14 @@ fn a_status_is_in_a_list_of_numbers_classes_and_ranges() {
     {
         assert_eq!(has("404,5xx,300-302", Some(status)), expected, "{status}");
     }
-    assert!(has("5XX", Some(503)) && !has("0xx,404", None));
-    for bad in ["", "4x4", "40", "4040", "500-400", "404,", "+40", "a-b"] {
-        assert!(wrong(&["--status", bad]).contains("write statuses as 404,5xx,400-499"), "{bad}");
+    assert!(has("5XX", Some(503)) && !has("1xx,404", None));
+    for bad in
+        ["", "4x4", "40", "4040", "500-400", "404,", "+40", "a-b", "0xx", "6xx", "099", "600", "500-600"]
+    {
+        assert!(
+            wrong(&["--status", bad]).contains("write statuses from 100 to 599, as 404,5xx,400-499"),
+            "{bad}"
+        );
     }
 }
 

@@ -40,7 +40,7 @@ fn hits_are_one_line_each_with_the_source_in_front_if_there_are_several() {
     let bare = br#"h - - [01/Mar/2026:00:00:00 +0000] "-" 408 -"#;
     assert_eq!(shown(&["--show", "hits"], bare), "2026-03-01T00:00:00+00:00 408 - - 0 -\n");
     let none = shown_of(&view(&["--show", "hits"]), &line(b""), Some(&Record::default()));
-    assert_eq!(none, b"- - - - 0 -\n");
+    assert_eq!(none, b"- - - - - -\n");
 }
 
 #[test]
@@ -76,12 +76,15 @@ fn json_has_every_field_in_its_order() {
 #[test]
 fn what_is_absent_is_left_out_of_json_and_a_dash_in_a_template() {
     let bare = shown_of(&view(&["--json"]), &line(b"x"), Some(&Record::default()));
-    assert_eq!(bare, b"{\"source\":\"shop\",\"offset\":9,\"size\":0}\n");
+    assert_eq!(bare, b"{\"source\":\"shop\",\"offset\":9}\n");
+    let dash = Record { has_size: true, ..Record::default() };
+    let dash = shown_of(&view(&["--json"]), &line(b"x"), Some(&dash));
+    assert_eq!(dash, b"{\"source\":\"shop\",\"offset\":9,\"size\":0}\n", "`-` is a size of 0");
     let all = "{time} {source} {offset} {seq} {client} {user} {host} {method} {resource} {path} {query} {protocol} {status} \
                {size} {referrer} {agent} {duration} {forwarded_for} {line}";
     let view = view(&["--format", all]);
     let bare = shown_of(&view, &line(b""), Some(&Record::default()));
-    assert_eq!(String::from_utf8(bare).unwrap(), "- shop 9 - - - - - - - - - - 0 - - - - -\n");
+    assert_eq!(String::from_utf8(bare).unwrap(), "- shop 9 - - - - - - - - - - - - - - - -\n");
     let full = String::from_utf8(shown_of(&view, &line(b"raw"), Some(&full()))).unwrap();
     assert_eq!(
         full,

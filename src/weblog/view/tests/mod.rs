@@ -62,6 +62,7 @@ fn full() -> Record<'static> {
         protocol: text("HTTP/2.0"),
         status: Some(200),
         size: 512,
+        has_size: true,
         referrer: text("https://x.org/"),
         agent: text("Mozilla/5.0"),
         duration: Some(Duration::from_micros(268_977)),

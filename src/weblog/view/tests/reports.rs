@@ -258,6 +258,17 @@ over 5/s for 30s: 151 hits in 30s (5.0/s), 2026-03-01T01:00:00+01:00 to 2026-03-
 }
 
 #[test]
+fn the_evidence_tells_the_rate_in_the_unit_that_was_asked_for() {
+    for (over, told) in [("0/s", "1 hits in 2m (0.0/s)"), ("0/m", "(0.5/m)"), ("0/h", "(30.0/h)")] {
+        let (mut alert, mut text) = (alert(&["--over", over, "--for", "2m"]), Vec::new());
+        assert!(alert.hit(&full()));
+        alert.evidence().unwrap().write_text(&mut text);
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+#[test]
 fn the_evidence_names_what_came_in_the_window_not_before() {
     let mut alert = alert(&["--over", "1/s", "--for", "8s"]);
     for second in 0..1000 {

@@ -7,6 +7,7 @@ use crate::driver::Error;
 use crate::driver::text::escaped;
 use crate::tell;
 use crate::transport::Client;
+use crate::weblog::follow::NOT_REGULAR;
 use crate::weblog::follow::shell::{self, NONCE_LEN, Next};
 use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::Via;
@@ -84,7 +85,7 @@ impl Host {
         event: ChannelEvent<'_>,
         now: Instant,
     ) -> Result<News, Error> {
-        let name = &self.name;
+        let (name, mut is_over) = (&self.name, false);
         let State::Connected(connected) = &mut self.state else { return Ok(News::Nothing) };
         let Way::Commands(readers) = &mut connected.way else { return Ok(News::Nothing) };
         let Some(reader) = readers.get_mut(&id) else { return Ok(News::Nothing) };
@@ -102,7 +103,7 @@ impl Host {
                 conn.channel(id)?.request_exec(command)?;
             }
             ChannelEvent::OpenFailure { description, .. } => {
-                reader.log.end(Some(format!("no session for it: {}", escaped(description))));
+                reader.log.end(format!("no session for it: {}", escaped(description)));
                 readers.remove(&id);
             }
             ChannelEvent::Reply { success } => {
@@ -126,8 +127,14 @@ impl Host {
                     Ok(Next::Wait) => {}
                     Ok(Next::Again) => conn.channel(id)?.close()?,
                     Ok(Next::Special) => {
-                        reader.log.end(Some("not a regular file".to_owned()));
-                        conn.channel(id)?.close()?;
+                        reader.log.end(NOT_REGULAR.to_owned());
+                        is_over = true;
+                    }
+                    Ok(Next::Done) => {
+                        if let ByCommand::Shell(log) = &reader.log {
+                            log.borrow_mut().finish();
+                        }
+                        is_over = true;
                     }
                     Err(fault) => {
                         tell!("{name}: {}", fault.description);
@@ -136,11 +143,12 @@ impl Host {
                 }
             }
             ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
-                let is_tail = matches!(reader.log, ByCommand::Tail(..));
-                if is_tail && !self.manner.follow {
+                if let ByCommand::Tail(log, _) = &mut reader.log
+                    && !self.manner.follow
+                {
                     let why =
                         (exit_status != 0).then(|| format!("tail there ended with status {exit_status}"));
-                    reader.log.end(why);
+                    log.end(why);
                 }
             }
             ChannelEvent::Closed => {
@@ -148,6 +156,10 @@ impl Host {
                 return self.command_ended(conn, reader, now);
             }
             _ => {}
+        }
+        if is_over {
+            readers.remove(&id); // its end is no reason to begin it anew
+            conn.channel(id)?.close()?;
         }
         Ok(News::Nothing)
     }
@@ -212,10 +224,11 @@ impl Reader {
 }
 
 impl ByCommand {
-    fn end(&mut self, why: Option<String>) {
+    /// Nothing comes of it because of a trouble: a text for the user.
+    fn end(&mut self, why: String) {
         match self {
             Self::Shell(log) => log.borrow().end(why),
-            Self::Tail(log, _) => log.end(why),
+            Self::Tail(log, _) => log.end(Some(why)),
         }
     }
 }

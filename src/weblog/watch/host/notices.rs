@@ -1,4 +1,4 @@
-//! What a host says of itself on standard error, as far as its user is to hear it.
+//! What a host says of itself, on standard error or of why a log cannot be read, as far as its user is to hear it.
 //!
 //! A host may say something in every turn, for weeks: what is shown of it is bounded, and what is beyond that is told once.
 
@@ -15,7 +15,7 @@ pub(crate) const NOTICES_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The words of one host.
 #[derive(Debug, Default)]
-pub(super) struct Notices {
+pub(in crate::weblog::watch) struct Notices {
     lines: LineSplitter,
     /// Since when it is counted.
     since: Option<Instant>,
@@ -26,7 +26,7 @@ pub(super) struct Notices {
 
 impl Notices {
     /// Takes what came; `each` gets the lines that are to be shown.
-    pub(super) fn push(&mut self, data: &[u8], now: Instant, mut each: impl FnMut(&str)) {
+    pub(in crate::weblog::watch) fn push(&mut self, data: &[u8], now: Instant, mut each: impl FnMut(&str)) {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= NOTICES_EVERY) {
             (self.since, self.shown, self.told) = (Some(now), 0, false);
         }
@@ -41,6 +41,14 @@ impl Notices {
                 each("it says more than that; the rest is not shown for an hour");
             }
         });
+    }
+}
+
+#[cfg(test)]
+impl Notices {
+    /// Whether more came than is shown.
+    pub(in crate::weblog::watch) const fn is_silent(&self) -> bool {
+        self.told
     }
 }
 

@@ -177,3 +177,46 @@ fn a_pattern_that_cannot_be_looked_for_is_told_and_lets_nothing_go() {
     assert_eq!(watched.followed(), 3);
     assert_eq!(watched.sources.told_missing.len(), 1);
 }
+
+#[test]
+fn what_a_host_says_of_its_logs_in_ever_new_words_is_shown_up_to_a_bound() {
+    let mut watched = Watched::new();
+    let place = Place::Host { host: 0, path: b"/a.log".to_vec() };
+    let source = Source { name: "host:/a.log".to_owned(), place };
+    watched.sources.operands = vec![(source, Looking::Done)];
+    let Watched { sources, options, showing, now, .. } = &mut watched;
+    let log = sources.add(0, b"/a.log".to_vec(), "host:/a.log".to_owned(), options, showing, None);
+    let mut share = Share { tray: Rc::clone(&sources.tray), log };
+    let mut say = |sources: &mut Sources, count: usize| {
+        for number in 0..count {
+            let text = format!("{number} {}", "x".repeat(1000));
+            crate::weblog::follow::Sink::note(&mut share, Note::Trouble(text));
+        }
+        sources.take(showing, false, false, *now);
+        sources.troubles.get(&0).is_some_and(Notices::is_silent)
+    };
+    assert!(!say(sources, 10), "what is within the bound is shown");
+    assert!(say(sources, 10), "what is beyond it is not");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_what_to_do_next() {
+    let local = |path: &str| Place::Local(path.into());
+    let there = |path: &str| Place::Host { host: 0, path: path.into() };
+    for (why, place, told) in [
+        (MISSING, local("/x/a.log"), "leave --no-follow out"),
+        (MISSING, local("shop.example"), "ssh-weblog shop.example:/var/log/"),
+        (MISSING, there("a.log"), "from the login directory"),
+        (MISSING, there("/a.log"), "leave --no-follow out"),
+        (DENIED, local("/x"), "run it as a user"),
+        (DENIED, there("/x"), "log in as a user"),
+        (NOT_REGULAR, local("/x"), "*.log"),
+    ] {
+        assert!(advice(why, &place).contains(told), "{why} {place:?}");
+    }
+    assert_eq!(advice("anything else", &local("/x")), "");
+    assert!(meant(&local("shop.example")).contains("shop.example:/var/log/"));
+    for plain in [local("./shop"), local("a.log"), local("/"), there("shop")] {
+        assert_eq!(meant(&plain), "", "{plain:?}");
+    }
+}

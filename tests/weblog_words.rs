@@ -1,0 +1,164 @@
+//! What `ssh-weblog` and `ssh-weblog-server` say to whoever uses them for the first time: helps, and errors with what to do next.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const HIT: &str = "203.0.113.7 - - [01/Mar/2026:12:00:00 +0000] \"GET /a HTTP/1.1\" 200 5 \"https://x.example/\" \"curl/8\"\n";
+
+/// Runs it in a directory, with this standard input.
+fn run(program: &str, directory: &TempDir, words: &[&str], input: &str) -> Output {
+    let program = match program {
+        "ssh-weblog" => env!("CARGO_BIN_EXE_ssh-weblog"),
+        "ssh-weblog-cp" => env!("CARGO_BIN_EXE_ssh-weblog-cp"),
+        _ => env!("CARGO_BIN_EXE_ssh-weblog-server"),
+    };
+    let mut command = Command::new(program);
+    command.args(words).current_dir(directory.path()).env("HOME", directory.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A directory with a log of one hit, `a.log`, and one that is none, `none.log`.
+fn directory() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a.log"), HIT).unwrap();
+    fs::write(directory.path().join("none.log"), "garbage\nmore\n").unwrap();
+    directory
+}
+
+/// What is said on standard error, and the status.
+fn told(words: &[&str]) -> (i32, String) {
+    let output = run("ssh-weblog", &directory(), words, "");
+    (output.status.code().unwrap(), text(&output.stderr))
+}
+
+#[test]
+fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
+    let commands = [
+        ("ssh-weblog", &["--help"][..]),
+        ("ssh-weblog", &["-h"]),
+        ("ssh-weblog-server", &["--help"]),
+        ("ssh-weblog-server", &["check", "--help"]),
+        ("ssh-weblog-server", &["fingerprint", "--help"]),
+        ("ssh-weblog-server", &["hash-password", "--help"]),
+    ];
+    for (program, words) in commands {
+        let directory = directory();
+        let mut command = Command::new(match program {
+            "ssh-weblog" => env!("CARGO_BIN_EXE_ssh-weblog"),
+            _ => env!("CARGO_BIN_EXE_ssh-weblog-server"),
+        });
+        let output = command.args(words).env("COLUMNS", "80").current_dir(directory.path()).output().unwrap();
+        let help = text(&output.stdout);
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{program} {words:?}");
+        assert!(help.contains("\nExamples:\n  ssh-weblog") && help.contains("\nExit status: 0 "), "{help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{program} {words:?}: {line}");
+        }
+        // An example that is broken by the terminal would not begin like one.
+        let examples = help.split("\nExamples:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+        for line in examples.lines() {
+            assert!(line.starts_with("  "), "{program} {words:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_command_of_the_server_stands_before_or_behind_its_options() {
+    let directory = directory();
+    let server = |words: &[&str]| run("ssh-weblog-server", &directory, words, "");
+    let before = server(&["--state-dir", "state", "fingerprint"]);
+    let behind = server(&["fingerprint", "--state-dir", "state"]);
+    assert!(before.status.success() && before.stdout == behind.stdout, "{}", text(&behind.stderr));
+    assert!(text(&server(&["./check"]).stderr).contains("nobody may log in"), "it is a log");
+    assert!(text(&server(&["help"]).stderr).contains("nobody may log in"), "so is this");
+}
+
+#[test]
+fn standard_input_has_its_receipt() {
+    let output = run("ssh-weblog", &directory(), &["--stats", "-"], &HIT.repeat(3));
+    let bytes = HIT.len() * 3;
+    let receipt = format!("receipt -: written {bytes}, read {bytes}, generations 0, gaps none\n");
+    assert!(text(&output.stdout).contains(&receipt), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_log_too_short_to_tell_its_format_is_told_of_once() {
+    let (status, told) = told(&["--no-follow", "none.log", "a.log"]);
+    let expected = "none.log: format not recognised, combined assumed: name it with --log-format\n\
+                    none.log: 2 lines were not understood\n";
+    assert_eq!((status, told.as_str()), (0, expected));
+}
+
+#[test]
+fn positions_that_cannot_be_kept_are_told_once_before_anything_is_read() {
+    let output = run("ssh-weblog", &directory(), &["--no-follow", "--state", "none/state", "a.log"], "");
+    let told = text(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
+    let expected = "ssh-weblog: none/state: cannot be written: no such directory: its directory must be there and writable";
+    assert!(told.starts_with(expected) && told.lines().count() == 1, "{told}");
+}
+
+#[test]
+fn a_status_that_no_server_gives_is_refused() {
+    for list in ["6xx", "700", "0xx", "404,99x", "500-600"] {
+        let (status, told) = told(&["--no-follow", "--status", list, "a.log"]);
+        assert_eq!(status, 2, "{list}: {told}");
+        assert!(told.contains("from 100 to 599"), "{list}: {told}");
+    }
+}
+
+#[test]
+fn of_quiet_and_verbose_the_last_counts() {
+    let format = "a.log: format combined\n";
+    for (words, verbose) in
+        [(["-q", "-v"], true), (["-v", "-q"], false), (["-vq", "-v"], true), (["-vv", "-q"], false)]
+    {
+        let (status, told) = told(&[&words[..], &["--no-follow", "a.log"]].concat());
+        assert_eq!((status, told.contains(format)), (0, verbose), "{words:?}: {told}");
+    }
+}
+
+#[test]
+fn a_pasted_format_that_does_not_fit_gives_no_odd_client() {
+    let output = run(
+        "ssh-weblog",
+        &directory(),
+        &["--no-follow", "--json", "--log-format", "%h %t", "-"],
+        "\"ann smith\" [01/Mar/2026:12:00:00 +0000]\n203.0.113.7 [01/Mar/2026:12:00:00 +0000]\n",
+    );
+    let shown = text(&output.stdout);
+    assert!(shown.lines().count() == 1 && shown.contains("\"client\":\"203.0.113.7\""), "{shown}");
+    assert!(!shown.contains("size"), "a format without one has none: {shown}");
+    assert!(text(&output.stderr).contains("-: 1 line was not understood"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_log_that_cannot_be_had_is_told_with_what_to_do() {
+    for (word, expected) in [
+        (
+            "shop.example",
+            "shop.example: no such file; to watch a log on a host: ssh-weblog shop.example:/var/log/…\n",
+        ),
+        ("b.log", "b.log: no such file; look at the path, or leave --no-follow out to wait for it\n"),
+        (".", ".: not a regular file; name a log, or logs by a pattern: DIRECTORY/*.log\n"),
+    ] {
+        assert_eq!(told(&["--no-follow", word]), (1, expected.to_owned()), "{word}");
+    }
+}
+
+#[test]
+fn two_words_of_which_the_first_is_a_file_are_two_logs_and_said_to_be() {
+    let (status, told) = told(&["--no-follow", "-v", "a.log", "none.log"]);
+    let expected =
+        "a.log is a file here: two logs are read, a.log and none.log; for the host write a.log:none.log\n";
+    assert!(status == 0 && told.starts_with(expected), "{told}");
+}
