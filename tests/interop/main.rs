@@ -5,6 +5,7 @@
 mod axes;
 mod copy;
 mod dashboard;
+mod demo;
 mod follow;
 mod forward;
 mod gate;

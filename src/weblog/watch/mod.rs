@@ -91,6 +91,25 @@ pub struct WatchOptions {
     pub seconds: Option<u64>,
 }
 
+impl WatchOptions {
+    /// What is shown, if all that is asked for can be understood.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub fn check(&self) -> Result<View, String> {
+        let view = View::new(&self.view, self.destination, SystemTime::now())?;
+        if self.view.dashboard && !io::stdout().is_terminal() {
+            return Err("--dashboard: standard output is no terminal; run it in one (with ssh -t there), or leave it out \
+                        for lines"
+                .to_owned());
+        }
+        if let Some(format) = &self.log_format {
+            RecordParser::named(format)?;
+        }
+        Ok(view)
+    }
+}
+
 struct Watch {
     options: WatchOptions,
     waker: Arc<Waker>,
@@ -119,17 +138,9 @@ struct Watch {
 /// # Errors
 /// An option that can't be understood, as a text for the user; nothing was done then.
 pub fn watch(mut options: WatchOptions) -> Result<u8, String> {
-    let view = View::new(&options.view, options.destination, SystemTime::now())?;
+    let view = options.check()?;
     // Nothing comes any more that would pass.
     options.follow &= view.until().is_none_or(|until| !left_until(until).is_zero());
-    if options.view.dashboard && !io::stdout().is_terminal() {
-        return Err("--dashboard: standard output is no terminal; run it in one (with ssh -t there), or leave it out \
-                    for lines"
-            .to_owned());
-    }
-    if let Some(format) = &options.log_format {
-        RecordParser::named(format)?;
-    }
     let text = |error: io::Error| error.to_string();
     terminal::guard().map_err(text)?;
     let state = options.state.as_deref().map(State::load).transpose()?;
