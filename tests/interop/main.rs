@@ -15,6 +15,7 @@ mod logins;
 mod matrix;
 mod openssh;
 mod peers;
+mod progress;
 mod proxy;
 mod serve;
 mod sessions;
