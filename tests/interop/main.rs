@@ -21,6 +21,7 @@ mod serve;
 mod sessions;
 mod sftp;
 mod streams;
+mod suspended;
 mod tokens;
 mod tools;
 mod watch;
