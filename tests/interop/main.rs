@@ -12,6 +12,7 @@ mod gate;
 mod hostkeys;
 mod keepalive;
 mod logins;
+mod logrotate;
 mod matrix;
 mod openssh;
 mod peers;

@@ -1,0 +1,224 @@
+//! logrotate itself, with the configurations that distributions and administrators use, under logs that are followed here and
+//! on hosts.
+
+use super::openssh::{Files, Generation, ours, run, sshd};
+use super::watch::Dice;
+use super::weblog::{Watching, append, here, hit, ssh_weblog};
+use rustix::process::Signal;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A log, how it is rotated, and how its writer goes on.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    words: &'static str,
+    writer: Writer,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// Goes on in the old file for a while, then opens the new one.
+    Late,
+    /// Has opened the new one before anything else happens, as a signal in `postrotate` asks for.
+    Prompt,
+    /// Never opens another.
+    Same,
+}
+
+const CASES: [Case; 7] = [
+    Case { name: "create", words: "create", writer: Writer::Late },
+    Case { name: "delayed", words: "create\ncompress\ndelaycompress", writer: Writer::Late },
+    Case { name: "packed", words: "create\ncompress", writer: Writer::Prompt },
+    Case { name: "dated", words: "create\ndateext\ndateformat -%Y%m%d-%s", writer: Writer::Late },
+    Case {
+        name: "dated-packed",
+        words: "create\ndateext\ndateformat -%Y%m%d-%s\ncompress\ndelaycompress",
+        writer: Writer::Late,
+    },
+    Case { name: "copied", words: "copytruncate", writer: Writer::Same },
+    Case { name: "copied-packed", words: "copytruncate\ncompress\ndelaycompress", writer: Writer::Same },
+];
+
+/// Rotations of each log. As many are kept.
+const ROTATIONS: u64 = 8;
+
+/// A log as its server writes it.
+struct Log {
+    case: Case,
+    file: File,
+    written: u64,
+    /// Lines that went to the old file when there was a new one.
+    late: BTreeSet<u64>,
+}
+
+impl Log {
+    fn new(files: &Files, case: Case) -> Self {
+        Self { case, file: Self::open(files, case), written: 1, late: BTreeSet::new() }
+    }
+
+    fn open(files: &Files, case: Case) -> File {
+        OpenOptions::new().append(true).create(true).open(files.path(&file(case.name))).unwrap()
+    }
+
+    fn write(&mut self, count: u64) {
+        for _ in 0..count {
+            let line = hit("-", &format!("/{}/{}", self.case.name, self.written), 200);
+            self.file.write_all(line.as_bytes()).unwrap();
+            self.written += 1;
+        }
+    }
+
+    /// Writes to what is not the log any more.
+    fn write_late(&mut self, count: u64) {
+        self.late.extend(self.written..self.written + count);
+        self.write(count);
+    }
+}
+
+/// What was seen of a log.
+#[derive(Default)]
+struct Seen {
+    next: u64,
+    /// Late lines that were not seen when the new file's were: which of two files is read first nobody can know.
+    owed: VecDeque<u64>,
+}
+
+impl Seen {
+    /// Each line comes once, and in the order of its file.
+    fn see(&mut self, number: u64, late: &BTreeSet<u64>) -> Result<(), String> {
+        if self.owed.front() == Some(&number) {
+            self.owed.pop_front();
+            return Ok(());
+        }
+        while self.next < number && late.contains(&self.next) {
+            self.owed.push_back(self.next);
+            self.next += 1;
+        }
+        if self.next != number {
+            return Err(format!("{number} instead of {}, or of {:?}", self.next, self.owed));
+        }
+        self.next += 1;
+        Ok(())
+    }
+}
+
+fn file(name: &str) -> String {
+    format!("{name}.log")
+}
+
+/// Rotates all of them, as cron does it.
+fn rotate(files: &Files) {
+    let mut config = String::new();
+    for Case { name, words, .. } in CASES {
+        config +=
+            &format!("{} {{\nrotate {ROTATIONS}\nifempty\nmissingok\n{words}\n}}\n", files.text(&file(name)));
+    }
+    let config = files.write("logrotate.conf", &config);
+    let mut command = Command::new("/usr/sbin/logrotate");
+    let output = run(command.args(["-f", "-s", &files.text("logrotate.state"), &config]), b"");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.is_empty(), "{told}");
+}
+
+fn clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+/// The clock that logrotate reads may be behind by so much.
+const COARSE: Duration = Duration::from_millis(20);
+
+/// Names with the time of day need a second that none has yet. Nobody tells of it.
+fn await_second_after(last: u64) {
+    let (_never, tick) = channel::<()>();
+    while clock() < Duration::from_secs(last + 1) + COARSE {
+        let _tick = tick.recv_timeout(Duration::from_millis(10));
+    }
+}
+
+/// Writes and rotates, while `watching` prints paths; each must come once and in its log's order.
+fn each_line_comes_once(what: &str, files: &Files, mut watching: Watching, dice: &mut Dice) {
+    let mut logs = CASES.map(|case| Log::new(files, case));
+    let mut all: HashMap<&str, Seen> = CASES.map(|case| (case.name, Seen::default())).into();
+    let mut see = |watching: &mut Watching, logs: &[Log]| {
+        let line = watching.line().unwrap_or_else(|| panic!("{what}: {}", watching.running.log()));
+        let (name, number) = line.strip_prefix('/').unwrap().split_once('/').unwrap();
+        let log = logs.iter().find(|log| log.case.name == name).unwrap();
+        let seen = all.get_mut(name).unwrap().see(number.parse().unwrap(), &log.late);
+        seen.unwrap_or_else(|wrong| panic!("{what}: {name}: {wrong}: {}", watching.running.log()));
+    };
+    // The line that was there: from now on they are followed.
+    let mut seen = 0;
+    while seen < CASES.len() as u64 {
+        see(&mut watching, &logs);
+        seen += 1;
+    }
+    let mut last = 0;
+    for _ in 0..ROTATIONS {
+        logs.iter_mut().for_each(|log| log.write(1 + dice.throw(20)));
+        await_second_after(last);
+        rotate(files);
+        last = clock().as_secs();
+        for log in &mut logs {
+            match log.case.writer {
+                Writer::Late => log.write_late(dice.throw(5)),
+                Writer::Prompt | Writer::Same => {}
+            }
+            if log.case.writer != Writer::Same {
+                log.file = Log::open(files, log.case);
+            }
+            log.write(dice.throw(5));
+        }
+        // Sometimes all of it is read before it goes on, sometimes it goes on at once.
+        let written: u64 = logs.iter().map(|log| log.written).sum();
+        while dice.throw(2) == 0 && seen < written {
+            see(&mut watching, &logs);
+            seen += 1;
+        }
+    }
+    logs.iter_mut().for_each(|log| log.write(1));
+    let written: u64 = logs.iter().map(|log| log.written).sum();
+    while seen < written {
+        see(&mut watching, &logs);
+        seen += 1;
+    }
+    assert!(all.values().all(|seen| seen.owed.is_empty()), "{what}: {}", watching.running.log());
+    watching.running.signal(Signal::INT);
+    assert_eq!(watching.line(), None, "{what}: nothing comes twice");
+    assert_eq!(watching.running.wait().code(), Some(130));
+    watching.running.wait_for("receipt ").unwrap();
+    let told = watching.running.log();
+    assert!(!told.contains(": gap"), "{what}: {told}");
+}
+
+fn start(files: &Files, mut command: Command, at: &str) -> Watching {
+    for case in CASES {
+        append(&files.path(&file(case.name)), &hit("-", &format!("/{}/0", case.name), 200));
+        command.arg(format!("{at}{}", files.text(&file(case.name))));
+    }
+    Watching::start(command.args(["-v", "-n1", "--format", "{path}"]))
+}
+
+#[test]
+fn what_logrotate_does_to_a_log_here_costs_and_doubles_no_line() {
+    let files = Files::new();
+    let watching = start(&files, ours("ssh-weblog"), "");
+    each_line_comes_once("here", &files, watching, &mut Dice(2003));
+}
+
+#[test]
+fn what_logrotate_does_to_a_log_on_a_host_costs_and_doubles_no_line_by_sftp() {
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let subsystem = format!("Subsystem sftp {}", generation.program("sftp-server").display());
+        let server = sshd(generation, &files, &[&subsystem]);
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["--via", "sftp"]);
+        let watching = start(&files, command, &format!("{}:", here()));
+        each_line_comes_once(&format!("{generation:?}"), &files, watching, &mut Dice(2010));
+    }
+}
