@@ -10,6 +10,7 @@ mod follow;
 mod forward;
 mod gate;
 mod hostkeys;
+mod hundred;
 mod keepalive;
 mod logins;
 mod logrotate;
