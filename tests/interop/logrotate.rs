@@ -44,8 +44,11 @@ const CASES: [Case; 7] = [
     Case { name: "copied-packed", words: "copytruncate\ncompress\ndelaycompress", writer: Writer::Same },
 ];
 
-/// Rotations of each log. As many are kept.
-const ROTATIONS: u64 = 8;
+/// Times that each log is rotated, once or twice.
+const ROUNDS: u64 = 8;
+
+/// Rotated files that are kept: all.
+const KEPT: u64 = 2 * ROUNDS;
 
 /// A log as its server writes it.
 struct Log {
@@ -116,7 +119,7 @@ fn rotate(files: &Files) {
     let mut config = String::new();
     for Case { name, words, .. } in CASES {
         config +=
-            &format!("{} {{\nrotate {ROTATIONS}\nifempty\nmissingok\n{words}\n}}\n", files.text(&file(name)));
+            &format!("{} {{\nrotate {KEPT}\nifempty\nmissingok\n{words}\n}}\n", files.text(&file(name)));
     }
     let config = files.write("logrotate.conf", &config);
     let mut command = Command::new("/usr/sbin/logrotate");
@@ -158,21 +161,28 @@ fn each_line_comes_once(what: &str, files: &Files, mut watching: Watching, dice:
         seen += 1;
     }
     let mut last = 0;
-    for _ in 0..ROTATIONS {
-        logs.iter_mut().for_each(|log| log.write(1 + dice.throw(20)));
-        await_second_after(last);
-        rotate(files);
-        last = clock().as_secs();
-        for log in &mut logs {
-            match log.case.writer {
-                Writer::Late => log.write_late(dice.throw(5)),
-                Writer::Prompt | Writer::Same => {}
-            }
-            if log.case.writer != Writer::Same {
-                log.file = Log::open(files, log.case);
-            }
-            log.write(dice.throw(5));
+    for round in 0..ROUNDS {
+        // Of what is rotated twice while nobody looks, one file is never seen under the log's name.
+        let is_stopped = round % 2 == 1;
+        if is_stopped {
+            watching.running.signal(Signal::STOP);
         }
+        for _ in 0..=u64::from(is_stopped) {
+            logs.iter_mut().for_each(|log| log.write(1 + dice.throw(20)));
+            await_second_after(last);
+            rotate(files);
+            last = clock().as_secs();
+            for log in &mut logs {
+                if log.case.writer == Writer::Late {
+                    log.write_late(dice.throw(5));
+                }
+                if log.case.writer != Writer::Same {
+                    log.file = Log::open(files, log.case);
+                }
+                log.write(dice.throw(5));
+            }
+        }
+        watching.running.signal(Signal::CONT);
         // Sometimes all of it is read before it goes on, sometimes it goes on at once.
         let written: u64 = logs.iter().map(|log| log.written).sum();
         while dice.throw(2) == 0 && seen < written {

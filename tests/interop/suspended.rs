@@ -82,13 +82,16 @@ fn a_dashboard_that_is_stopped_from_outside_is_whole_again_in_the_foreground() {
 fn ctrl_z_where_no_shell_would_continue_it_is_passed_over() {
     let files = Files::new();
     append(&files.path("access.log"), &hit("-", "/0", 200));
-    // Its process group is an orphan: nobody is there who could take it to the foreground again.
-    let terminal = Terminal::run(&format!("exec {}", dashboard(&files)));
+    // Its session has no shell that could take it to the foreground again: its process group is an orphan.
+    let all = files.text("all");
+    let terminal = Terminal::run(&format!("script -q -f -c \"{}\" {all}", dashboard(&files)));
     terminal.resize(80, 24);
     terminal.wait_for("GET /0");
     terminal.key("C-z");
+    let taken = || String::from_utf8_lossy(&fs::read(&all).unwrap()).matches("\x1b[?1049h").count();
+    terminal.wait_until("the screen taken again", |_| taken() == 2);
     append(&files.path("access.log"), &hit("-", "/1", 200));
-    let screen = terminal.wait_for("GET /1");
-    assert!(is_whole(&screen), "{screen}");
-    terminal.wait_until("another screen, no cursor", |_| terminal.state(STATE) == "1 0 0");
+    terminal.wait_until("all of it", |screen| is_whole(screen) && screen.contains("GET /1"));
+    terminal.key("q");
+    terminal.wait_until("its end", |_| terminal.state("#{alternate_on}") == "0");
 }
