@@ -5,7 +5,7 @@ use super::openssh::{Files, Generation, ours, run, sshd};
 use super::watch::Dice;
 use super::weblog::{Watching, append, here, hit, ssh_weblog};
 use rustix::process::Signal;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::process::Command;
@@ -55,13 +55,11 @@ struct Log {
     case: Case,
     file: File,
     written: u64,
-    /// Lines that went to the old file when there was a new one.
-    late: BTreeSet<u64>,
 }
 
 impl Log {
     fn new(files: &Files, case: Case) -> Self {
-        Self { case, file: Self::open(files, case), written: 1, late: BTreeSet::new() }
+        Self { case, file: Self::open(files, case), written: 1 }
     }
 
     fn open(files: &Files, case: Case) -> File {
@@ -74,39 +72,6 @@ impl Log {
             self.file.write_all(line.as_bytes()).unwrap();
             self.written += 1;
         }
-    }
-
-    /// Writes to what is not the log any more.
-    fn write_late(&mut self, count: u64) {
-        self.late.extend(self.written..self.written + count);
-        self.write(count);
-    }
-}
-
-/// What was seen of a log.
-#[derive(Default)]
-struct Seen {
-    next: u64,
-    /// Late lines that were not seen when the new file's were: which of two files is read first nobody can know.
-    owed: VecDeque<u64>,
-}
-
-impl Seen {
-    /// Each line comes once, and in the order of its file.
-    fn see(&mut self, number: u64, late: &BTreeSet<u64>) -> Result<(), String> {
-        if self.owed.front() == Some(&number) {
-            self.owed.pop_front();
-            return Ok(());
-        }
-        while self.next < number && late.contains(&self.next) {
-            self.owed.push_back(self.next);
-            self.next += 1;
-        }
-        if self.next != number {
-            return Err(format!("{number} instead of {}, or of {:?}", self.next, self.owed));
-        }
-        self.next += 1;
-        Ok(())
     }
 }
 
@@ -146,18 +111,18 @@ fn await_second_after(last: u64) {
 /// Writes and rotates, while `watching` prints paths; each must come once and in its log's order.
 fn each_line_comes_once(what: &str, files: &Files, mut watching: Watching, dice: &mut Dice) {
     let mut logs = CASES.map(|case| Log::new(files, case));
-    let mut all: HashMap<&str, Seen> = CASES.map(|case| (case.name, Seen::default())).into();
-    let mut see = |watching: &mut Watching, logs: &[Log]| {
+    let mut next: HashMap<&str, u64> = CASES.map(|case| (case.name, 0)).into();
+    let mut see = |watching: &mut Watching| {
         let line = watching.line().unwrap_or_else(|| panic!("{what}: {}", watching.running.log()));
         let (name, number) = line.strip_prefix('/').unwrap().split_once('/').unwrap();
-        let log = logs.iter().find(|log| log.case.name == name).unwrap();
-        let seen = all.get_mut(name).unwrap().see(number.parse().unwrap(), &log.late);
-        seen.unwrap_or_else(|wrong| panic!("{what}: {name}: {wrong}: {}", watching.running.log()));
+        let next = next.get_mut(name).unwrap();
+        assert_eq!(number.parse(), Ok(*next), "{what}: {line}: {}", watching.running.log());
+        *next += 1;
     };
     // The line that was there: from now on they are followed.
     let mut seen = 0;
     while seen < CASES.len() as u64 {
-        see(&mut watching, &logs);
+        see(&mut watching);
         seen += 1;
     }
     let mut last = 0;
@@ -174,7 +139,7 @@ fn each_line_comes_once(what: &str, files: &Files, mut watching: Watching, dice:
             last = clock().as_secs();
             for log in &mut logs {
                 if log.case.writer == Writer::Late {
-                    log.write_late(dice.throw(5));
+                    log.write(dice.throw(5));
                 }
                 if log.case.writer != Writer::Same {
                     log.file = Log::open(files, log.case);
@@ -186,17 +151,16 @@ fn each_line_comes_once(what: &str, files: &Files, mut watching: Watching, dice:
         // Sometimes all of it is read before it goes on, sometimes it goes on at once.
         let written: u64 = logs.iter().map(|log| log.written).sum();
         while dice.throw(2) == 0 && seen < written {
-            see(&mut watching, &logs);
+            see(&mut watching);
             seen += 1;
         }
     }
     logs.iter_mut().for_each(|log| log.write(1));
     let written: u64 = logs.iter().map(|log| log.written).sum();
     while seen < written {
-        see(&mut watching, &logs);
+        see(&mut watching);
         seen += 1;
     }
-    assert!(all.values().all(|seen| seen.owed.is_empty()), "{what}: {}", watching.running.log());
     watching.running.signal(Signal::INT);
     assert_eq!(watching.line(), None, "{what}: nothing comes twice");
     assert_eq!(watching.running.wait().code(), Some(130));
