@@ -461,6 +461,11 @@ impl<F: Files, S: Sink> Follower<F, S> {
                 self.said = None;
                 return Ok(Turn::End);
             }
+            // Where files have no numbers, one that was truncated and has grown between two answers looks like another.
+            Ok(false) if self.step_current(Some(0)).await? == Some(Step::Replaced) => {
+                self.begin_again().await?;
+                return Ok(Turn::More);
+            }
             Ok(false) => self.go_on().await,
             Err(trouble) => Err(trouble),
         };
