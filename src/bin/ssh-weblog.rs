@@ -9,7 +9,6 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 use strombus::copy::operand::{Host, Operand};
 use strombus::driver::algorithms::PRESET_HELP;
 use strombus::driver::config::{self, CommandLine, LoadError};
@@ -20,7 +19,7 @@ use strombus::weblog::demo;
 use strombus::weblog::follow::Start;
 use strombus::weblog::follow::via::Via;
 use strombus::weblog::options::ViewOptions;
-use strombus::weblog::view::{Destination, View};
+use strombus::weblog::view::Destination;
 use strombus::weblog::watch::{NO_CONNECTION, Place, Source, WatchOptions, watch};
 use zeroizing_alloc::ZeroAlloc;
 
@@ -201,7 +200,12 @@ impl Arguments {
         }))
     }
 
-    fn options(&self) -> Result<WatchOptions, Wrong> {
+    fn is_demo(&self) -> bool {
+        self.sources == ["demo"]
+    }
+
+    /// The logs that are named, and their hosts.
+    fn named(&self) -> Result<(Vec<Source>, Vec<Options>), Wrong> {
         if self.seconds.is_some() {
             return Err(Wrong::usage("--seconds is for demo"));
         }
@@ -231,6 +235,11 @@ impl Arguments {
             let passed_over = hosts.iter().flat_map(|options: &Options| &options.passed_over);
             passed_over.for_each(|text| tell!("{}", escaped_lines(text)));
         }
+        Ok((sources, hosts))
+    }
+
+    fn options(&self) -> Result<WatchOptions, Wrong> {
+        let (sources, hosts) = if self.is_demo() { Default::default() } else { self.named()? };
         Ok(WatchOptions {
             sources,
             hosts,
@@ -246,7 +255,7 @@ impl Arguments {
             sorted: self.sorted,
             quiet: self.quiet,
             verbose: self.verbose > 0,
-            seconds: None,
+            seconds: self.seconds,
         })
     }
 
@@ -284,15 +293,13 @@ fn is_word(operand: &OsString) -> bool {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = if arguments.sources == ["demo"] && arguments.view.dashboard {
-        Err(Wrong::usage("demo shows lines: leave --dashboard out"))
-    } else if arguments.sources == ["demo"] {
-        View::new(&arguments.view, arguments.destination(), SystemTime::now())
-            .map_err(Wrong::usage)
-            .and_then(|view| demo::run(arguments.seconds, view).map_err(|text| Wrong(text, NO_CONNECTION)))
-    } else {
-        arguments.options().and_then(|options| watch(options).map_err(Wrong::usage))
-    };
+    let done = arguments.options().and_then(|options| {
+        if !arguments.is_demo() {
+            return watch(options).map_err(Wrong::usage);
+        }
+        options.check().map_err(Wrong::usage)?;
+        demo::run(options).map_err(|text| Wrong(text, NO_CONNECTION))
+    });
     match done {
         Ok(status) => ExitCode::from(status),
         Err(Wrong(text, status)) => {

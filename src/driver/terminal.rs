@@ -11,7 +11,7 @@ pub mod modes;
 mod raw;
 mod screen;
 
-pub use guard::{guard, leave_to_program};
+pub use guard::{before_end, guard, leave_to_program};
 pub use raw::{Raw, terminal_modes, window_size};
 pub use screen::{Keyboard, Screen, screen_size};
 

@@ -1,72 +1,136 @@
-//! `ssh-weblog demo`: everything on this machine. A log that grows, a server on a free port of the loopback interface, and a
-//! client that logs in to it: the same code as everywhere else, over a real socket.
+//! `ssh-weblog demo`: everything on this machine. A log that grows, a server of it on a free port of the loopback interface, and
+//! the ordinary watch that logs in to it: the same code as everywhere else, over a real socket.
+//!
+//! Nothing of it is left at the end, and nothing of the user's is read or asked for.
 
-use super::client::{WatchOptions, watch};
+use super::follow::Start;
 use super::generate::Generator;
 use super::serve::notify::Notify;
 use super::serve::settings::{Limits, LogFile, Settings};
-use super::serve::users::{Rights, Users};
-use super::serve::{ServerOptions, WeblogServer};
-use super::view::View;
+use super::serve::users::{User, Users};
+use super::serve::{ServerOptions, Stopper, WeblogServer};
+use super::watch::{Place, Source, WatchOptions, watch};
 use crate::crypto::SystemRng;
-use crate::crypto::sign::PrivateKey;
-use crate::driver::accounts::{Account, Accounts, Names};
+use crate::crypto::sign::{PrivateKey, PublicKey};
+use crate::driver::config;
 use crate::driver::files::create_private;
 use crate::driver::options::{Options, StrictHostKeyChecking};
+use crate::driver::terminal;
+use crate::driver::text::quoted;
 use crate::keys::known_hosts::{self, Host, NameForm};
+use crate::keys::ssh_config::AgentSocket;
 use crate::keys::{private_key, public_key};
 use crate::tell;
 use crate::transport::ServerConfig;
-use crate::userauth::{Method, MethodChains};
-use core::time::Duration;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
 
-/// Between two hits: some twenty a second.
-const BETWEEN_HITS: Duration = Duration::from_millis(50);
+/// Hits that are there at the beginning, one a second up to now.
+const BEFORE: u64 = 1000;
+
+/// So many of them are shown, unless the user says where to begin.
+const SHOWN_BEFORE: u64 = 10;
 
 const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const USER: &str = "demo";
 
-/// Runs the demonstration, and returns the exit status; without `seconds` until Ctrl-C.
+/// The log's name at the server, and its path for who reads it by SFTP.
+const LOG: &str = "access";
+const PATH: &str = "access/access.log";
+
+/// Runs the demonstration, and returns the exit status; without [`WatchOptions::seconds`] until Ctrl-C. It watches one log, its
+/// own, whatever the options name.
 ///
 /// # Errors
 /// A text for the user.
-pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
-    let directory = tempfile::Builder::new().prefix("ssh-weblog-demo").tempdir().map_err(text)?; // mode 0700
-    let (log, authorized_keys, key_file, known_hosts) = (
-        directory.path().join("access.log"),
-        directory.path().join("authorized_keys"),
-        directory.path().join("id_ed25519"),
-        directory.path().join("known_hosts"),
-    );
-    let mut rng = SystemRng;
-    let key = PrivateKey::generate_ed25519(&mut rng);
-    let contents =
-        private_key::write(&key, "ssh-weblog demo", &mut rng).map_err(|error| error.to_string())?;
-    create_private(&key_file, contents.as_bytes()).map_err(text)?;
-    File::create_new(&log).map_err(text)?;
-    let line = public_key::write(&key.public_key(), "").map_err(|error| error.to_string())?;
-    create_private(&authorized_keys, line.as_bytes()).map_err(text)?;
-    let account = Account { authorized_keys: vec![authorized_keys], ..Account::default() };
-    let host_key = PrivateKey::generate_ed25519(&mut rng);
-    let public_host_key = host_key.public_key();
+pub fn run(options: WatchOptions) -> Result<u8, String> {
+    let files = Files::make().map_err(text)?;
+    let path = files.directory.path().to_owned();
+    terminal::before_end(move || drop(fs::remove_dir_all(path)));
+    let mut generator = Generator::new(2003);
+    write_before(&files.log, &mut generator).map_err(text)?;
+    let (port, stopper, serving) = serve(&files)?;
+    tell!("From another terminal, while this runs:");
+    tell!("{}", login(port, &files));
+    let (stop, stopped) = channel();
+    let log = files.log.clone();
+    let writing = thread::Builder::new()
+        .name("writer".to_owned())
+        .spawn(move || write(&log, &mut generator, &stopped))
+        .map_err(text)?;
+    let watched = watch(WatchOptions {
+        sources: vec![Source {
+            name: format!("{USER}@{HOST}:{PATH}"),
+            place: Place::Host { host: 0, path: PATH.into() },
+        }],
+        hosts: vec![connection(port, &files)],
+        start: options.start.or(options.follow.then_some(Start::LinesBeforeEnd(SHOWN_BEFORE))),
+        // Its end is the end.
+        retry: options.retry.or(Some(0)),
+        ..options
+    });
+    drop(stop);
+    stopper.stop();
+    let served = serving.join().map_err(|_| "the server failed")?;
+    let written = writing.join().map_err(|_| "the writer failed")?;
+    served.and(written.map_err(text)).and(watched)
+}
+
+/// What is gone at the end.
+struct Files {
+    /// Of mode 0700.
+    directory: TempDir,
+    log: PathBuf,
+    key: PathBuf,
+    authorized_keys: PathBuf,
+    known_hosts: PathBuf,
+}
+
+impl Files {
+    /// An empty log, and a key to log in with.
+    fn make() -> io::Result<Self> {
+        let private = Permissions::from_mode(0o700);
+        let directory = tempfile::Builder::new().prefix("ssh-weblog-demo").permissions(private).tempdir()?;
+        let path = |name| directory.path().join(name);
+        let (log, key, authorized_keys, known_hosts) =
+            (path("access.log"), path("id_ed25519"), path("authorized_keys"), path("known_hosts"));
+        let pair = PrivateKey::generate_ed25519(&mut SystemRng);
+        let contents = private_key::write(&pair, "ssh-weblog demo", &mut SystemRng);
+        create_private(&key, contents.map_err(io::Error::other)?.as_bytes())?;
+        let line = public_key::write(&pair.public_key(), "").map_err(io::Error::other)?;
+        create_private(&authorized_keys, line.as_bytes())?;
+        Ok(Self { directory, log, key, authorized_keys, known_hosts })
+    }
+
+    /// Notes down whom to trust at the port.
+    fn know(&self, port: u16, key: &PublicKey) -> Result<(), String> {
+        let host = Host::new(&HOST.to_string(), port).map_err(|error| error.to_string())?;
+        let line = known_hosts::line_to_append(b"", &host, key, NameForm::Plain);
+        create_private(&self.known_hosts, line.as_bytes()).map_err(text)
+    }
+}
+
+type Serving = JoinHandle<Result<(), String>>;
+
+/// Serves the log at a free port, on a thread of its own.
+fn serve(files: &Files) -> Result<(u16, Stopper, Serving), String> {
+    let host_key = PrivateKey::generate_ed25519(&mut SystemRng);
     let listener = TcpListener::bind((HOST, 0)).map_err(text)?;
     listener.set_nonblocking(true).map_err(text)?;
     let port = listener.local_addr().map_err(text)?.port();
-    let users = Users {
-        accounts: Accounts::new(Names::Of([(USER.into(), account)].into())),
-        passwords: None,
-        methods: MethodChains::any_of(&[Method::Publickey]),
-        rights: [(USER.into(), Rights::default())].into(),
-    };
-    let logs = vec![LogFile { name: "access".to_owned(), path: log.clone(), log_format: None }];
+    files.know(port, &host_key.public_key())?;
+    let authorized_keys = Some(files.authorized_keys.clone());
+    let user = User { name: USER.to_owned(), authorized_keys, ..User::default() };
+    let users = Users::new(vec![user], None).map_err(|_| "nobody may log in")?;
+    let logs = vec![LogFile { name: LOG.to_owned(), path: files.log.clone(), log_format: None }];
     let options = ServerOptions {
         listeners: vec![listener],
         config: ServerConfig::new(vec![Arc::new(host_key)]),
@@ -82,65 +146,70 @@ pub fn run(seconds: Option<u64>, view: View) -> Result<u8, String> {
         server.run()
     };
     let serving = thread::Builder::new().name("server".to_owned()).spawn(serve).map_err(text)?;
-    let Ok(stopper) = begun.recv() else {
-        return serving.join().map_err(|_| "the server failed")?.map(|()| 0);
-    };
-    let host = Host::new(&HOST.to_string(), port).map_err(|error| error.to_string())?;
-    let line = known_hosts::line_to_append(b"", &host, &public_host_key, NameForm::Plain);
-    create_private(&known_hosts, line.as_bytes()).map_err(text)?;
-
-    tell!("From another terminal, while this runs:");
-    tell!(
-        "ssh -p {port} -i {} -o IdentitiesOnly=yes -o UserKnownHostsFile={} {USER}@{HOST}",
-        key_file.display(),
-        known_hosts.display()
-    );
-    let (stop, stopped) = channel();
-    let writing = thread::Builder::new()
-        .name("writer".to_owned())
-        .spawn(move || write(&log, &stopped))
-        .map_err(text)?;
-
-    let watched = watch(WatchOptions {
-        connection: connection(port, &key_file, &known_hosts),
-        command: "tail --show raw".to_owned(),
-        source: "access".to_owned(),
-        view,
-        quiet: false,
-        verbose: false,
-        seconds,
-    });
-    drop(stop);
-    stopper.stop();
-    let served = serving.join().map_err(|_| "the server failed")?;
-    let written = writing.join().map_err(|_| "the writer failed")?;
-    served.and(written.map_err(text)).and(watched)
+    match begun.recv() {
+        Ok(stopper) => Ok((port, stopper, serving)),
+        Err(_) => Err(serving.join().ok().and_then(Result::err).unwrap_or("the server failed".to_owned())),
+    }
 }
 
-fn connection(port: u16, key_file: &Path, known_hosts: &Path) -> Options {
+/// What a person types to log in, whatever stands in his own files.
+fn login(port: u16, files: &Files) -> String {
+    let key = match files.key.display().to_string() {
+        key if is_plain(&key) => format!("-i {key}"),
+        key => option("IdentityFile", &key),
+    };
+    let known_hosts = option("UserKnownHostsFile", &files.known_hosts.display().to_string());
+    format!("ssh -F none -p {port} {key} -o IdentitiesOnly=yes {known_hosts} {USER}@{HOST}")
+}
+
+/// A file by an option of ssh's, in words for a shell.
+fn option(keyword: &str, path: &str) -> String {
+    if is_plain(path) {
+        return format!("-o {keyword}={path}");
+    }
+    let word = config::option(keyword, &path.replace('%', "%%"));
+    format!("-o {}", String::from_utf8_lossy(&quoted(word.as_bytes())))
+}
+
+/// Whether a path means itself to a shell and to ssh.
+fn is_plain(path: &str) -> bool {
+    path.chars().all(|character| character.is_ascii_alphanumeric() || "/._-+".contains(character))
+}
+
+fn connection(port: u16, files: &Files) -> Options {
     let mut options = Options::new(&HOST.to_string());
     options.port = port;
     USER.clone_into(&mut options.user);
-    options.identity_files = vec![key_file.to_owned()];
-    options.user_known_hosts_files = vec![known_hosts.to_owned()];
+    options.identity_files = vec![files.key.clone()];
+    options.config.identity_agent = AgentSocket(Some("none".to_owned())); // one might ask
+    options.user_known_hosts_files = vec![files.known_hosts.clone()];
     options.global_known_hosts_files = Vec::new();
     options.strict_host_key_checking = StrictHostKeyChecking::Yes;
     options.batch_mode = true;
     options
 }
 
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// Makes the log, with hits of the time before.
+fn write_before(log: &Path, generator: &mut Generator) -> io::Result<()> {
+    let now = now();
+    let lines = (0..BEFORE).rev().map(|ago| generator.line(now.saturating_sub(ago)));
+    create_private(log, lines.collect::<String>().as_bytes())
+}
+
 /// Appends hits until the other end of `stopped` is dropped.
-fn write(log: &Path, stopped: &Receiver<()>) -> std::io::Result<()> {
+fn write(log: &Path, generator: &mut Generator, stopped: &Receiver<()>) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).open(log)?;
-    let mut generator = Generator::new(2003);
-    while stopped.recv_timeout(BETWEEN_HITS) == Err(RecvTimeoutError::Timeout) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        file.write_all(generator.line(now).as_bytes())?;
+    while stopped.recv_timeout(generator.pause()) == Err(RecvTimeoutError::Timeout) {
+        file.write_all(generator.line(now()).as_bytes())?;
     }
     Ok(())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn text(error: std::io::Error) -> String {
+fn text(error: io::Error) -> String {
     error.to_string()
 }

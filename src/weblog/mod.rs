@@ -2,7 +2,6 @@
 //!
 //! It sees channels, never a packet.
 
-pub mod client;
 pub mod dashboard;
 pub mod demo;
 pub mod follow;

@@ -1,18 +1,19 @@
 //! The dashboard as a person sees it: in tmux, of files and of hosts.
 
-use super::openssh::{ENDED, Files, Generation, Terminal, ours, resident, run, sshd, words};
+use super::openssh::{ENDED, Files, Generation, Server, Terminal, ours, resident, run, sshd, words};
 use super::watch::cut;
 use super::weblog::{append, here, hit, ssh_weblog};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// What is seen at 80x24 and above.
-const WORDS: [&str; 10] =
+pub const WORDS: [&str; 10] =
     ["hits/s", "errors/s", "2xx", "4xx", "5xx", "referrers", "paths", "hosts", "agents", "access.log"];
 
 /// `before`, then the dashboard of a program that tells its process id, then how it ended and whether the terminal is as it was.
-fn script(files: &Files, program: &Command) -> String {
+pub fn script(files: &Files, program: &Command) -> String {
     format!(
         "stty -g > {stty}; echo before; sh -c 'echo $$ > {pid}; exec \"$@\"' sh {}; echo {ENDED} $?; \
          stty -g | cmp - {stty} && echo as it was",
@@ -23,7 +24,7 @@ fn script(files: &Files, program: &Command) -> String {
 }
 
 /// The program whose process id was told.
-fn process(files: &Files) -> Pid {
+pub fn process(files: &Files) -> Pid {
     let pid = fs::read_to_string(files.path("pid")).unwrap();
     Pid::from_raw(pid.trim().parse().unwrap()).unwrap()
 }
@@ -35,13 +36,13 @@ fn dashboard(files: &Files) -> Command {
 }
 
 /// tmux's word for: another screen, no cursor, no wrapping.
-const STATE: &str = "#{alternate_on} #{cursor_flag} #{wrap_flag}";
+pub const STATE: &str = "#{alternate_on} #{cursor_flag} #{wrap_flag}";
 
 fn last(screen: &str) -> &str {
     screen.lines().last().unwrap_or_default().trim_end()
 }
 
-fn ended(terminal: &Terminal, status: i32) {
+pub fn ended(terminal: &Terminal, status: i32) {
     let screen = terminal.wait_for("as it was");
     assert!(screen.contains(&format!("{ENDED} {status}\n")) && screen.contains("before"), "{screen}");
     assert_eq!(terminal.state(STATE), "0 1 1");
@@ -61,8 +62,9 @@ fn the_terminal_is_as_it_was_however_the_dashboard_ends() {
         append(&files.path("access.log"), &hit("https://old.example/", "/old", 200));
         let terminal = Terminal::run(&script(&files, dashboard(&files).args(["-n1", "--stats"])));
         terminal.resize(80, 24);
-        let screen = terminal.wait_for("GET /old");
-        assert!(WORDS.iter().all(|word| screen.contains(word)), "{screen}");
+        terminal.wait_until("all of it", |screen| {
+            screen.contains("GET /old") && WORDS.iter().all(|word| screen.contains(word))
+        });
         assert_eq!(terminal.state(STATE), "1 0 0");
         append(&files.path("access.log"), &hit("-", "/new", 503));
         let screen = terminal.wait_for("GET /new");
@@ -211,29 +213,44 @@ fn t101_a_hundred_thousand_referrers_and_hostile_names_from_a_pipe_break_nothing
     ended(&terminal, 0);
 }
 
+/// A dashboard of a host's log, in which `/0` is seen.
+fn of_a_host(generation: Generation, files: &Files) -> (Server, Terminal) {
+    let subsystem = format!("Subsystem sftp {}", generation.program("sftp-server").display());
+    let server = sshd(generation, files, &[&subsystem]);
+    append(&files.path("access.log"), &hit("-", "/0", 200));
+    let mut program = ssh_weblog(files, server.port);
+    program.args(["-n1", "--dashboard", &here(), &files.text("access.log")]);
+    let terminal = Terminal::run(&script(files, &program));
+    terminal.resize(150, 30);
+    terminal.wait_for("GET /0");
+    (server, terminal)
+}
+
 #[test]
-fn a_lost_connection_is_told_in_the_dashboard_and_after_it() {
+fn a_lost_connection_is_told_in_the_dashboard_and_after_it_and_each_hit_counts_once() {
     for generation in Generation::ALL {
         let files = Files::new();
-        let server = sshd(
-            generation,
-            &files,
-            &[&format!("Subsystem sftp {}", generation.program("sftp-server").display())],
-        );
-        append(&files.path("access.log"), &hit("-", "/a", 200));
-        let mut program = ssh_weblog(&files, server.port);
-        program.args(["-n1", "--dashboard", &here(), &files.text("access.log")]);
-        let terminal = Terminal::run(&script(&files, &program));
-        terminal.resize(150, 30);
-        terminal.wait_for("GET /a");
-        cut(&server);
-        terminal.wait_until("the connection's story", |screen| {
-            let last = screen.lines().last().unwrap_or_default();
-            last.contains("connection lost (") || last.contains("reconnected after")
-        });
-        append(&files.path("access.log"), &hit("-", "/b", 200));
-        let screen = terminal.wait_for("GET /b");
-        assert!(screen.lines().last().unwrap().contains("reconnected after"), "{screen}");
+        let log = files.path("access.log");
+        let (server, terminal) = of_a_host(generation, &files);
+        for round in 1..=3 {
+            append(&log, &hit("-", &format!("/before-{round}"), 200).repeat(100));
+            cut(&server);
+            terminal.wait_until("the connection's story", |screen| {
+                last(screen).contains("connection lost (") || last(screen).contains("reconnected after")
+            });
+            // Some is written while nobody reads, and the log is rotated meanwhile.
+            append(&log, &hit("-", &format!("/away-{round}"), 404).repeat(10));
+            fs::rename(&log, files.path(&format!("access.log.{}", 4 - round))).unwrap();
+            append(&log, &hit("-", &format!("/after-{round}"), 503));
+            let screen = terminal.wait_for(&format!("GET /after-{round}"));
+            assert!(last(&screen).contains("reconnected after"), "{screen}");
+            let (all, of_200) = (1 + 111 * round, 1 + 100 * round);
+            let counted = terminal.wait_for(&format!(" {all} hits  "));
+            let classes = [format!("2xx {of_200} "), format!("4xx {} ", 10 * round), format!("5xx {round} ")];
+            assert!(classes.iter().all(|class| counted.contains(class)), "{counted}");
+            terminal.key("Escape"); // the word about it has been read
+            terminal.wait_until("no word", |screen| last(screen) == " ? for the keys");
+        }
         terminal.key("q");
         ended(&terminal, 0);
         let screen = terminal.screen();
@@ -241,6 +258,25 @@ fn a_lost_connection_is_told_in_the_dashboard_and_after_it() {
             screen.contains("127.0.0.1: connection lost (") && screen.contains("reconnected after"),
             "{screen}"
         );
+    }
+}
+
+#[test]
+fn a_dashboard_whose_host_is_gone_ends_as_it_should() {
+    let ends: [(&str, Option<Signal>, i32); 3] =
+        [("q", None, 0), ("C-c", None, 130), ("", Some(Signal::TERM), 143)];
+    for (generation, (key, signal, status)) in Generation::ALL.into_iter().cycle().zip(ends) {
+        let files = Files::new();
+        let (server, terminal) = of_a_host(generation, &files);
+        cut(&server);
+        drop(server);
+        terminal.wait_until("that it is gone", |screen| last(screen).contains("connection lost ("));
+        match signal {
+            None => terminal.key(key),
+            Some(signal) => kill_process(process(&files), signal).unwrap(),
+        }
+        ended(&terminal, status);
+        assert!(terminal.screen().contains("127.0.0.1: connection lost ("), "{}", terminal.screen());
     }
 }
 
@@ -288,4 +324,25 @@ fn what_cannot_be_shown_is_no_dashboard() {
     let terminal = Terminal::run(&script(&files, &missing));
     ended(&terminal, 1);
     assert!(terminal.screen().contains("missing.log: "), "{}", terminal.screen());
+}
+
+/// The command that makes the README's picture, and what it has made.
+#[test]
+fn the_picture_in_the_readme_is_one_of_the_dashboard_and_is_made_by_a_command() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(here.join("docs/picture"));
+    command.arg(ours("ssh-weblog").get_program());
+    let mut made = |seconds: u64| {
+        let output = run(command.arg(seconds.to_string()), b"");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let readme = fs::read_to_string(here.join("README.md")).unwrap();
+    let (_, from) = readme.split_once("<!-- picture -->\n```\n").expect("a place for it");
+    let (kept, _) = from.split_once("```\n<!-- end of the picture -->").expect("its end");
+    for picture in [kept, &made(2)] {
+        assert!(WORDS.iter().all(|word| picture.contains(word)), "{picture}");
+        assert!(picture.contains("news.example") && picture.contains("GET /"), "{picture}");
+        assert_eq!(picture.lines().count(), 30, "{picture}");
+    }
 }

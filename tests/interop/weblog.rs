@@ -373,42 +373,6 @@ fn the_server_makes_its_host_key_once_and_takes_keys_passwords_and_commands() {
 }
 
 #[test]
-fn the_demonstration_shows_hits_and_lets_the_reader_log_in_and_leaves_nothing() {
-    let scratch = tempfile::tempdir().unwrap();
-    let mut command = ours("ssh-weblog");
-    let mut demo = Watching::start(command.arg("demo").env("TMPDIR", scratch.path()));
-    let login = demo.running.wait_for("ssh -p ").unwrap();
-    assert!(login.starts_with("ssh -p "), "{login}");
-    assert!(demo.running.wait_for("host key fingerprint: SHA256:").is_some());
-    for _ in 0..5 {
-        let line = demo.line().unwrap();
-        assert!(line.contains("  --> /"), "{line}");
-    }
-    for generation in Generation::ALL {
-        let words: Vec<_> = login.split(' ').skip(1).collect();
-        let mut reader = Command::new(generation.program("ssh"));
-        reader
-            .args(["-F", "none", "-o", "BatchMode=yes"])
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        let mut child = reader.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.contains("  --> /"), "{line}");
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    demo.running.signal(Signal::INT);
-    assert_eq!(demo.running.wait().code(), Some(130));
-    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "it cleans up after itself");
-    let short = run(ours("ssh-weblog").args(["demo", "--seconds", "1"]).env("TMPDIR", scratch.path()), b"");
-    assert_eq!(short.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&short.stdout).lines().count() > 3);
-    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
-}
-
-#[test]
 fn t45_a_command_that_is_forced_is_all_that_its_key_can_run() {
     let files = Files::new();
     let log = files.path("shop.log");

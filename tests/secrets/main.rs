@@ -188,7 +188,9 @@ impl Files {
             }
             Client::Unwiped => {
                 command = program("unwiped");
-                command.args(["watch", &port, &known_hosts, "ann", &key, &follow]);
+                // The server's tree, or files.
+                let path = if server == Server::Unwiped { "log/log" } else { &log };
+                command.args(["watch", &port, &known_hosts, "ann", &key, path]);
                 command.arg(if self.with == With::Questions { "yes" } else { "no" });
             }
         }

@@ -1,35 +1,35 @@
 //! `ssh-weblog` and `ssh-weblog-server` in short, on the system's allocator: `watch PORT KNOWN_HOSTS USER KEY
-//! COMMAND QUESTIONS` and `serve PASSWORDS HOST_KEY LOG`. That the numbers of an RSA key, which ring frees as they are, are found
+//! PATH QUESTIONS` and `serve PASSWORDS HOST_KEY LOG`. That the numbers of an RSA key, which ring frees as they are, are found
 //! in its memory shows that they would be found in the programs', whose allocator wipes.
 #![forbid(unsafe_code)]
 
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
 use strombus::driver::config::{self, CommandLine, LoadError};
 use strombus::driver::files;
 use strombus::driver::passwords::Passwords;
 use strombus::transport::ServerConfig;
-use strombus::weblog::client::{WatchOptions, watch};
+use strombus::weblog::options::ViewOptions;
 use strombus::weblog::serve::notify::Notify;
 use strombus::weblog::serve::settings::{AuditForm, Limits, LogFile, Settings};
 use strombus::weblog::serve::users::Users;
 use strombus::weblog::serve::{ServerOptions, WeblogServer, audit};
-use strombus::weblog::view::{Destination, View};
+use strombus::weblog::view::Destination;
+use strombus::weblog::watch::{Place, Source, WatchOptions, watch};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let done =
-        match *words {
-            ["watch", port, known_hosts, user, key, command, questions] => {
-                follow([port, known_hosts, user, key, command, questions])
-            }
-            ["serve", passwords, host_key, log] => serve(passwords, host_key, log),
-            _ => Err("watch PORT KNOWN_HOSTS USER KEY COMMAND QUESTIONS, or serve PASSWORDS HOST_KEY LOG"
-                .to_owned()),
-        };
+    let done = match *words {
+        ["watch", port, known_hosts, user, key, path, questions] => {
+            follow([port, known_hosts, user, key, path, questions])
+        }
+        ["serve", passwords, host_key, log] => serve(passwords, host_key, log),
+        _ => {
+            Err("watch PORT KNOWN_HOSTS USER KEY PATH QUESTIONS, or serve PASSWORDS HOST_KEY LOG".to_owned())
+        }
+    };
     done.map_or_else(
         |text| {
             eprintln!("{text}");
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn follow(words: [&str; 6]) -> Result<(), String> {
-    let [port, known_hosts, user, key, command, questions] = words;
+    let [port, known_hosts, user, key, path, questions] = words;
     let line = CommandLine {
         host: "127.0.0.1".to_owned(),
         user: Some(user.to_owned()),
@@ -54,10 +54,18 @@ fn follow(words: [&str; 6]) -> Result<(), String> {
     };
     let told = |error: LoadError| error.text().to_owned();
     watch(WatchOptions {
-        connection: config::load(&line).map_err(told)?.options().map_err(told)?,
-        command: command.to_owned(),
-        source: "log".to_owned(),
-        view: View::new(&Default::default(), Destination::default(), SystemTime::now())?,
+        sources: vec![Source { name: "log".to_owned(), place: Place::Host { host: 0, path: path.into() } }],
+        hosts: vec![config::load(&line).map_err(told)?.options().map_err(told)?],
+        view: ViewOptions::default(),
+        destination: Destination::default(),
+        log_format: None,
+        start: None,
+        with_rotated: false,
+        follow: true,
+        via: None,
+        retry: None,
+        state: None,
+        sorted: false,
         quiet: false,
         verbose: true,
         seconds: None,

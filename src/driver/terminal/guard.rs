@@ -26,6 +26,9 @@ struct Before {
     thread: ThreadId,
 }
 
+/// What a program has to do before a signal ends it.
+static LAST: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+
 /// The signals that the program handles itself.
 static HANDLED: AtomicU64 = AtomicU64::new(0);
 
@@ -46,6 +49,8 @@ pub fn guard() -> io::Result<()> {
             }
             let asked = restore();
             if asked || !is_handled {
+                let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
+                last.into_iter().for_each(|last| last());
                 let _ended = emulate_default_handler(signal);
             }
         }
@@ -64,6 +69,12 @@ pub fn guard() -> io::Result<()> {
 /// [`Screen`](super::Screen).
 pub fn leave_to_program(signal: i32) {
     HANDLED.fetch_or(mask(signal), Ordering::Relaxed);
+}
+
+/// What is done before a signal that the program does not handle itself ends it, once [`guard`] is called: in its own thread, so
+/// that it should be short.
+pub fn before_end(last: impl FnOnce() + Send + 'static) {
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(last));
 }
 
 /// A question is open that has changed the terminal, or it is raw. `leave` is what ends drawing on it.

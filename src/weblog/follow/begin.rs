@@ -146,7 +146,7 @@ async fn backwards<F: Files>(files: &F, opened: &Opened<F::File>, lines: u64) ->
 async fn line<F: Files>(files: &F, opened: &Opened<F::File>, n: u64) -> Result<(u64, u64), Trouble> {
     let (mut offset, mut ends, mut at) = (0, 0, 0);
     let mut text = Source::default();
-    while ends + 1 < n && text.step(files, &opened.file).await? == Step::More {
+    while ends + 1 < n && text.step(files, &opened.file, None).await? == Step::More {
         for end in memchr::memchr_iter(b'\n', text.text()) {
             ends += 1;
             offset = at + end as u64 + 1;

@@ -270,6 +270,7 @@ impl<F: Files, S: Sink> Follower<F, S> {
     /// Reads what is new, the old files first, and looks whether the name stands for another file.
     async fn turn(&mut self) -> Result<Turn, Trouble> {
         let mut turn = Turn::End;
+        let end = self.end_seen().await?;
         for at in 0..self.past.len() {
             turn = turn.or(self.drain(at).await?);
         }
@@ -278,7 +279,7 @@ impl<F: Files, S: Sink> Follower<F, S> {
             return Ok(Turn::More);
         }
         for _ in 0..STEPS_MAX {
-            let Some(step) = self.step_current().await? else { break };
+            let Some(step) = self.step_current(end).await? else { break };
             match step {
                 Step::More => turn = Turn::More,
                 Step::End => break,
@@ -300,6 +301,17 @@ impl<F: Files, S: Sink> Follower<F, S> {
         Ok(turn)
     }
 
+    /// Where the current file ends before old ones are read on: a writer who goes on in it has written to those before, and what
+    /// stands behind is for the next turn.
+    async fn end_seen(&self) -> Result<Option<u64>, Trouble> {
+        match self.current.as_ref().filter(|current| !current.over) {
+            Some(current) if self.past.iter().any(|reading| !reading.over) => {
+                Ok(Some(self.files.fstat(&current.file).await?.size))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Reads of a file that was rotated away: all at first, then a little at a time.
     async fn drain(&mut self, at: usize) -> Result<Turn, Trouble> {
         let mut turn = Turn::End;
@@ -308,7 +320,7 @@ impl<F: Files, S: Sink> Follower<F, S> {
             let Some(reading) = self.past.get_mut(at).filter(|reading| !reading.over) else {
                 return Ok(turn);
             };
-            let step = match reading.step(&self.files, &mut self.sink).await {
+            let step = match reading.step(&self.files, None, &mut self.sink).await {
                 Ok(step) => step,
                 Err(Trouble::Lost) => return Err(Trouble::Lost),
                 Err(_) => Step::Broken, // the others are read on
@@ -400,10 +412,10 @@ impl<F: Files, S: Sink> Follower<F, S> {
         Ok(Some((stat, super::source::head(&self.files, &current.file).await?.0)))
     }
 
-    async fn step_current(&mut self) -> Result<Option<Step>, Trouble> {
+    async fn step_current(&mut self, end: Option<u64>) -> Result<Option<Step>, Trouble> {
         self.sink.ready().await;
         let Some(current) = self.current.as_mut().filter(|current| !current.over) else { return Ok(None) };
-        let step = current.step(&self.files, &mut self.sink).await?;
+        let step = current.step(&self.files, end, &mut self.sink).await?;
         if step == Step::More {
             self.publish();
             yield_now().await;
@@ -448,6 +460,11 @@ impl<F: Files, S: Sink> Follower<F, S> {
             Ok(true) => {
                 self.said = None;
                 return Ok(Turn::End);
+            }
+            // Where files have no numbers, one that was truncated and has grown between two answers looks like another.
+            Ok(false) if self.step_current(Some(0)).await? == Some(Step::Replaced) => {
+                self.begin_again().await?;
+                return Ok(Turn::More);
             }
             Ok(false) => self.go_on().await,
             Err(trouble) => Err(trouble),

@@ -72,20 +72,25 @@ impl Ledger {
     /// What was written and read so far.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
+        let (written, read) = self.written_and_read();
+        Receipt { written, read, ..self.0.borrow().finished.clone() }
+    }
+
+    /// The bytes of a receipt.
+    #[must_use]
+    pub fn written_and_read(&self) -> (u64, u64) {
         let book = self.0.borrow();
-        let mut receipt = book.finished.clone();
-        for account in &book.open {
-            receipt.written += account.written;
-            receipt.read += account.read;
-        }
-        receipt
+        let finished = (book.finished.written, book.finished.read);
+        book.open
+            .iter()
+            .fold(finished, |(written, read), account| (written + account.written, read + account.read))
     }
 
     /// Bytes that were seen there and not told yet.
     #[must_use]
     pub fn behind(&self) -> u64 {
-        let receipt = self.receipt();
-        receipt.written.saturating_sub(receipt.read)
+        let (written, read) = self.written_and_read();
+        written.saturating_sub(read)
     }
 
     pub(super) fn accounts(&self) -> Vec<Account> {

@@ -82,13 +82,14 @@ impl<T> Reading<T> {
         self.spot.see(&Stat { size, ..*stat });
     }
 
-    /// Reads some; the whole lines are told.
+    /// Reads some, before `end`; the whole lines are told.
     pub(super) async fn step<F: Files<File = T>>(
         &mut self,
         files: &F,
+        end: Option<u64>,
         sink: &mut impl Sink,
     ) -> Result<Step, Trouble> {
-        let step = self.source.step(files, &self.file).await?;
+        let step = self.source.step(files, &self.file, end).await?;
         if step == Step::More {
             // No mark stands before its beginning: that must be the one by which the file was found.
             let begins =

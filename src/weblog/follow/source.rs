@@ -84,15 +84,20 @@ impl Source {
         }
     }
 
-    /// The next text.
-    pub(super) async fn step<F: Files>(&mut self, files: &F, file: &F::File) -> Result<Step, Trouble> {
+    /// The next text; of a file that is not packed, none that stands at `end` or behind it.
+    pub(super) async fn step<F: Files>(
+        &mut self,
+        files: &F,
+        file: &F::File,
+        end: Option<u64>,
+    ) -> Result<Step, Trouble> {
         loop {
             if let Text::Packed(inflate) = &mut self.text
                 && let Some(step) = inflate.step()
             {
                 return Ok(step);
             }
-            match self.read(files, file).await? {
+            match self.read(files, file, end).await? {
                 Step::More => {}
                 other => return Ok(other),
             }
@@ -123,9 +128,13 @@ impl Source {
         }
     }
 
-    async fn read<F: Files>(&mut self, files: &F, file: &F::File) -> Result<Step, Trouble> {
+    async fn read<F: Files>(&mut self, files: &F, file: &F::File, end: Option<u64>) -> Result<Step, Trouble> {
         let before = self.mark.len();
-        let room = if self.is_packed() { PACKED_MAX } else { READ_MAX };
+        let wanted = end.and_then(|end| usize::try_from(end.saturating_sub(self.offset)).ok());
+        let room = if self.is_packed() { PACKED_MAX } else { wanted.unwrap_or(READ_MAX).min(READ_MAX) };
+        if before + room == 0 {
+            return Ok(Step::End);
+        }
         let mut buffer = core::mem::take(&mut self.buffer);
         buffer.clear();
         let n = files.read(file, self.offset - before as u64, before + room, &mut buffer).await?;

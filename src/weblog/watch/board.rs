@@ -12,6 +12,7 @@ use crate::weblog::record::{Malformed, Record};
 use crate::weblog::view::{Place, Run};
 use core::time::Duration;
 use mio::Waker;
+use rustix::process::{Signal, kill_current_process_group};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::RawFd;
@@ -20,6 +21,9 @@ use std::time::Instant;
 
 /// So long it stays away for a question that waits, at the least: another thread has to be woken to ask it.
 const AWAY: Duration = Duration::from_millis(200);
+
+/// Ctrl-Z, which raw mode makes a byte.
+const SUSPEND: u8 = 0x1a;
 
 /// One read of the keyboard (bytes).
 const CHUNK: usize = 1024;
@@ -30,6 +34,8 @@ pub(super) struct Board {
     keyboard: Keyboard,
     waker: Arc<Waker>,
     stage: Stage,
+    /// Ctrl-Z was typed.
+    suspends: bool,
     /// What was to be written to standard error.
     told: VecDeque<String>,
     /// The line that is being shown.
@@ -41,7 +47,16 @@ enum Stage {
     Away(Option<Instant>),
     There(Screen),
     /// The screen is there until its end is written.
-    Leaving(Screen),
+    Leaving(Screen, Why),
+}
+
+/// Why the screen is left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Somebody is to be asked.
+    Question,
+    /// Ctrl-Z was typed.
+    Suspend,
 }
 
 impl Board {
@@ -54,6 +69,7 @@ impl Board {
             keyboard: Keyboard::open()?,
             waker,
             stage: Stage::Away(None),
+            suspends: false,
             told: VecDeque::new(),
             line: Vec::new(),
         })
@@ -107,7 +123,7 @@ impl Board {
         match &self.stage {
             Stage::Away(until) => *until,
             Stage::There(_) => self.dashboard.due(&self.tally),
-            Stage::Leaving(_) => None,
+            Stage::Leaving(..) => None,
         }
     }
 
@@ -122,15 +138,19 @@ impl Board {
     ) -> io::Result<Option<End>> {
         match core::mem::replace(&mut self.stage, Stage::Away(None)) {
             Stage::Away(until) if is_ready && until.is_none_or(|until| until <= now) => self.enter(out)?,
-            Stage::Leaving(screen) if is_written => {
+            Stage::Leaving(screen, why) if is_written => {
                 self.release();
                 drop(screen);
-                self.stage = Stage::Away(Some(now + AWAY));
+                match why {
+                    Why::Question => self.stage = Stage::Away(Some(now + AWAY)),
+                    // All that the shell takes for one job, as the terminal would. This goes on with that.
+                    Why::Suspend => {
+                        self.stage = Stage::Away(Some(now));
+                        kill_current_process_group(Signal::TSTP)?;
+                    }
+                }
             }
-            Stage::There(screen) if screen.is_wanted() => {
-                out.extend_from_slice(LEAVE);
-                self.stage = Stage::Leaving(screen);
-            }
+            Stage::There(screen) if screen.is_wanted() => self.go_away(screen, Why::Question, out),
             stage => self.stage = stage,
         }
         if !matches!(self.stage, Stage::There(_)) {
@@ -142,10 +162,21 @@ impl Board {
         if let Some(end) = self.read(now) {
             return Ok(Some(end));
         }
+        if core::mem::take(&mut self.suspends)
+            && let Stage::There(screen) = core::mem::replace(&mut self.stage, Stage::Away(None))
+        {
+            self.go_away(screen, Why::Suspend, out);
+            return Ok(None);
+        }
         if is_written && self.dashboard.due(&self.tally).is_some_and(|due| due <= now) {
             self.dashboard.draw(&self.tally, now, out);
         }
         Ok(None)
+    }
+
+    fn go_away(&mut self, screen: Screen, why: Why, out: &mut Vec<u8>) {
+        out.extend_from_slice(LEAVE);
+        self.stage = Stage::Leaving(screen, why);
     }
 
     fn enter(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
@@ -170,6 +201,7 @@ impl Board {
                 Ok(0) | Err(_) => return None,
                 Ok(n) => {
                     let typed = chunk.get(..n).unwrap_or_default();
+                    self.suspends |= typed.contains(&SUSPEND);
                     let end = self.dashboard.input(typed, &self.tally, now);
                     if end.is_some() {
                         return end;

@@ -146,6 +146,15 @@ impl Host {
         }
     }
 
+    /// Whether nobody will be asked anything for its sake, as it stands.
+    pub(super) const fn is_settled(&self) -> bool {
+        match &self.state {
+            State::Over(_) => true,
+            State::Connected(connected) => !matches!(connected.way, Way::None),
+            State::Connecting(_) | State::Pausing(_) => false,
+        }
+    }
+
     /// Whether its logs could be read at some time.
     pub(super) const fn was_up(&self) -> bool {
         self.was_up

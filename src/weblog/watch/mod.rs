@@ -10,10 +10,12 @@
 
 mod board;
 mod host;
+mod progress;
 mod showing;
 mod sources;
 
 pub use crate::driver::exit::{BROKEN_PIPE, INTERRUPTED, NO_CONNECTION, TERMINATED};
+pub use progress::BACKLOG_MIN;
 pub use showing::{SORTED_MAX, SORTED_WINDOW};
 pub use sources::{LET_GO, LOGS_MAX, Place, Source};
 
@@ -36,6 +38,7 @@ use board::Board;
 use host::{Host, Manner, News};
 use mio::unix::SourceFd;
 use mio::{Interest, Waker};
+use progress::Progress;
 use showing::Showing;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook_mio::v1_0::Signals;
@@ -91,6 +94,25 @@ pub struct WatchOptions {
     pub seconds: Option<u64>,
 }
 
+impl WatchOptions {
+    /// What is shown, if all that is asked for can be understood.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub fn check(&self) -> Result<View, String> {
+        let view = View::new(&self.view, self.destination, SystemTime::now())?;
+        if self.view.dashboard && !io::stdout().is_terminal() {
+            return Err("--dashboard: standard output is no terminal; run it in one (with ssh -t there), or leave it out \
+                        for lines"
+                .to_owned());
+        }
+        if let Some(format) = &self.log_format {
+            RecordParser::named(format)?;
+        }
+        Ok(view)
+    }
+}
+
 struct Watch {
     options: WatchOptions,
     waker: Arc<Waker>,
@@ -104,6 +126,9 @@ struct Watch {
     until: Option<Instant>,
     report_due: Option<Instant>,
     out: Output,
+    /// What is written there is seen where a bar would be.
+    out_is_terminal: bool,
+    progress: Option<Progress>,
     /// Bytes given to the output and not written yet.
     unwritten: usize,
     status: Option<u8>,
@@ -119,17 +144,9 @@ struct Watch {
 /// # Errors
 /// An option that can't be understood, as a text for the user; nothing was done then.
 pub fn watch(mut options: WatchOptions) -> Result<u8, String> {
-    let view = View::new(&options.view, options.destination, SystemTime::now())?;
+    let view = options.check()?;
     // Nothing comes any more that would pass.
     options.follow &= view.until().is_none_or(|until| !left_until(until).is_zero());
-    if options.view.dashboard && !io::stdout().is_terminal() {
-        return Err("--dashboard: standard output is no terminal; run it in one (with ssh -t there), or leave it out \
-                    for lines"
-            .to_owned());
-    }
-    if let Some(format) = &options.log_format {
-        RecordParser::named(format)?;
-    }
     let text = |error: io::Error| error.to_string();
     terminal::guard().map_err(text)?;
     let state = options.state.as_deref().map(State::load).transpose()?;
@@ -168,6 +185,7 @@ impl Watch {
             signals.add_signal(SIGWINCH)?;
             signals.add_signal(SIGCONT)?;
         }
+        let progress = Progress::new(options.quiet || options.view.dashboard, now);
         let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
         out.watch(Arc::clone(&waker))?;
         Ok(Self {
@@ -178,6 +196,8 @@ impl Watch {
             until: end,
             report_due: showing.view().every().map(|every| now + every),
             out,
+            out_is_terminal: io::stdout().is_terminal(),
+            progress,
             unwritten: 0,
             status: None,
             rest: None,
@@ -231,6 +251,7 @@ impl Watch {
             }
         }
         self.report_in_time(cx.now);
+        self.show_progress(cx.now);
         self.write();
         self.draw(cx, peers)?;
         self.save(cx.now);
@@ -239,6 +260,7 @@ impl Watch {
             next,
             self.until,
             self.report_due,
+            self.progress.as_ref().and_then(Progress::due),
             self.showing.due(),
             self.showing.board.as_ref().and_then(Board::due).filter(|_| self.unwritten == 0),
             self.state.as_ref().and_then(|state| state.due(cx.now)),
@@ -248,9 +270,20 @@ impl Watch {
         Ok(())
     }
 
+    /// The bar, unless somebody may be asked meanwhile.
+    fn show_progress(&mut self, now: Instant) {
+        if let Some(progress) = &mut self.progress {
+            let is_free = self.hosts.iter().all(Host::is_settled);
+            progress.turn(is_free, now, || self.sources.written_and_read());
+        }
+    }
+
     /// Gives what is to be shown to the output.
     fn write(&mut self) {
         if !self.showing.out.is_empty() && self.showing.board.is_none() {
+            if self.out_is_terminal {
+                self.progress.iter_mut().for_each(Progress::clear);
+            }
             self.out.push(&self.showing.out);
             self.unwritten += self.showing.out.len();
             self.showing.out.clear();
@@ -348,6 +381,7 @@ impl Watch {
     /// The last words.
     fn finish(mut self) -> u8 {
         let mut status = self.status.unwrap_or(NO_CONNECTION);
+        self.progress.iter_mut().for_each(Progress::clear);
         let mut board = self.showing.board.take();
         if status == BROKEN_PIPE {
             return status;

@@ -12,7 +12,6 @@ use crate::weblog::time::Stamp;
 use crate::weblog::view::{End, Place, Receipt, Run, View};
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -135,7 +134,9 @@ impl Showing {
             self.flush();
             let mut err = Vec::new();
             self.run.finish(&mut self.out, &mut err);
-            let _nobody_reads = io::stderr().write_all(&err);
+            if !err.is_empty() {
+                tell!("{}", String::from_utf8_lossy(&err).trim_end());
+            }
             self.end = Some(if end == End::Alert { END_OF_ALERT } else { 0 });
         }
     }

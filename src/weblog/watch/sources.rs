@@ -549,6 +549,12 @@ impl Sources {
         }
     }
 
+    /// Bytes that were written to all logs, as far as was seen, and read of them.
+    pub(super) fn written_and_read(&self) -> (u64, u64) {
+        let amounts = self.logs.iter().map(|log| log.ledger.written_and_read());
+        amounts.fold((0, 0), |(written, read), (more, told)| (written + more, read + told))
+    }
+
     /// What was read of each log.
     pub(super) fn receipts(&self, showing: &Showing) -> Vec<Receipt> {
         let receipt = |(at, log): (usize, &Log)| {

@@ -31,6 +31,30 @@ fn row_1_a_writer_that_keeps_the_rotated_file_loses_nothing_and_old_lines_come_f
 }
 
 #[test]
+fn row_1_a_writer_who_goes_on_in_the_new_file_after_the_old_one_is_read_so_whenever_he_does() {
+    for (call, blind) in (1..30).flat_map(|call| BOTH.map(|blind| (call, blind))) {
+        let mut rig = Rig::following(blind);
+        let mut writer = rig.writer();
+        rig.write_by(&mut writer, 10);
+        rig.rotate();
+        rig.write(0);
+        rig.check();
+        let (number, mut new) = (rig.written, rig.writer());
+        rig.written += 2;
+        let goes_on = move || {
+            writer.write_all((line(number) + "\n").as_bytes()).unwrap();
+            new.write_all((line(number + 1) + "\n").as_bytes()).unwrap();
+        };
+        rig.manners.before.replace(Some((call, Box::new(goes_on))));
+        while rig.manners.before.borrow().is_some() {
+            rig.pass(POLL);
+        }
+        rig.check();
+        rig.check_receipt();
+    }
+}
+
+#[test]
 fn row_2_a_log_that_is_not_made_anew_for_minutes_is_read_where_it_is_and_that_is_said_once() {
     for blind in BOTH {
         let mut rig = Rig::following(blind);
