@@ -1,7 +1,7 @@
 //! Dashboards on terminals that take nothing.
 
 #[path = "../../../dashboard/tests/terminal.rs"]
-#[allow(dead_code, reason = "a part of it is used here")]
+#[allow(dead_code, clippy::duplicate_mod, reason = "a part of what the dashboard's own tests have")]
 mod terminal;
 
 use super::*;
