@@ -543,7 +543,7 @@ fn whoever_comes_beyond_a_limit_of_connections_is_refused_and_counted() {
 }
 
 #[test]
-fn whoever_fails_at_the_login_too_often_is_ended_and_counted() {
+fn whoever_fails_at_the_login_too_often_is_ended_then_refused_and_both_are_counted() {
     let hash = run(ours("ssh-weblog-server").arg("hash-password"), b"right\n").stdout;
     let hash = String::from_utf8(hash).unwrap();
     let of_ann = format!("password_hash = '{}'", hash.trim());
@@ -560,7 +560,11 @@ fn whoever_fails_at_the_login_too_often_is_ended_and_counted() {
     };
     let told = stranger();
     assert!(told.contains("too many authentication failures"), "{told}");
-    for (reason, count) in [("max_auth_tries", 1), ("credential", 2)] {
+    // Each failure adds to the penalty, and at last there is one.
+    while !serving.running.log().contains("a penalty: logins failed") {
+        stranger();
+    }
+    for (reason, count) in [("max_auth_tries", 1), ("penalty", 1), ("credential", 2)] {
         assert!(refusals(&serving, reason) >= count, "{reason}");
     }
 }
