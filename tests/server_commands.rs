@@ -1,10 +1,14 @@
-//! `ssh-weblog-server` before it serves: `check`, `fingerprint`, `hash-password`, wrong arguments; and its unit for systemd.
+//! `ssh-weblog-server` before it serves: `check`, `fingerprint`, `hash-password`, wrong arguments; its unit for systemd,
+//! and what its manager hears.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 struct Files(TempDir);
@@ -172,6 +176,33 @@ fn without_users_it_does_not_start_and_help_is_help() {
         assert_eq!(output.status.code(), Some(2), "{words:?}");
         assert!(text(&output.stderr).contains(told), "{words:?}: {}", text(&output.stderr));
     }
+}
+
+#[test]
+fn a_manager_hears_when_it_listens_reads_again_and_stops() {
+    let files = Files::new();
+    files.write("config.toml", &CONFIG.replace("state_dir", "listen = ['127.0.0.1:0']\nstate_dir"));
+    let manager = UnixDatagram::bind(files.path("notify")).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut command = files.command(&["--config", "config.toml"]);
+    let mut child =
+        command.env("NOTIFY_SOCKET", files.path("notify")).stderr(Stdio::piped()).spawn().unwrap();
+    let hear = || {
+        let mut heard = [0; 100];
+        let n = manager.recv(&mut heard).unwrap();
+        text(&heard[..n]).to_owned()
+    };
+    let pid = Pid::from_child(&child);
+    assert_eq!(hear(), "READY=1");
+    kill_process(pid, Signal::HUP).unwrap();
+    assert!(hear().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(hear(), "READY=1");
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(hear(), "STOPPING=1");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut told = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(told.contains("listening on 127.0.0.1:") && told.contains("\nreloaded\n"), "{told}");
 }
 
 #[test]

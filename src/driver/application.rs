@@ -99,8 +99,8 @@ pub enum Source {
 /// Names a peer for as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId {
-    pub(super) slot: usize,
-    pub(super) generation: u64,
+    pub(crate) slot: usize,
+    pub(crate) generation: u64,
 }
 
 /// Names a descriptor of the program's own.

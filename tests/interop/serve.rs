@@ -4,8 +4,10 @@ use super::openssh::{ENDED, Files, Generation, Running, Terminal, Trust, ours, r
 use super::peers::python;
 use super::weblog::{Watching, append, hit};
 use rustix::process::Signal;
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
 
 /// A log called shop, a user called ann who sees it, and what else the configuration says.
 struct Serving {
@@ -36,6 +38,13 @@ impl Serving {
         let mut command =
             ssh_trusting(generation, &self.files, self.port, &Trust::first_met(&self.files, "learnt"));
         command.arg("ann@127.0.0.1").args(arguments);
+        command
+    }
+
+    /// The same from another address of this machine.
+    fn ssh_from(&self, address: &str, arguments: &[&str]) -> Command {
+        let mut command = self.ssh(Generation::Trixie, &["-b", address]);
+        command.args(arguments);
         command
     }
 
@@ -210,6 +219,8 @@ fn the_logs_are_there_by_sftp_with_their_rotated_siblings_and_cannot_be_changed(
         assert!(!listed.contains("secret"), "{listed}");
         let got = serving.files.text("got");
         assert_eq!(batch(&format!("get shop/shop.log.1 {got}\n")).status.code(), Some(0));
+        let copied = serving.running.wait_for(" transfer user=ann address=127.0.0.1:").unwrap();
+        assert!(copied.ends_with(" path=/shop/shop.log.1 bytes=6"), "{copied}");
         assert_eq!(std::fs::read_to_string(&got).unwrap(), "older\n");
         for refused in [
             format!("put {got} shop/new"),
@@ -225,6 +236,121 @@ fn the_logs_are_there_by_sftp_with_their_rotated_siblings_and_cannot_be_changed(
             assert_ne!(batch(&format!("{refused}\n")).status.code(), Some(0), "{refused}");
         }
         assert_eq!(std::fs::read_to_string(serving.files.path("shop.log.1")).unwrap(), "older\n");
+    }
+}
+
+#[test]
+fn the_audit_has_a_copy_whose_client_is_killed() {
+    for generation in Generation::ALL {
+        let serving = Serving::start("audit = 'json'");
+        append(&serving.files.path("shop.log.1"), &hit("-", "/old", 200).repeat(100_000));
+        let mut sftp = Command::new(generation.program("sftp"));
+        // So slow that it does not come to the end.
+        sftp.args(["-q", "-l", "2000", "-b", "-", "-F", "none", "-P", &serving.port.to_string()]);
+        sftp.args(["-i", &serving.files.text("user_key"), "-o", "StrictHostKeyChecking=no"]);
+        sftp.args(["-o", &format!("UserKnownHostsFile={}", serving.files.text("learnt")), "ann@127.0.0.1"]);
+        let got = serving.files.path("got");
+        let mut copying = Running::start(sftp.stdin(Stdio::piped()).stdout(Stdio::null()));
+        writeln!(copying.child.stdin.take().unwrap(), "get shop/shop.log.1 {}", got.display()).unwrap();
+        serving.running.wait_for("\"command\":\"sftp\"").unwrap();
+        while !got.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+            thread::yield_now();
+        }
+        copying.signal(Signal::KILL);
+        let line = serving.running.wait_for("\"transfer\"").unwrap();
+        let bytes = line.rsplit("\"bytes\":").next().unwrap().trim_end_matches('}').parse::<u64>().unwrap();
+        let whole = serving.files.path("shop.log.1").metadata().unwrap().len();
+        assert!(
+            line.contains("\"user\":\"ann\"") && line.contains("\"path\":\"/shop/shop.log.1\""),
+            "{line}"
+        );
+        assert!((1..whole).contains(&bytes), "{line}");
+    }
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_shows_the_report_before_130() {
+    for generation in Generation::ALL {
+        let serving = Serving::start("");
+        serving.shown("logs");
+        let terminal = Terminal::start(&serving.ssh(generation, &["-t", "tail --stats shop"]));
+        serving.wait_for_command("tail --stats");
+        let mut other = serving.watch("tail --show raw shop");
+        append(&serving.log(), &hit("-", "/new", 404));
+        assert!(other.line().unwrap().contains("/new"));
+        terminal.key("C-c");
+        let screen = terminal.wait_for(ENDED);
+        assert!(screen.contains(&format!("{ENDED} 130")), "{screen}");
+        let bytes = hit("-", "/new", 404).len();
+        let receipt = format!("receipt shop: written {bytes}, read {bytes}, generations 0, gaps none");
+        assert!(screen.contains("hits       1") && screen.contains(&receipt), "{screen}");
+    }
+}
+
+#[test]
+fn rclone_and_sshfs_read_the_logs_and_change_nothing() {
+    let serving = Serving::start("");
+    append(&serving.files.path("shop.log.1"), "older\n");
+    serving.shown("logs"); // learns the host key
+    let whole = std::fs::read_to_string(serving.log()).unwrap();
+    let (key, known) = (serving.files.text("user_key"), serving.files.text("learnt"));
+    let remote = format!(":sftp,host=127.0.0.1,port={},user=ann,key_file={key}:/", serving.port);
+    let rclone = |arguments: &[&str]| {
+        let mut rclone = Command::new("rclone");
+        rclone.args(["copy", "--config", "/dev/null", "--retries", "1"]).args(arguments);
+        run(&mut rclone, b"").status.code()
+    };
+    let down = serving.files.text("down");
+    assert_eq!(rclone(&[&remote, &down]), Some(0));
+    let got = |name: &str| std::fs::read_to_string(serving.files.path("down").join(name)).unwrap();
+    assert_eq!((got("shop/shop.log"), got("shop/shop.log.1")), (whole.clone(), "older\n".to_owned()));
+    append(&serving.files.path("down").join("shop/new"), "x");
+    assert_ne!(rclone(&[&down, &remote]), Some(0));
+
+    let mount = serving.files.path("mount");
+    std::fs::create_dir(&mount).unwrap();
+    let mut sshfs = Command::new("sshfs");
+    sshfs.env_remove("SSH_AUTH_SOCK").arg("ann@127.0.0.1:/").arg(&mount);
+    sshfs.args(["-p", &serving.port.to_string(), "-F", "none", "-o", &format!("IdentityFile={key}")]);
+    sshfs.args(["-o", &format!("UserKnownHostsFile={known}"), "-o", "IdentitiesOnly=yes"]);
+    let mounted = run(&mut sshfs, b"");
+    assert!(mounted.status.success(), "{}", String::from_utf8_lossy(&mounted.stderr));
+    let mount = Mount(mount);
+    let file = mount.0.join("shop/shop.log");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), whole);
+    assert!(std::fs::write(mount.0.join("shop/new"), "x").is_err());
+    assert!(std::fs::remove_file(&file).is_err() && std::fs::rename(&file, mount.0.join("shop/x")).is_err());
+    assert!(std::fs::create_dir(mount.0.join("x")).is_err());
+    drop(mount);
+    assert_eq!(std::fs::read_to_string(serving.log()).unwrap(), whole);
+}
+
+#[test]
+fn nothing_is_forwarded_and_a_session_goes_on_without() {
+    for generation in Generation::ALL {
+        let serving = Serving::start("");
+        serving.shown("logs");
+        let mut command = serving.ssh(generation, &["-X", "logs"]);
+        command.env("DISPLAY", "127.0.0.1:99");
+        let output = run(&mut command, b"");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let target = format!("127.0.0.1:{}", serving.port);
+        let output = run(&mut serving.ssh(generation, &["-W", &target]), b"");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(255) && told.contains("administratively prohibited"), "{told}");
+        for (words, flag) in [("sh", "-T"), ("subsystem", "-s")] {
+            let output = run(&mut serving.ssh(generation, &[flag, words]), b"");
+            assert_ne!(output.status.code(), Some(0), "{words}");
+        }
+    }
+}
+
+/// A mount, ended with its owner.
+struct Mount(std::path::PathBuf);
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ended = Command::new("fusermount3").args(["-u", "-z"]).arg(&self.0).status();
     }
 }
 
@@ -279,6 +405,30 @@ fn what_was_read_is_sent_before_the_end_and_a_dashboard_leaves_the_terminal() {
     let screen = terminal.wait_for(ENDED);
     assert!(!screen.contains("hits/s"), "the alternate screen was left: {screen}");
     assert_eq!(serving.running.wait().code(), Some(0), "{}", serving.running.log());
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_waits_for_nobody() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut serving = Serving::start("");
+        let mut stopped = serving.watch("tail --show raw shop");
+        append(&serving.log(), &hit("-", "/first", 200));
+        assert!(stopped.line().unwrap().contains("/first"));
+        stopped.running.signal(Signal::STOP);
+        // More than the sockets and a window hold, so that he has not got all when it stops.
+        append(&serving.log(), &hit("-", "/more", 200).repeat(150_000));
+        let all = "ssh_weblog_records_total{log=\"shop\"} 150001";
+        while !serving.shown("metrics").contains(all) {}
+        serving.running.signal(signal);
+        serving.running.wait_for("stopping: what was read is sent").unwrap();
+        serving.running.signal(signal);
+        assert_eq!(serving.running.wait().code(), Some(0), "{}", serving.running.log());
+        let (_, after) =
+            serving.running.log().split_once("stopping").map(|(a, b)| (a.len(), b.to_owned())).unwrap();
+        assert!(!after.contains(" end user=ann"), "he was not waited for, nor told: {after}");
+        stopped.running.signal(Signal::CONT);
+        assert_eq!(stopped.running.wait().code(), Some(255));
+    }
 }
 
 #[test]
@@ -353,6 +503,99 @@ fn a_connection_has_no_more_sessions_than_the_limit_and_an_address_no_more_conne
     drop(also);
     append(&serving.log(), &hit("https://a.example/", "/a", 200));
     assert_eq!(first.line().as_deref(), Some("https://a.example/  --> /a"));
+}
+
+/// The metric of refusals for this reason, once somebody may log in again.
+fn refusals(serving: &Serving, reason: &str) -> u64 {
+    loop {
+        let output = run(&mut serving.ssh_from("127.0.0.2", &["metrics"]), b"");
+        if output.status.code() == Some(0) {
+            let metrics = String::from_utf8(output.stdout).unwrap();
+            let line = format!("ssh_weblog_refusals_total{{reason=\"{reason}\"}} ");
+            let of = metrics.lines().find_map(|shown| shown.strip_prefix(&line));
+            return of.map_or(0, |count| count.parse().unwrap());
+        }
+    }
+}
+
+#[test]
+fn whoever_comes_beyond_a_limit_of_connections_is_refused_and_counted() {
+    for (limit, reason, is_logged_in) in [
+        ("max_startups = '1:100:1'", "max_startups", false),
+        ("max_connections = 1", "max_connections", true),
+        ("per_source = 1", "per_source", true),
+    ] {
+        let serving = Serving::start(&format!("[limits]\n{limit}\n"));
+        let (mut watching, mut silent) = (None, None);
+        if is_logged_in {
+            watching = Some(serving.watch("tail shop"));
+        } else {
+            let mut stream = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
+            stream.read_exact(&mut [0; 4]).unwrap(); // it is through the gate
+            silent = Some(stream);
+        }
+        assert_eq!(serving.run("logs").status.code(), Some(255), "{reason}");
+        let told = serving.running.wait_for(" refused address=127.0.0.1:");
+        assert!(told.is_some(), "{reason}: {}", serving.running.log());
+        drop((watching, silent));
+        assert!(refusals(&serving, reason) >= 1, "{reason}");
+    }
+}
+
+#[test]
+fn whoever_fails_at_the_login_too_often_is_ended_then_refused_and_both_are_counted() {
+    let hash = run(ours("ssh-weblog-server").arg("hash-password"), b"right\n").stdout;
+    let hash = String::from_utf8(hash).unwrap();
+    let of_ann = format!("password_hash = '{}'", hash.trim());
+    let serving = Serving::start_with("[limits]\nmax_auth_tries = 1\n", &of_ann);
+    serving.shown("logs"); // learns the host key
+    let trust = Trust::first_met(&serving.files, "learnt");
+    let stranger = || {
+        let mut ssh = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
+        ssh.args(["-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=3", "ann@127.0.0.1"]);
+        ssh.env("SSH_ASKPASS", serving.files.askpass("wrong")).env("SSH_ASKPASS_REQUIRE", "force");
+        let output = run(ssh.arg("logs"), b"");
+        assert_eq!(output.status.code(), Some(255));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = stranger();
+    assert!(told.contains("too many authentication failures"), "{told}");
+    // Each failure adds to the penalty, and at last there is one.
+    while !serving.running.log().contains("a penalty: logins failed") {
+        stranger();
+    }
+    for (reason, count) in [("max_auth_tries", 1), ("penalty", 1), ("credential", 2)] {
+        assert!(refusals(&serving, reason) >= count, "{reason}");
+    }
+}
+
+#[test]
+fn the_audit_has_the_fingerprint_of_a_key_that_was_refused() {
+    for generation in Generation::ALL {
+        let serving = Serving::start("");
+        let keygen = |arguments: &[&str]| {
+            let output = run(Command::new(generation.program("ssh-keygen")).args(arguments), b"");
+            assert_eq!(output.status.code(), Some(0));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let other = serving.files.text("other_key");
+        keygen(&["-q", "-t", "ed25519", "-N", "", "-f", &other]);
+        std::fs::rename(serving.files.path("user_key"), serving.files.path("away")).unwrap();
+        let refused = run(&mut serving.ssh(generation, &["-o", "BatchMode=yes", "-i", &other, "logs"]), b"");
+        assert_eq!(refused.status.code(), Some(255));
+        let line = serving.running.wait_for(" refused user=ann address=127.0.0.1:").unwrap();
+        let fingerprint = keygen(&["-lf", &other]);
+        assert!(line.contains(fingerprint.split(' ').nth(1).unwrap()), "{line}: {fingerprint}");
+    }
+}
+
+#[test]
+fn t108_a_client_that_falls_silent_is_left_and_counted() {
+    let serving = Serving::start("[limits]\nkeepalive = '1s'\n");
+    let stopped = serving.watch("tail shop");
+    stopped.running.signal(Signal::STOP);
+    assert!(serving.running.wait_for(" end user=ann").is_some(), "{}", serving.running.log());
+    assert_eq!(refusals(&serving, "keepalive"), 1);
 }
 
 /// The lines of metrics, read by the parser that Prometheus's own client has.

@@ -76,6 +76,12 @@ pub trait Tree: fmt::Debug + Send + Sync {
     /// # Errors
     /// It is not there, or not to be had.
     fn open(&self, directory: &[u8], file: &[u8]) -> io::Result<File>;
+
+    /// A file that was opened is closed, by its client or with its session. So many bytes were read for the client, those that
+    /// it was to get again counted again.
+    fn closed(&self, directory: &[u8], file: &[u8], bytes: u64) {
+        let _nobody_asks = (directory, file, bytes);
+    }
 }
 
 /// What a path means.
@@ -87,9 +93,35 @@ enum Place<'p> {
 }
 
 enum Opened {
-    File(File),
+    File(Reading),
     Directories(std::vec::IntoIter<Vec<u8>>),
     Files(Listing),
+}
+
+/// A file that is read.
+struct Reading {
+    file: File,
+    tree: Arc<dyn Tree>,
+    /// Its two names.
+    directory: Vec<u8>,
+    name: Vec<u8>,
+    bytes: u64,
+}
+
+impl Reading {
+    fn read(&mut self, offset: u64, len: u32, buffer: Vec<u8>) -> Result<Reply, Errno> {
+        let reply = read_at(&self.file, offset, len, buffer)?;
+        if let Reply::Data(_, n) = reply {
+            self.bytes += n as u64;
+        }
+        Ok(reply)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.tree.closed(&self.directory, &self.name, self.bytes);
+    }
 }
 
 /// The files of a session.
@@ -131,8 +163,8 @@ impl TreeFiles {
         let reply = match request {
             Request::Open { filename, .. } => self.open(opens, filename),
             Request::Opendir { path } => self.open_directory(opens, path),
-            Request::Read { handle, offset, len } => match self.opened.get(handle) {
-                Some((Opened::File(file), _)) => read_at(file, offset, len, buffer()),
+            Request::Read { handle, offset, len } => match self.opened.get_mut(handle) {
+                Some((Opened::File(file), _)) => file.read(offset, len, buffer()),
                 _ => Err(Errno::BADF),
             },
             Request::Readdir { handle } => self.read_directory(handle),
@@ -150,7 +182,7 @@ impl TreeFiles {
             Request::Stat { path } | Request::Lstat { path } => Reply::Attrs(self.attributes(path)?),
             Request::Fstat { handle } => {
                 Reply::Attrs(match &self.opened.get(*handle).ok_or(Errno::BADF)?.0 {
-                    Opened::File(file) => attributes(&file.metadata().map_err(errno)?),
+                    Opened::File(file) => attributes(&file.file.metadata().map_err(errno)?),
                     Opened::Directories(_) | Opened::Files(_) => self.of_directory(),
                 })
             }
@@ -223,13 +255,15 @@ impl TreeFiles {
     }
 
     fn open(&mut self, opens: Option<Handle>, filename: &[u8]) -> Result<Reply, Errno> {
-        let Place::File(directory, file) = self.place(filename)? else {
+        let Place::File(directory, name) = self.place(filename)? else {
             self.attributes(filename)?;
             return Err(Errno::ISDIR);
         };
         let held = Held::take(&self.descriptors)?;
-        let file = self.tree.open(directory, file).map_err(errno)?;
-        self.keep(opens, Opened::File(file), held)
+        let file = self.tree.open(directory, name).map_err(errno)?;
+        let (tree, bytes) = (Arc::clone(&self.tree), 0);
+        let reading = Reading { file, tree, directory: directory.to_vec(), name: name.to_vec(), bytes };
+        self.keep(opens, Opened::File(reading), held)
     }
 
     fn open_directory(&mut self, opens: Option<Handle>, path: &[u8]) -> Result<Reply, Errno> {

@@ -205,8 +205,13 @@ impl<K: Copy + Send + Sync + 'static> Workers<K> {
 
 impl<K> Drop for Workers<K> {
     fn drop(&mut self) {
-        lock(&self.shared.room).is_closed = true;
+        let mut room = lock(&self.shared.room);
+        room.is_closed = true;
+        // Here, and not when a thread has seen that it is over: whoever ends the process may not wait for that.
+        let waiting = core::mem::take(&mut room.ready);
+        drop(room);
         self.shared.work.notify_all();
+        drop(waiting);
     }
 }
 

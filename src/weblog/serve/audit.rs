@@ -50,7 +50,7 @@ pub fn command(user: &[u8], address: Option<SocketAddr>, command: &[u8]) {
     info!(target: TARGET, user = display(user), address, command = display(command), "command");
 }
 
-/// A file was copied: so many bytes of it.
+/// A file that was opened to be copied is closed again: so many bytes of it were read.
 pub fn transfer(user: &[u8], address: Option<SocketAddr>, path: &[u8], bytes: u64) {
     let (user, address, path) = (text(user), canonical(address), text(path));
     info!(target: TARGET, user = display(user), address, path = display(path), bytes, "transfer");
@@ -271,7 +271,7 @@ fn is_word(value: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::io::{Read, pipe};
     use std::sync::{Mutex, PoisonError};
@@ -292,7 +292,7 @@ mod tests {
     }
 
     /// The lines that come of what is said.
-    fn lines(form: AuditForm, say: impl FnOnce()) -> Vec<String> {
+    pub(in super::super) fn lines(form: AuditForm, say: impl FnOnce()) -> Vec<String> {
         let paper = Paper::default();
         let (audit, writer) = Audit::new(form, paper.clone()).unwrap();
         with_default(writer, say);

@@ -2,6 +2,8 @@
 //!
 //! It does not know channels: it gives bytes to whoever takes some of them.
 
+use super::logs::Logs;
+use super::receipts::Since;
 use super::session::Asked;
 use crate::connection::WindowSize;
 use crate::weblog::dashboard::{Dashboard, End, LEAVE, Look, Tally};
@@ -13,6 +15,9 @@ use std::time::Instant;
 /// Dashboards at a time: each counts for itself.
 pub const DASHBOARDS_MAX: usize = 64;
 
+/// Those of one user, where there are others.
+pub const DASHBOARDS_OF_USER_MAX: usize = DASHBOARDS_MAX / 4;
+
 pub(super) struct Dash {
     pub(super) asked: Asked,
     run: Run,
@@ -22,14 +27,23 @@ pub(super) struct Dash {
     line: Vec<u8>,
     /// What was drawn and not taken yet.
     out: Vec<u8>,
+    /// What receipts begin with.
+    since: Since,
 }
 
 impl Dash {
-    pub(super) fn new(asked: Asked, title: &str, look: Look, size: WindowSize, now: Instant) -> Self {
+    pub(super) fn new(
+        asked: Asked,
+        since: Since,
+        title: &str,
+        look: Look,
+        size: WindowSize,
+        now: Instant,
+    ) -> Self {
         let mut dashboard = Dashboard::new(title, look, size, now);
         let mut out = Vec::new();
         dashboard.enter(&mut out);
-        Self { run: asked.run(), asked, tally: Tally::default(), dashboard, line: Vec::new(), out }
+        Self { run: asked.run(), asked, tally: Tally::default(), dashboard, line: Vec::new(), out, since }
     }
 
     /// A line of one of its logs; whether it ends with that.
@@ -80,11 +94,19 @@ impl Dash {
         }
     }
 
+    /// Bytes that are drawn and not taken.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.out.len()
+    }
+
     /// Why it has ended by itself, and what is written then: the terminal is given back, then reports.
-    pub(super) fn into_last_words(mut self) -> (Option<crate::weblog::view::End>, Vec<u8>) {
+    pub(super) fn into_last_words(mut self, logs: &Logs) -> (Option<crate::weblog::view::End>, Vec<u8>) {
         let (mut words, mut err) = (Vec::new(), Vec::new());
         self.run.finish(&mut words, &mut err);
-        self.run.report(&[], &mut words);
+        if self.run.is_private() {
+            self.run.report(&self.since.receipts(logs, &self.asked.logs), &mut words);
+        }
         words.extend_from_slice(&err);
         self.out.extend_from_slice(LEAVE);
         self.out.extend_from_slice(&super::feed::crlf(&words));

@@ -5,8 +5,10 @@
 mod commands;
 
 use super::audit;
+use super::caps::Caps;
 use super::command::{Ended, parse};
-use super::feed::Feed;
+use super::feed::crlf;
+use super::feeds::Feeds;
 use super::jobs::{Done, Jobs};
 use super::logs::Logs;
 use super::metrics::{Metrics, Reason};
@@ -21,7 +23,6 @@ use crate::transport::Server;
 use crate::weblog::view::Place as Origin;
 use core::time::Duration;
 use mio::Waker;
-use slab::Slab;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -31,6 +32,9 @@ use std::time::Instant;
 
 /// Ended by SIGTERM or by the end of the terminal, as a shell says it.
 const TERMINATED: u32 = 143;
+
+/// What is said to whom no more reports are made.
+const UNREAD: &str = "other reports of yours are not read yet; read them, or end their sessions, first";
 
 /// How often idle sessions are looked for at the least.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
@@ -45,6 +49,18 @@ pub(super) struct Who<'u> {
     pub(super) address: Option<SocketAddr>,
 }
 
+/// The connections of the peers.
+pub(super) trait Connections {
+    /// One that lives; it gets a turn for what it has to send then.
+    fn get(&mut self, peer: PeerId) -> Option<&mut Connection<Server>>;
+}
+
+impl Connections for Peers<'_, Server> {
+    fn get(&mut self, peer: PeerId) -> Option<&mut Connection<Server>> {
+        Self::get(self, peer)
+    }
+}
+
 /// A feed, and when its report is due again.
 struct Shown {
     every: Duration,
@@ -54,7 +70,7 @@ struct Shown {
 pub(super) struct Desk {
     logs: Logs,
     rights: HashMap<Vec<u8>, Rights>,
-    feeds: Slab<Feed>,
+    feeds: Feeds,
     /// By the numbers of feeds.
     reports: HashMap<usize, Shown>,
     /// Feeds with something new.
@@ -70,6 +86,7 @@ pub(super) struct Desk {
     idle_check: Instant,
     jobs: Jobs<SessionId>,
     sftp: SftpSessions,
+    caps: Caps,
     pub(super) metrics: Metrics,
     pub(super) connections: usize,
 }
@@ -80,14 +97,13 @@ impl Desk {
         rights: HashMap<Vec<u8>, Rights>,
         files: &[LogFile],
         ring: usize,
+        caps: Caps,
         now: Instant,
     ) -> io::Result<Self> {
-        let mut logs = Logs::new(now, ring);
-        logs.set(files, ring);
-        Ok(Self {
-            logs,
-            rights,
-            feeds: Slab::new(),
+        let mut desk = Self {
+            logs: Logs::new(now, caps),
+            rights: HashMap::new(),
+            feeds: Feeds::new(caps.feeds),
             reports: HashMap::new(),
             fresh: Vec::new(),
             sessions: HashMap::new(),
@@ -95,15 +111,20 @@ impl Desk {
             dashboards: Vec::new(),
             timed: Vec::new(),
             idle_check: now,
-            jobs: Jobs::spawn(waker)?,
+            jobs: Jobs::spawn(waker, caps.jobs)?,
             sftp: SftpSessions::new(Arc::clone(waker)),
+            caps,
             metrics: Metrics::default(),
             connections: 0,
-        })
+        };
+        desk.set(rights, files, ring);
+        Ok(desk)
     }
 
     /// Other rights and logs. What is shown goes on; it is of rights that were.
     pub(super) fn set(&mut self, rights: HashMap<Vec<u8>, Rights>, files: &[LogFile], ring: usize) {
+        let caps = self.caps.of_users(rights.len());
+        (self.feeds.share, self.jobs.share) = (caps.feeds, caps.jobs);
         self.rights = rights;
         self.logs.set(files, ring);
     }
@@ -136,7 +157,7 @@ impl Desk {
         });
         for id in over {
             if let Some(session) = self.sessions.get_mut(&id) {
-                session.end(&mut self.feeds, Ending::default());
+                session.end(&mut self.feeds, &self.logs, Ending::default());
             }
         }
         for (log, count) in skipped {
@@ -149,12 +170,12 @@ impl Desk {
 
     /// Reports that are due; whether there were some.
     pub(super) fn report(&mut self, now: Instant) -> bool {
-        self.reports.retain(|feed, _| self.feeds.contains(*feed));
+        self.reports.retain(|feed, _| self.feeds.get(*feed).is_some());
         let mut any = false;
         for (number, shown) in self.reports.iter_mut().filter(|(_, shown)| shown.due <= now) {
             shown.due = now + shown.every;
             if let Some(feed) = self.feeds.get_mut(*number) {
-                feed.report(&[], |_, _| {});
+                feed.report(&self.logs);
                 self.fresh.push(*number);
                 any = true;
             }
@@ -163,7 +184,7 @@ impl Desk {
     }
 
     /// Gives everyone what is new for him.
-    pub(super) fn show(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
+    pub(super) fn show(&mut self, peers: &mut impl Connections, now: Instant) {
         self.fresh.sort_unstable();
         self.fresh.dedup();
         let Self { sessions, feeds, logs, fresh, .. } = self;
@@ -184,7 +205,7 @@ impl Desk {
     }
 
     /// Draws the dashboards that are due.
-    pub(super) fn draw(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
+    pub(super) fn draw(&mut self, peers: &mut impl Connections, now: Instant) {
         let Self { sessions, feeds, logs, dashboards, .. } = self;
         dashboards.retain(|id| {
             let Some(session) = sessions.get_mut(id) else { return false };
@@ -203,7 +224,7 @@ impl Desk {
     }
 
     /// The end has come: sessions close when everything is written that there is, and terminals are given back.
-    pub(super) fn close(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
+    pub(super) fn close(&mut self, peers: &mut impl Connections, now: Instant) {
         let Self { sessions, feeds, logs, .. } = self;
         for (id, session) in sessions {
             session.is_last = true;
@@ -226,10 +247,11 @@ impl Desk {
     }
 
     /// Ends the sessions whose time is over.
-    pub(super) fn expire(&mut self, peers: &mut Peers<'_, Server>, limits: &Limits, now: Instant) {
+    pub(super) fn expire(&mut self, peers: &mut impl Connections, limits: &Limits, now: Instant) {
         let Self { sessions, feeds, logs, metrics, timed, .. } = self;
         let mut over = Vec::new();
-        timed.retain(|id| match sessions.get(id).and_then(|session| session.deadline) {
+        let deadline = |id: &SessionId| sessions.get(id).filter(|session| session.goes_on())?.deadline;
+        timed.retain(|id| match deadline(id) {
             Some(deadline) if deadline <= now => {
                 over.push((*id, "ssh-weblog-server: it did not come true in time\n"));
                 false
@@ -246,8 +268,11 @@ impl Desk {
             metrics.refuse(Reason::Idle, (over.len() - before) as u64);
         }
         for (id, err) in over {
-            let Some(session) = sessions.get_mut(&id).filter(|session| session.goes_on()) else { continue };
-            session.end(feeds, Ending { err: err.into(), status: Some(1), ..Ending::default() });
+            let Some(session) = sessions.get_mut(&id) else { continue };
+            // Nobody knows whether its channel will ever take what it ends with.
+            let ending =
+                Ending { err: err.into(), status: Some(1), hurries: session.full, ..Ending::default() };
+            session.end(feeds, logs, ending);
             if let Some(conn) = peers.get(id.0) {
                 let _ended = session.pump(conn, id.1, feeds, logs, now);
             }
@@ -285,31 +310,45 @@ impl Desk {
     /// What was worked at beside the loop: files, and reports.
     pub(super) fn answered(&mut self, peers: &mut Peers<'_, Server>, now: Instant) {
         self.sftp.answered(peers);
-        while let Some(Done { about: id, run, receipts, read }) = self.jobs.done() {
-            let Some(session) = self.sessions.get_mut(&id) else { continue };
-            let Activity::Reading { asked, at, .. } = &mut session.activity else { continue };
-            let (asked, at) = (asked.clone(), core::mem::take(at));
-            let mut text = Vec::new();
-            run.report(&receipts, &mut text);
-            if asked.crlf {
-                text = super::feed::crlf(&text);
-            }
-            match (asked.view.every(), run.into_report()) {
-                (Some(_), Some(report)) => {
-                    let run = asked.run().with_report(report);
-                    let catch_up = CatchUp { asked, run, at, read, pending: text };
-                    session.activity = Activity::CatchingUp(Box::new(catch_up));
-                }
-                _ => {
-                    session.activity =
-                        Activity::Ending(Ending { out: text, err: Vec::new(), status: Some(0) })
-                }
-            }
+        while let Some(done) = self.jobs.done() {
+            let id = done.about;
+            self.reported(done);
             if let Some(conn) = peers.get(id.0) {
-                let _ended = session.pump(conn, id.1, &mut self.feeds, &self.logs, now);
+                let _ended = self.pump(id, conn, now);
             }
             self.note_report(id, now);
         }
+    }
+
+    /// Bytes of answers that wait for the channels of a user.
+    fn unread(&self, user: &[u8]) -> usize {
+        self.sessions.values().filter(|session| *session.user == *user).map(Session::unread).sum()
+    }
+
+    /// A report was read: it is told next, if its user takes what he asked for.
+    fn reported(&mut self, done: Done<SessionId>) {
+        let Done { about: id, run, receipts, read, .. } = done;
+        let unread = self.sessions.get(&id).map_or(0, |session| self.unread(&session.user));
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Activity::Reading { asked, at, since, .. } = &mut session.activity else { return };
+        let (asked, at, mut since) = (asked.clone(), core::mem::take(at), core::mem::take(since));
+        let mut text = Vec::new();
+        run.report(&receipts, &mut text);
+        if asked.crlf {
+            text = crlf(&text);
+        }
+        if unread > 0 && unread + text.len() > self.caps.unread {
+            self.metrics.refuse(Reason::Busy, 1);
+            return self.say(id, 1, "", &Ended::failed(1, UNREAD).err);
+        }
+        session.activity = match (asked.view.every(), run.into_report()) {
+            (Some(_), Some(report)) => {
+                read.iter().for_each(|(begun, end)| since.read(begun.file, *end));
+                let run = asked.run().with_report(report);
+                Activity::CatchingUp(Box::new(CatchUp { asked, run, at, read, since, pending: text }))
+            }
+            _ => Activity::Ending(Ending { out: text, status: Some(0), ..Ending::default() }),
+        };
     }
 
     /// A session may have begun to watch something that reports.
@@ -336,7 +375,7 @@ impl Desk {
                 let of_peer = self.of_peer.entry(id.0).or_default();
                 if of_peer.len() < usize::try_from(limits.max_sessions).unwrap_or(usize::MAX) {
                     of_peer.push(id.1);
-                    self.sessions.insert(id, Session::new(now));
+                    self.sessions.insert(id, Session::new(who.user, now));
                     conn.accept_channel(id.1)?;
                 } else {
                     self.metrics.refuse(Reason::MaxSessions, 1);
@@ -368,7 +407,8 @@ impl Desk {
                 if let Activity::Dashboard(dash) = &mut session.activity {
                     if let Some(end) = dash.input(data, now) {
                         let status = end.status().into();
-                        session.end(&mut self.feeds, Ending { status: Some(status), ..Ending::default() });
+                        let ending = Ending { status: Some(status), ..Ending::default() };
+                        session.end(&mut self.feeds, &self.logs, ending);
                     }
                     return self.pump(id, conn, now);
                 }
@@ -377,7 +417,7 @@ impl Desk {
                     && let Some(key) = data.iter().copied().find(is_key)
                 {
                     let status = if key == INTERRUPT { INTERRUPTED } else { 0 };
-                    session.end(&mut self.feeds, Ending { status: Some(status), ..Ending::default() });
+                    self.interrupt(id, conn, status, now)?;
                     self.pump(id, conn, now)?;
                 }
             }
@@ -393,12 +433,28 @@ impl Desk {
         Ok(())
     }
 
+    /// The client ends a session: what was read is shown before, as much as its channel takes.
+    fn interrupt(
+        &mut self,
+        id: SessionId,
+        conn: &mut Connection<Server>,
+        status: u32,
+        now: Instant,
+    ) -> Result<(), Error> {
+        self.pump(id, conn, now)?;
+        if let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.is_over()) {
+            let ending = Ending { status: Some(status), ..Ending::default() };
+            session.end(&mut self.feeds, &self.logs, ending);
+        }
+        Ok(())
+    }
+
     /// Whether a request is granted; then it is being done.
     fn request(
         &mut self,
         who: &Who<'_>,
         id: SessionId,
-        conn: &Connection<Server>,
+        conn: &mut Connection<Server>,
         request: &Request<'_>,
         limits: &Limits,
         now: Instant,
@@ -436,8 +492,7 @@ impl Desk {
                     b"TERM" | b"HUP" => TERMINATED,
                     _ => return false,
                 };
-                session.end(&mut self.feeds, Ending { status: Some(status), ..Ending::default() });
-                return true;
+                return self.interrupt(id, conn, status, now).is_ok();
             }
             Request::Shell | Request::Exec { .. } | Request::Subsystem { .. } if session.is_asked => {
                 return false; // one for each session
@@ -469,8 +524,12 @@ impl Desk {
         audit::command(who.user, who.address, b"sftp");
         let his = self.find(who, &[]).unwrap_or_default();
         let files = his.iter().filter_map(|log| Some(Arc::clone(&self.logs.get(*log)?.files)));
-        let tree: Arc<dyn Tree> = Arc::new(LogTree::new(files.collect()));
+        let tree = LogTree::new(files.collect()).copied_by(who.user, who.address);
+        let tree: Arc<dyn Tree> = Arc::new(tree);
         self.sftp.start_tree(id, &tree);
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

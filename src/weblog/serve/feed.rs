@@ -3,10 +3,12 @@
 //! A viewer has a place in the ring. One that does not keep up loses records, is told how many, and costs nobody anything. It
 //! does not know channels: it gives bytes to whoever takes some of them.
 
+use super::logs::Logs;
+use super::receipts::Since;
 use super::ring::{Bounds, Ring};
 use crate::weblog::lines::Line;
 use crate::weblog::record::{Malformed, Record};
-use crate::weblog::view::{End, Place as Origin, Receipt, Run, View};
+use crate::weblog::view::{End, Place as Origin, Run, View};
 use std::collections::BTreeMap;
 
 /// Bytes that are kept of what was shown, and twice as many are held at the most.
@@ -28,6 +30,8 @@ pub(super) struct Feed {
     behind: u64,
     /// What goes to standard error at the end.
     last_words: Vec<u8>,
+    /// What receipts begin with.
+    since: Since,
 }
 
 /// A viewer's place.
@@ -44,9 +48,9 @@ pub(super) struct Place {
 impl Feed {
     /// Nothing was shown yet of these logs. `records` are kept at the most.
     #[must_use]
-    pub(super) const fn new(run: Run, logs: Vec<usize>, crlf: bool, records: usize) -> Self {
+    pub(super) const fn new(run: Run, logs: Vec<usize>, crlf: bool, records: usize, since: Since) -> Self {
         let ring = Ring::new(0, Bounds { records, bytes: FEED_BYTES_MAX });
-        Self { run, logs, crlf, ring, places: BTreeMap::new(), behind: 0, last_words: Vec::new() }
+        Self { run, logs, crlf, ring, places: BTreeMap::new(), behind: 0, last_words: Vec::new(), since }
     }
 
     /// What shows it.
@@ -111,10 +115,19 @@ impl Feed {
     }
 
     /// Shows the report so far.
-    pub(super) fn report(&mut self, receipts: &[Receipt], skip: impl FnMut(usize, u64)) {
+    pub(super) fn report(&mut self, logs: &Logs) {
         let before = self.ring.tail().len();
-        self.run.report(receipts, self.ring.tail());
-        self.keep(before, self.logs.first().copied().unwrap_or_default(), skip);
+        self.run.report(&self.since.receipts(logs, &self.logs), self.ring.tail());
+        self.keep(before, self.logs.first().copied().unwrap_or_default(), |_, _| {});
+    }
+
+    /// The report so far, for a session that ends; nothing if none was asked for.
+    pub(super) fn last_report(&self, logs: &Logs) -> Vec<u8> {
+        let mut out = Vec::new();
+        if self.run.is_private() {
+            self.run.report(&self.since.receipts(logs, &self.logs), &mut out);
+        }
+        if self.crlf { crlf(&out) } else { out }
     }
 
     /// What was appended since `before` is a record.
@@ -229,7 +242,7 @@ pub(super) fn crlf(lines: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FEED_BYTES_MAX, Feed};
+    use super::{FEED_BYTES_MAX, Feed, Since};
     use crate::weblog::lines::Line;
     use crate::weblog::options::{Show, ViewOptions};
     use crate::weblog::view::{Destination, Place as Origin, Run, View};
@@ -243,7 +256,7 @@ mod tests {
         let options = ViewOptions { show: Some(Show::Raw), ..ViewOptions::default() };
         let destination = Destination { escaped: true, ..Destination::default() };
         let view = View::new(&options, destination, SystemTime::now()).unwrap();
-        Feed::new(Run::new(Arc::new(view)), vec![0], false, RECORDS)
+        Feed::new(Run::new(Arc::new(view)), vec![0], false, RECORDS, Since::default())
     }
 
     fn push(feed: &mut Feed, text: &str) {

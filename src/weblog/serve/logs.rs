@@ -3,11 +3,13 @@
 //! It does not know who watches.
 
 use super::audit;
+use super::caps::Caps;
 use super::ring::{Bounds, Ring};
 use super::settings::LogFile;
 use super::tree::LogFiles;
 use crate::driver::text::escaped;
 use crate::weblog::follow::Options;
+use crate::weblog::follow::ledger::Ledger;
 use crate::weblog::follow::logs::{LocalLogs, Told};
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::Line;
@@ -35,7 +37,7 @@ const HEAD_MAX: u64 = 64 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
     /// Of which file.
-    file: usize,
+    pub(super) file: usize,
     generation: u64,
     offset: u64,
     cut: bool,
@@ -50,6 +52,8 @@ struct File {
     parser: RecordParser,
     /// Of the last line.
     generation: u64,
+    /// What its follower says.
+    ledger: Rc<Ledger>,
 }
 
 /// A log.
@@ -91,18 +95,19 @@ pub(super) struct Logs {
     /// By the numbers that `files` tells them by.
     read: Vec<File>,
     ring: usize,
+    caps: Caps,
 }
 
 impl Logs {
-    pub(super) fn new(now: Instant, ring: usize) -> Self {
-        Self { files: LocalLogs::new(now), logs: Vec::new(), read: Vec::new(), ring }
+    pub(super) fn new(now: Instant, caps: Caps) -> Self {
+        Self { files: LocalLogs::new(now), logs: Vec::new(), read: Vec::new(), ring: 0, caps }
     }
 
     /// Serves these, and no others any more; a log that was served under the same name and path goes on. `ring` records are
     /// kept of each.
     pub(super) fn set(&mut self, files: &[LogFile], ring: usize) {
         self.ring = ring;
-        let bounds = Bounds { records: ring, bytes: LOG_BYTES_MAX };
+        let bounds = Bounds { records: ring, bytes: self.caps.log_bytes };
         let is = |log: &Log, file: &LogFile| {
             log.name == file.name && log.path == file.path && log.log_format == file.log_format
         };
@@ -184,6 +189,18 @@ impl Logs {
         self.paths(log).map(|begun| self.files.behind(begun.file)).sum()
     }
 
+    /// The files of a log that are followed, by their numbers, with what their followers say.
+    pub(super) fn ledgers(&self, log: usize) -> impl Iterator<Item = (usize, &Ledger)> {
+        let of_log = self.read.iter().enumerate().filter(move |(_, file)| file.log == log);
+        of_log.map(|(file, read)| (file, &*read.ledger))
+    }
+
+    /// Where the follower of a file is in it.
+    pub(super) fn place(&self, file: usize) -> u64 {
+        let checkpoint = self.read.get(file).map(|file| file.ledger.checkpoint());
+        checkpoint.and_then(|checkpoint| checkpoint.files.last().map(|file| file.offset)).unwrap_or(0)
+    }
+
     /// Reads what is new, a bounded part of it. `each` is told of a log, its name, the number of the line, the line and its
     /// record. When there is more to do at the latest.
     pub(super) fn read(
@@ -233,9 +250,9 @@ impl Logs {
         if self.read.iter().any(|file| file.log == log && file.path == path) {
             return;
         }
-        if self.read.iter().filter(|file| file.log == log).count() >= FILES_MAX {
-            let text =
-                format!("{}: more than {FILES_MAX} files; the others are not read", escaped(name.as_bytes()));
+        if self.read.iter().filter(|file| file.log == log).count() >= self.caps.files {
+            let (name, max) = (escaped(name.as_bytes()), self.caps.files);
+            let text = format!("{name}: more than {max} files; the others are not read");
             if let Some(log) = self.logs.get_mut(log).filter(|log| !log.is_full) {
                 log.is_full = true;
                 audit::notice(&text);
@@ -247,8 +264,9 @@ impl Logs {
         if let Ok(head) = head(&path) {
             parser.learn(&head);
         }
-        self.files.add(&path, Options::default(), Rc::default());
-        self.read.push(File { log, path, parser, generation: 0 });
+        let ledger = Rc::default();
+        self.files.add(&path, Options::default(), Rc::clone(&ledger));
+        self.read.push(File { log, path, parser, generation: 0, ledger });
         if let Some(of) = self.logs.get(log) {
             of.files.set(self.read.iter().filter(|file| file.log == log).map(|file| &file.path));
         }
@@ -309,4 +327,83 @@ fn head(path: &Path) -> io::Result<Vec<u8>> {
         file.take(HEAD_MAX).read_to_end(&mut head)?;
     }
     Ok(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+    use std::fs::OpenOptions;
+    use std::io::Write;
+
+    fn file(path: PathBuf) -> LogFile {
+        LogFile { name: "shop".to_owned(), path, log_format: Some("combined".to_owned()) }
+    }
+
+    /// Reads once.
+    fn turn(logs: &mut Logs, now: &mut Instant) -> Vec<u64> {
+        *now += Duration::from_millis(50);
+        let mut numbers = Vec::new();
+        logs.read(*now, |_, _, seq, _, _| numbers.push(seq));
+        numbers
+    }
+
+    #[test]
+    fn no_more_bytes_of_a_log_are_kept_than_the_bound() {
+        assert_eq!(Caps::default().log_bytes, LOG_BYTES_MAX);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("shop.log");
+        fs::write(&path, "").unwrap();
+        let mut now = Instant::now();
+        let mut logs = Logs::new(now, Caps { log_bytes: 1000, ..Caps::default() });
+        logs.set(&[file(path.clone())], 10_000);
+        while logs.paths(0).next().is_none() {
+            turn(&mut logs, &mut now);
+        }
+        turn(&mut logs, &mut now);
+        let mut log = OpenOptions::new().append(true).open(&path).unwrap();
+        log.write_all(format!("{:099}\n", 0).repeat(50).as_bytes()).unwrap();
+        let mut numbers = Vec::new();
+        while numbers.len() < 50 {
+            numbers.extend(turn(&mut logs, &mut now));
+        }
+        let (first, next) = logs.range(0);
+        assert_eq!((next - first, next), (10, numbers[49] + 1), "1000 bytes are ten lines of 99");
+        // A reload leaves it so.
+        logs.set(&[file(path)], 5);
+        log.write_all(b"x\n").unwrap();
+        while turn(&mut logs, &mut now).is_empty() {}
+        assert_eq!(logs.range(0).1 - logs.range(0).0, 5, "and no more records");
+    }
+
+    #[test]
+    fn of_a_pattern_no_more_files_are_followed_than_the_bound() {
+        assert_eq!(Caps::default().files, FILES_MAX);
+        let directory = tempfile::tempdir().unwrap();
+        (0..5).for_each(|number| fs::write(directory.path().join(format!("{number}.log")), "").unwrap());
+        let mut now = Instant::now();
+        let mut logs = Logs::new(now, Caps { files: 3, ..Caps::default() });
+        let pattern = file(directory.path().join("*.log"));
+        logs.set(&[pattern], 10);
+        let said = super::audit::tests::lines(super::super::settings::AuditForm::Text, || {
+            while logs.paths(0).count() < 3 {
+                turn(&mut logs, &mut now);
+            }
+            // It is looked for again, every ten seconds.
+            fs::write(directory.path().join("5.log"), "").unwrap();
+            for _ in 0..3 {
+                now += Duration::from_secs(10);
+                (0..3).for_each(|_| drop(turn(&mut logs, &mut now)));
+            }
+        });
+        assert_eq!(logs.paths(0).count(), 3);
+        assert_eq!(said, ["shop: more than 3 files; the others are not read"], "it is said once");
+        (0..6).for_each(|number| fs::write(directory.path().join(format!("{number}.log")), "x\n").unwrap());
+        let mut count = 0;
+        while count < 3 {
+            count += turn(&mut logs, &mut now).len();
+        }
+        (0..20).for_each(|_| count += turn(&mut logs, &mut now).len());
+        assert_eq!(count, 3, "a line of each that is followed");
+    }
 }

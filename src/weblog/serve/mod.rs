@@ -9,15 +9,18 @@
 //! One loop serves all; passwords, reports and files by SFTP are worked at beside it. It sees channels, never a packet.
 
 pub mod audit;
+mod caps;
 mod command;
 mod dash;
 mod desk;
 mod feed;
+mod feeds;
 pub mod flags;
 mod jobs;
 mod logs;
 mod metrics;
 pub mod notify;
+mod receipts;
 mod ring;
 pub mod run_as;
 mod session;
@@ -30,11 +33,12 @@ pub mod users;
 #[cfg(test)]
 mod tests;
 
-pub use dash::DASHBOARDS_MAX;
+pub use dash::{DASHBOARDS_MAX, DASHBOARDS_OF_USER_MAX};
 pub use feed::FEED_BYTES_MAX;
-pub use jobs::JOBS_MAX;
+pub use feeds::{FEEDS_MAX, FEEDS_OF_USER_MAX};
+pub use jobs::{JOBS_MAX, JOBS_OF_USER_MAX};
 pub use logs::{FILES_MAX, LOG_BYTES_MAX};
-pub use session::FEEDS_MAX;
+pub use session::UNREAD_MAX;
 
 use crate::connection::{ChannelLimits, Connection, Event, Keepalive};
 use crate::crypto::{Rng, SystemRng};
@@ -44,6 +48,7 @@ use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, 
 use crate::transport::{Server, ServerConfig};
 use crate::userauth::ServerUserauthConfig;
 use crate::wire::DisconnectReason;
+use caps::Caps;
 use core::time::Duration;
 use desk::Desk;
 use metrics::Reason;
@@ -165,7 +170,7 @@ impl WeblogServer {
         let mut driver = Driver::with_waker(|waker| {
             let authenticator = Authenticator::new(users.accounts, users.passwords, &waker)?;
             let signals = if signals { Some((Signals::new([SIGTERM, SIGINT, SIGHUP])?, None)) } else { None };
-            let desk = Desk::new(&waker, users.rights, &logs, limits.ring, now)?;
+            let desk = Desk::new(&waker, users.rights, &logs, limits.ring, Caps::default(), now)?;
             wakers = Some(waker);
             Ok(App {
                 authenticator,

@@ -8,22 +8,25 @@
 //!
 //! It does not know what a command is, nor who may see what.
 
+use super::caps::Full;
 use super::dash::Dash;
-use super::feed::{Feed, Place};
+use super::feed::Place;
+use super::feeds::Feeds;
 use super::logs::{Begun, Logs};
+use super::receipts::Since;
 use crate::connection::{ChannelId, Connection, WindowSize};
 use crate::driver::{Error, PeerId};
 use crate::transport::Server;
 use crate::weblog::dashboard::Look;
 use crate::weblog::view::{End, Place as Origin, Run, View};
-use slab::Slab;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Feeds at a time: views that are different, and those with a report or an alert of their own.
-pub const FEEDS_MAX: usize = 256;
+/// Bytes of finished reports that wait for one user's channels. With so many no more are begun, and of those that are being read
+/// only one that is alone is told beyond.
+pub const UNREAD_MAX: usize = 4 << 20;
 
 /// Bytes of kept lines that wait for a channel.
 const CATCH_UP_MAX: usize = 64 * 1024;
@@ -35,6 +38,9 @@ pub(super) const INTERRUPTED: u32 = 130;
 const ALERT: u32 = 3;
 
 pub(super) type SessionId = (PeerId, ChannelId);
+
+/// The name of a user, shared.
+pub(super) type User = Arc<[u8]>;
 
 /// A terminal at the client.
 #[derive(Clone, Debug)]
@@ -71,6 +77,8 @@ pub(super) struct CatchUp {
     pub(super) at: Vec<(usize, u64)>,
     /// What a report has read of the files: older lines are in it already.
     pub(super) read: Vec<(Begun, u64)>,
+    /// What receipts begin with.
+    pub(super) since: Since,
     /// What the channel did not take yet.
     pub(super) pending: Vec<u8>,
 }
@@ -82,6 +90,8 @@ pub(super) struct Ending {
     pub(super) err: Vec<u8>,
     /// None if the server ends it: a client says 255 then.
     pub(super) status: Option<u32>,
+    /// It waits for nobody: what the channel does not take at once is not said.
+    pub(super) hurries: bool,
 }
 
 pub(super) enum Activity {
@@ -91,6 +101,7 @@ pub(super) enum Activity {
     Reading {
         asked: Asked,
         at: Vec<(usize, u64)>,
+        since: Since,
         cancel: Arc<AtomicBool>,
     },
     CatchingUp(Box<CatchUp>),
@@ -107,6 +118,7 @@ pub(super) enum Activity {
 
 /// A session channel.
 pub(super) struct Session {
+    pub(super) user: User,
     pub(super) terminal: Option<Terminal>,
     /// Variables that are set there.
     pub(super) env: HashMap<String, String>,
@@ -124,8 +136,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(user: &[u8], now: Instant) -> Self {
         Self {
+            user: user.into(),
             terminal: None,
             env: HashMap::new(),
             activity: Activity::None,
@@ -162,35 +175,58 @@ impl Session {
         !matches!(self.activity, Activity::Ending(_) | Activity::Over)
     }
 
-    /// Whether it ends when nothing is written to it for long: it is not being worked for.
-    pub(super) const fn is_idle_bound(&self) -> bool {
-        matches!(self.activity, Activity::None | Activity::Watching { .. } | Activity::CatchingUp(_))
+    /// Whether its channel is closed here.
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.activity, Activity::Over)
     }
 
-    /// Says its last words next, whatever it does now. A dashboard gives the terminal back before.
-    pub(super) fn end(&mut self, feeds: &mut Slab<Feed>, mut ending: Ending) {
+    /// Whether it ends when nothing is written to it for long: it is not being worked for. A dashboard that is not changed by
+    /// anything is looked at, unless its channel takes nothing.
+    pub(super) const fn is_idle_bound(&self) -> bool {
+        match self.activity {
+            Activity::None
+            | Activity::Watching { .. }
+            | Activity::CatchingUp(_)
+            | Activity::Ending(Ending { hurries: false, .. }) => true,
+            Activity::Dashboard(_) => self.full,
+            Activity::Reading { .. } | Activity::Ending(_) | Activity::Over => false,
+        }
+    }
+
+    /// Bytes of a report, or of another answer, that its channel did not take yet.
+    pub(super) fn unread(&self) -> usize {
+        match &self.activity {
+            Activity::CatchingUp(catch_up) => catch_up.pending.len(),
+            Activity::Ending(ending) => ending.out.len(),
+            _ => 0,
+        }
+    }
+
+    /// Says its last words next, whatever it does now: before them a report, if one was asked for. A dashboard gives the terminal
+    /// back before.
+    pub(super) fn end(&mut self, feeds: &mut Feeds, logs: &Logs, mut ending: Ending) {
+        let mut before = match &self.activity {
+            Activity::Watching { feed, .. } => feeds.get(*feed).map(|feed| feed.last_report(logs)),
+            Activity::CatchingUp(catch_up) => Some(catch_up.last_report(logs)),
+            _ => None,
+        };
         self.leave(feeds);
         if let Activity::Dashboard(dash) = core::mem::replace(&mut self.activity, Activity::None) {
-            let (why, mut out) = dash.into_last_words();
+            let (why, out) = dash.into_last_words(logs);
+            before = Some(out);
+            ending.status = why.map_or(ending.status, |why| Some(status(why, false)));
+        }
+        if let Some(mut out) = before {
             out.append(&mut ending.out);
             ending.out = out;
-            ending.status = why.map_or(ending.status, |why| Some(status(why, false)));
         }
         self.activity = Activity::Ending(ending);
     }
 
     /// Watches and waits for nothing any more.
-    pub(super) fn leave(&mut self, feeds: &mut Slab<Feed>) {
+    pub(super) fn leave(&mut self, feeds: &mut Feeds) {
         match &self.activity {
-            Activity::Watching { feed, place, .. } => {
-                let feed = *feed;
-                if let Some(shown) = feeds.get_mut(feed) {
-                    shown.leave(place);
-                    if shown.is_idle() {
-                        feeds.remove(feed);
-                    }
-                }
-            }
+            Activity::Watching { feed, place, .. } => feeds.leave(*feed, place, &self.user),
             Activity::Reading { cancel, .. } => cancel.store(true, Ordering::Relaxed),
             Activity::Dashboard(_) => return,
             Activity::None | Activity::CatchingUp(_) | Activity::Ending(_) | Activity::Over => {}
@@ -199,19 +235,17 @@ impl Session {
     }
 
     /// Watches from now on. There is a feed of it already, or room for one; if there is none, it ends.
-    pub(super) fn watch(&mut self, feeds: &mut Slab<Feed>, asked: &Asked, run: Run, records: usize) {
-        let Asked { view, logs, crlf, is_wait } = asked;
-        let own = run.is_private();
-        let same =
-            feeds.iter().find(|(_, feed)| !own && feed.is(view, logs, *crlf)).map(|(number, _)| number);
-        let number = match same {
-            Some(number) => number,
-            None if feeds.len() >= FEEDS_MAX => return self.end(feeds, busy()),
-            None => feeds.insert(Feed::new(run, logs.clone(), *crlf, records)),
+    pub(super) fn watch(&mut self, feeds: &mut Feeds, asked: &Asked, run: Run, since: Since, records: usize) {
+        self.activity = match feeds.join(&self.user, asked, run, since, records) {
+            Ok((feed, place)) => Activity::Watching { feed, place, is_wait: asked.is_wait },
+            Err(why) => {
+                let mut err = no_room(why);
+                if asked.crlf {
+                    err = super::feed::crlf(&err);
+                }
+                Activity::Ending(Ending { err, status: Some(1), ..Ending::default() })
+            }
         };
-        if let Some(feed) = feeds.get_mut(number) {
-            self.activity = Activity::Watching { feed: number, place: feed.join(), is_wait: *is_wait };
-        }
     }
 
     /// Writes what there is, as much as the channel takes.
@@ -219,7 +253,7 @@ impl Session {
         &mut self,
         conn: &mut Connection<Server>,
         id: ChannelId,
-        feeds: &mut Slab<Feed>,
+        feeds: &mut Feeds,
         logs: &Logs,
         now: Instant,
     ) -> Result<(), Error> {
@@ -228,9 +262,9 @@ impl Session {
             self.full = false;
             match &mut self.activity {
                 Activity::None | Activity::Over => return Ok(()),
-                Activity::Reading { .. } if self.is_last => self.end(feeds, Ending::default()),
+                Activity::Reading { .. } if self.is_last => self.end(feeds, logs, Ending::default()),
                 Activity::Reading { .. } => return Ok(()),
-                Activity::Dashboard(_) if self.is_last => self.end(feeds, Ending::default()),
+                Activity::Dashboard(_) if self.is_last => self.end(feeds, logs, Ending::default()),
                 Activity::Watching { feed, place, is_wait } => {
                     let Some(feed) = feeds.get_mut(*feed) else { return Ok(()) };
                     let mut count = 0;
@@ -248,10 +282,11 @@ impl Session {
                                 out: Vec::new(),
                                 err: err.to_vec(),
                                 status: Some(status(why, *is_wait)),
+                                hurries: false,
                             };
-                            self.end(feeds, ending);
+                            self.end(feeds, logs, ending);
                         }
-                        None if !self.full && self.is_last => self.end(feeds, Ending::default()),
+                        None if !self.full && self.is_last => self.end(feeds, logs, Ending::default()),
                         _ => return Ok(()),
                     }
                 }
@@ -281,6 +316,10 @@ impl Session {
                         let mut ending =
                             Ending { status: Some(status(why, catch_up.asked.is_wait)), ..Ending::default() };
                         catch_up.run.finish(&mut ending.out, &mut ending.err);
+                        if catch_up.asked.crlf {
+                            ending.out = super::feed::crlf(&ending.out);
+                        }
+                        ending.out.extend_from_slice(&catch_up.last_report(logs));
                         self.activity = Activity::Ending(ending);
                     } else if !catch_up.go_on(logs) {
                         let Activity::CatchingUp(catch_up) =
@@ -288,18 +327,22 @@ impl Session {
                         else {
                             return Ok(());
                         };
-                        let CatchUp { asked, run, .. } = *catch_up;
-                        self.watch(feeds, &asked, run, logs.ring());
+                        let CatchUp { asked, run, since, .. } = *catch_up;
+                        self.watch(feeds, &asked, run, since, logs.ring());
                     }
                 }
                 Activity::Ending(ending) => {
-                    let taken = channel.write(&ending.out);
+                    let mut taken = channel.write(&ending.out);
                     ending.out.drain(..taken.min(ending.out.len()));
                     if ending.out.is_empty() {
-                        let taken = channel.write_stderr(&ending.err);
-                        ending.err.drain(..taken.min(ending.err.len()));
+                        let of_err = channel.write_stderr(&ending.err);
+                        ending.err.drain(..of_err.min(ending.err.len()));
+                        taken += of_err;
                     }
-                    if !(ending.out.is_empty() && ending.err.is_empty()) {
+                    if taken > 0 {
+                        self.active = now;
+                    }
+                    if !(ending.hurries || ending.out.is_empty() && ending.err.is_empty()) {
                         self.full = true;
                         return Ok(());
                     }
@@ -316,13 +359,15 @@ impl Session {
     }
 }
 
-/// No feed is left.
-pub(super) fn busy() -> Ending {
-    Ending {
-        err: b"ssh-weblog-server: too many different views at once; come again later\n".to_vec(),
-        status: Some(1),
-        ..Ending::default()
-    }
+/// What is said where there is no room for another feed.
+pub(super) fn no_room(why: Full) -> Vec<u8> {
+    let why = match why {
+        Full::All => "too many different views at once; come again later".to_owned(),
+        Full::OfUser(max) => format!(
+            "{max} different views of yours at once are as many as there may be; end one of them first"
+        ),
+    };
+    format!("ssh-weblog-server: {why}\n").into_bytes()
 }
 
 const fn status(why: End, is_wait: bool) -> u32 {
@@ -333,14 +378,22 @@ const fn status(why: End, is_wait: bool) -> u32 {
 }
 
 impl CatchUp {
+    /// The report so far; nothing if none was asked for.
+    fn last_report(&self, logs: &Logs) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.run.report(&self.since.receipts(logs, &self.asked.logs), &mut out);
+        if self.asked.crlf { super::feed::crlf(&out) } else { out }
+    }
+
     /// Shows more of the kept lines; false if there are none.
     fn go_on(&mut self, logs: &Logs) -> bool {
-        let Self { asked, run, at, read, pending } = self;
+        let Self { asked, run, at, read, since, pending } = self;
         for (log, seq) in at {
             let before = *seq;
             *seq = logs.again(*log, *seq, |name, seq, line, record, kept| {
                 if read.iter().all(|(begun, end)| kept.is_behind(begun.file, begun.generation, *end)) {
                     run.line(Origin { source: name, seq: Some(seq) }, line, record, pending);
+                    since.again(*log, seq, kept.file, line.bytes);
                 }
                 pending.len() < CATCH_UP_MAX && run.end().is_none()
             });

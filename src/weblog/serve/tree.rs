@@ -5,8 +5,9 @@
 //! no regular file is never opened. Names are looked up in the log's directory by its descriptor and are no paths. Where a
 //! log has files of one base name in several directories, the first of them has it.
 //!
-//! It does not know SFTP, and not who may see which log.
+//! It does not know SFTP, and not who may see which log; whom it is for it is told for the audit.
 
+use super::audit;
 use crate::driver::sftp::{Listing, Tree};
 use crate::weblog::follow::opening::{look, reopen};
 use crate::weblog::follow::siblings::{bases, split};
@@ -15,6 +16,7 @@ use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::fs::{File, Metadata};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -68,13 +70,21 @@ impl LogFiles {
 #[derive(Debug)]
 pub struct LogTree {
     logs: Vec<Arc<LogFiles>>,
+    /// Who copies them, from where.
+    user: Option<(Vec<u8>, Option<SocketAddr>)>,
 }
 
 impl LogTree {
     /// Of these logs; no two have one name.
     #[must_use]
     pub const fn new(logs: Vec<Arc<LogFiles>>) -> Self {
-        Self { logs }
+        Self { logs, user: None }
+    }
+
+    /// The same for this user at this address: the audit is told what he copies.
+    #[must_use]
+    pub fn copied_by(self, user: &[u8], address: Option<SocketAddr>) -> Self {
+        Self { user: Some((user.to_vec(), address)), ..self }
     }
 
     fn places(&self, directory: &[u8]) -> io::Result<Arc<Vec<Place>>> {
@@ -108,6 +118,12 @@ impl Tree for LogTree {
 
     fn open(&self, directory: &[u8], file: &[u8]) -> io::Result<File> {
         reopen(&self.look(directory, file)?.0).map_err(told)
+    }
+
+    fn closed(&self, directory: &[u8], file: &[u8], bytes: u64) {
+        if let Some((user, address)) = &self.user {
+            audit::transfer(user, *address, &[b"/", directory, b"/", file].concat(), bytes);
+        }
     }
 }
 

@@ -16,11 +16,18 @@ struct Few {
     more: usize,
     /// The names that somebody asked for.
     asked: Mutex<Vec<Vec<u8>>>,
+    /// The names of those that were closed, and how much was read.
+    closed: Mutex<Vec<(String, u64)>>,
 }
 
 impl Few {
     fn new(place: &Place, more: usize) -> Arc<Self> {
-        Arc::new(Self { file: place.path("root/file"), more, asked: Mutex::default() })
+        Arc::new(Self {
+            file: place.path("root/file"),
+            more,
+            asked: Mutex::default(),
+            closed: Mutex::default(),
+        })
     }
 
     fn session(self: &Arc<Self>) -> Session {
@@ -60,6 +67,11 @@ impl Tree for Few {
 
     fn open(&self, directory: &[u8], file: &[u8]) -> io::Result<File> {
         File::open(self.find(directory, file)?)
+    }
+
+    fn closed(&self, directory: &[u8], file: &[u8], bytes: u64) {
+        let name = String::from_utf8([directory, b"/", file].concat()).unwrap();
+        self.closed.lock().unwrap().push((name, bytes));
     }
 }
 
@@ -105,6 +117,26 @@ fn two_levels_are_listed_and_read() {
     assert_eq!(session.read(b"/shop/access.log"), Seen::Data(b"0123456789".to_vec()));
     assert_eq!(session.read(b"shop/../shop//./access.log.1"), Seen::Data(b"0123456789".to_vec()));
     assert_eq!(session.read(b"/shop/secret"), DENIED);
+}
+
+#[test]
+fn what_was_read_of_a_file_is_told_when_it_is_closed_or_the_session_ends_with_it_open() {
+    let place = Place::new();
+    let few = Few::new(&place, 0);
+    let mut session = few.session();
+    let [one, other] = ["/shop/access.log", "/shop/access.log.1"]
+        .map(|path| session.open(path.as_bytes(), Pflags::READ).handle());
+    for (handle, offset, len) in [(&one, 0, 4), (&one, 2, 4), (&other, 0, 3), (&one, 10, 4)] {
+        session.ask(&Request::Read { handle, offset, len });
+    }
+    assert_eq!(session.open(b"/shop/secret", Pflags::READ), DENIED);
+    let closed = |name: &str, bytes| (name.to_owned(), bytes);
+    assert_eq!(*few.closed.lock().unwrap(), []);
+    assert_eq!(session.ask(&Request::Close { handle: &one }), OK);
+    assert_eq!(*few.closed.lock().unwrap(), [closed("shop/access.log", 8)]);
+    drop(session);
+    let both = [closed("shop/access.log", 8), closed("shop/access.log.1", 3)];
+    assert_eq!(*few.closed.lock().unwrap(), both);
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! What a command does, for whom it may.
 
+use super::super::caps::Full;
 use super::super::command::{Command, Ended, HELP, USAGE, duration};
-use super::super::dash::{DASHBOARDS_MAX, Dash};
+use super::super::dash::Dash;
 use super::super::feed::{Feed, crlf};
 use super::super::jobs::Job;
 use super::super::metrics::{OfLog, Reason};
-use super::super::session::{Activity, Asked, CatchUp, Ending, FEEDS_MAX, SessionId, busy};
+use super::super::receipts::Since;
+use super::super::session::{Activity, Asked, CatchUp, Ending, Session, SessionId, User, no_room};
 use super::super::settings::Limits;
 use super::super::users::Rights;
-use super::{Desk, Who};
+use super::{Desk, Logs, UNREAD, Who};
 use crate::driver::text::escaped;
 use crate::weblog::options::{Show, ViewOptions};
 use crate::weblog::view::{Destination, View};
@@ -25,8 +27,8 @@ impl Desk {
             Some(_) => crlf(text.as_bytes()),
             None => text.as_bytes().to_vec(),
         };
-        let ending = Ending { out: text(out), err: text(err), status: Some(status) };
-        session.end(&mut self.feeds, ending);
+        let ending = Ending { out: text(out), err: text(err), status: Some(status), hurries: false };
+        session.end(&mut self.feeds, &self.logs, ending);
     }
 
     /// Does what a command asks for, or says how it ends.
@@ -120,8 +122,9 @@ impl Desk {
         Ok(found)
     }
 
+    /// The view that is asked for, if it may be shown.
     fn asked(
-        &self,
+        &mut self,
         who: &Who<'_>,
         id: SessionId,
         options: &ViewOptions,
@@ -133,6 +136,11 @@ impl Desk {
         let coloured = terminal.is_some() && session.is_some_and(|session| session.look().coloured);
         let destination = Destination { escaped: true, coloured, names_sources: logs.len() > 1 };
         let options = self.rights(who).view.and(options);
+        // A report comes at the end of what is watched, too.
+        if options.reports() && self.unread(who.user) >= self.caps.unread {
+            self.metrics.refuse(Reason::Busy, 1);
+            return Err(Ended::failed(1, UNREAD));
+        }
         let view = View::new(&options, destination, SystemTime::now());
         let view = view.map_err(|why| Ended::failed(USAGE, &format!("{why}; try help")))?;
         Ok(Asked { view: Arc::new(view), logs, crlf: terminal.is_some(), is_wait })
@@ -150,32 +158,52 @@ impl Desk {
         let named = |log: &usize| self.logs.get(*log).map(|log| log.name.as_str());
         let title = logs.iter().filter_map(named).collect::<Vec<_>>().join(" ");
         let asked = self.asked(who, id, options, logs, false)?;
-        if self.dashboards.len() >= DASHBOARDS_MAX {
-            self.metrics.refuse(Reason::Busy, 1);
-            return Err(Ended::failed(
-                1,
-                "too many dashboards at once; the lines are there for all: ssh HOST tail",
-            ));
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
-        let Some(terminal) = &session.terminal else {
+        let Some(Session { user, terminal, .. }) = self.sessions.get(&id) else { return Ok(()) };
+        let Some(size) = terminal.as_ref().map(|terminal| terminal.size) else {
             return Err(Ended::failed(1, "the dashboard needs a terminal: ssh -t HOST dashboard"));
         };
-        let dash = Dash::new(asked, &title, session.look(), terminal.size, now);
+        let user = User::clone(user);
+        self.room_for_dashboard(&user).map_err(|why| {
+            self.metrics.refuse(Reason::Busy, 1);
+            let why = match why {
+                Full::All => "too many dashboards at once".to_owned(),
+                Full::OfUser(max) => format!("{max} dashboards of yours at once are as many as there may be"),
+            };
+            Ended::failed(1, &format!("{why}; the lines are there, too: ssh HOST tail"))
+        })?;
+        let since = self.since(&asked, Since::now);
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
+        let dash = Dash::new(asked, since, &title, session.look(), size, now);
         session.activity = Activity::Dashboard(Box::new(dash));
         self.dashboards.push(id);
         Ok(())
     }
 
+    /// Whether a user may have one more.
+    fn room_for_dashboard(&mut self, user: &User) -> Result<(), Full> {
+        let Self { dashboards, sessions, caps, rights, .. } = self;
+        let of = |id: &SessionId| {
+            let session = sessions.get(id)?;
+            matches!(session.activity, Activity::Dashboard(_)).then_some(&session.user)
+        };
+        dashboards.retain(|id| of(id).is_some());
+        let of_user = dashboards.iter().filter(|id| of(id) == Some(user)).count();
+        caps.of_users(rights.len()).dashboards.fits(dashboards.len(), of_user)
+    }
+
+    /// Where receipts begin, if there is to be a report.
+    fn since(&self, asked: &Asked, begin: impl Fn(&Logs, &[usize]) -> Since) -> Since {
+        let reports = asked.view.options().reports();
+        if reports { begin(&self.logs, &asked.logs) } else { Since::default() }
+    }
+
     fn watch(&mut self, id: SessionId, asked: Asked, begin: Begin, limits: &Limits, now: Instant) {
+        let since = self.since(&asked, Since::now);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let run = asked.run();
         let (at, pending) = match begin {
             Begin::Now => {
-                session.watch(&mut self.feeds, &asked, run, limits.ring);
-                if matches!(session.activity, Activity::Ending(_)) {
-                    self.metrics.refuse(Reason::Busy, 1);
-                }
+                session.watch(&mut self.feeds, &asked, run, since, limits.ring);
                 return self.note_report(id, now);
             }
             Begin::Kept => (asked.logs.iter().map(|log| (*log, 0)).collect(), Vec::new()),
@@ -198,35 +226,47 @@ impl Desk {
                 (vec![(log, if skipped.is_none() { seq + 1 } else { first })], pending)
             }
         };
-        let catch_up = CatchUp { asked, run, at, read: Vec::new(), pending };
+        let catch_up = CatchUp { asked, run, at, read: Vec::new(), since, pending };
         session.activity = Activity::CatchingUp(Box::new(catch_up));
     }
 
     fn read_report(&mut self, id: SessionId, asked: Asked) -> Result<(), Ended> {
-        if asked.view.every().is_some() && self.feeds.len() >= FEEDS_MAX {
-            self.metrics.refuse(Reason::Busy, 1);
-            return Err(Ended {
+        let Some(user) = self.sessions.get(&id).map(|session| User::clone(&session.user)) else {
+            return Ok(());
+        };
+        if asked.view.every().is_some() {
+            self.feeds.room(&user).map_err(|why| Ended {
                 status: 1,
                 out: String::new(),
-                err: String::from_utf8_lossy(&busy().err).into(),
-            });
+                err: String::from_utf8_lossy(&no_room(why)).into(),
+            })?;
         }
         let named = |log: usize| self.logs.get(log).map(|log| log.name.clone()).unwrap_or_default();
         let files = asked.logs.iter().flat_map(|log| self.logs.paths(*log).map(|begun| (named(*log), begun)));
         let cancel = Arc::new(AtomicBool::new(false));
         let job = Job {
             about: id,
+            user,
             view: Arc::clone(&asked.view),
             files: files.collect(),
             cancel: Arc::clone(&cancel),
         };
-        if !self.jobs.start(job) {
+        self.jobs.start(job).map_err(|why| {
             self.metrics.refuse(Reason::Busy, 1);
-            return Err(Ended::failed(1, "too many reports are being read; come again later"));
-        }
+            let why = match why {
+                Full::All => "too many reports are being read; come again later".to_owned(),
+                Full::OfUser(max) => {
+                    format!(
+                        "{max} reports of yours are being read, as many as there may be; come again later"
+                    )
+                }
+            };
+            Ended::failed(1, &why)
+        })?;
+        let since = self.since(&asked, Since::beginning);
         let at = asked.logs.iter().map(|log| (*log, self.logs.range(*log).0)).collect();
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.activity = Activity::Reading { asked, at, cancel };
+            session.activity = Activity::Reading { asked, at, since, cancel };
         }
         Ok(())
     }
@@ -248,11 +288,12 @@ impl Desk {
         text
     }
 
-    fn metrics_for(&self, who: &Who<'_>) -> String {
+    fn metrics_for(&mut self, who: &Who<'_>) -> String {
+        self.metrics.refuse(Reason::Busy, core::mem::take(&mut self.feeds.refused));
         let his = self.find(who, &[]).unwrap_or_default();
         let viewers = |number: usize| {
             let of_log = |feed: &&Feed| feed.logs().binary_search(&number).is_ok();
-            self.feeds.iter().map(|(_, feed)| feed).filter(of_log).map(Feed::viewers).sum()
+            self.feeds.iter().filter(of_log).map(Feed::viewers).sum()
         };
         let logs = his.iter().filter_map(|number| {
             let log = self.logs.get(*number)?;

@@ -1,5 +1,7 @@
 //! Logs in real directories, seen through a client of SFTP; beside them what nobody may see.
 
+use super::super::audit::tests::lines;
+use super::super::settings::AuditForm;
 use super::*;
 use crate::driver::sftp::tests::{BAD, DENIED, EOF, FAILURE, MISSING, OK, Seen, Session};
 use crate::sftp::{Pflags, Request};
@@ -257,6 +259,39 @@ fn a_name_that_is_no_component_is_a_log_that_nobody_finds() {
         assert!(names(&mut session, "/").is_empty());
         assert_eq!(session.read(format!("/{name}/access.log").as_bytes()), MISSING, "{name}");
     }
+}
+
+#[test]
+fn the_audit_has_a_line_of_each_file_that_was_copied_or_begun() {
+    let machine = Machine::new();
+    machine.write("logs/access.log.1", "0123456789");
+    machine.write("logs/\u{1b}[2J \"x.log", "?");
+    machine.shop.set([machine.path("logs/access.log"), machine.path("logs/\u{1b}[2J \"x.log")]);
+    let copy = || {
+        let tree = LogTree::new(vec![Arc::clone(&machine.shop)]).copied_by(b"ann", None);
+        let mut session = Session::of_tree(Arc::new(tree));
+        session.read(b"/shop/access.log.1");
+        session.open(b"/shop/none", Pflags::READ);
+        session.ask(&Request::Stat { path: b"/shop/access.log" });
+        session.open("/shop/\u{1b}[2J \"x.log".as_bytes(), Pflags::READ); // its connection is cut
+    };
+    let told = lines(AuditForm::Text, copy);
+    let told: Vec<_> = told.iter().map(|line| line.split_once(' ').unwrap().1).collect();
+    assert_eq!(
+        told,
+        [
+            "transfer user=ann path=/shop/access.log.1 bytes=10",
+            r#"transfer user=ann path="/shop/\x1b[2J \x22x.log" bytes=0"#,
+        ]
+    );
+    let told = lines(AuditForm::Json, copy);
+    let told: Vec<serde_json::Value> = told.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (&told[0]["event"], &told[0]["user"], &told[0]["path"], &told[0]["bytes"]),
+        (&"transfer".into(), &"ann".into(), &"/shop/access.log.1".into(), &10.into())
+    );
+    assert_eq!(told[1]["path"], "/shop/\\x1b[2J \"x.log");
+    assert_eq!(lines(AuditForm::Text, || drop(machine.session().read(b"/shop/access.log"))), [""; 0]);
 }
 
 /// Tells the other thread that it is over, even if a test fails.
