@@ -120,6 +120,11 @@ impl Running {
         }
     }
 
+    /// Nothing more goes in, whatever comes: it ended, or nobody there reads.
+    pub fn is_input_over(&self) -> bool {
+        self.input.is_over()
+    }
+
     /// No more data comes. A terminal has no end: who is at it ends what runs.
     pub fn end_input(&mut self) {
         if self.terminal.is_none() {

@@ -102,10 +102,18 @@ impl Sessions {
                 if want_reply {
                     conn.channel(id)?.reply(granted)?;
                 }
+                // It may have ended the output, and no descriptor be left that tells more.
+                self.pump(cx, session, conn)?;
             }
             ChannelEvent::Data { data } => {
-                let dealt = self.running(session).map_or(data.len(), |running| running.write(data));
+                let (dealt, is_over) = match self.running(session) {
+                    Some(running) => (running.write(data), running.is_input_over()),
+                    None => (data.len(), false),
+                };
                 conn.channel(id)?.adjust_window(dealt)?;
+                if is_over {
+                    self.pump(cx, session, conn)?;
+                }
             }
             ChannelEvent::Eof => {
                 if let Some(running) = self.running(session) {

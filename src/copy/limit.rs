@@ -33,14 +33,24 @@ impl Limit {
         match self.next {
             Some(next) if next > now => Some(next),
             _ => {
-                let nanos = (len as u128 * 1_000_000_000).div_ceil(u128::from(self.bytes_per_second.max(1)));
-                let pause = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+                let pause = self.pause(len);
                 // What the timer came late is caught up with, up to one block.
                 let from = self.next.map_or(now, |next| next.max(now.checked_sub(pause).unwrap_or(now)));
                 self.next = from.checked_add(pause);
                 None
             }
         }
+    }
+
+    /// Of what was taken `len` bytes were not there.
+    pub(super) fn give_back(&mut self, len: usize) {
+        self.next = self.next.and_then(|next| next.checked_sub(self.pause(len)));
+    }
+
+    /// The time of `len` bytes.
+    fn pause(&self, len: usize) -> Duration {
+        let nanos = (len as u128 * 1_000_000_000).div_ceil(u128::from(self.bytes_per_second.max(1)));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
@@ -63,6 +73,13 @@ mod tests {
         }
         let expected = 10 * 800 * 128;
         assert!((expected - 2 * block..=expected + 2 * block).contains(&taken), "{taken}");
+        // What was not there costs nothing.
+        let mut limit = Limit::new(800);
+        for _ in 0..1000 {
+            assert_eq!(limit.take(block, start), None);
+            limit.give_back(block);
+        }
+        assert_eq!((limit.take(1, start), limit.take(1, start).is_some()), (None, true));
         assert_eq!((Limit::new(1).block(261_120), Limit::new(1 << 20).block(32_768)), (512, 32_768));
     }
 }

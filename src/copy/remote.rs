@@ -75,6 +75,10 @@ impl Remote {
         self.transferred();
         match token {
             Transfer::Read { to, offset, len } => {
+                let came = if let Answer::Data(data) = answer { data.len() } else { 0 };
+                if let Some(limit) = self.limit.borrow_mut().as_mut() {
+                    limit.give_back((len as usize).saturating_sub(came));
+                }
                 let freed = match answer {
                     Answer::Data(data) => to.data(offset, len, data),
                     Answer::Status(status) if status.code == StatusCode::EOF => to.eof(offset, len),
@@ -98,12 +102,6 @@ impl Remote {
     fn transferred(&self) {
         self.transfers.set(self.transfers.get().saturating_sub(1));
         self.transfers_allowed.set((self.transfers_allowed.get() + 1).min(TRANSFERS_MAX));
-    }
-
-    /// What [`may_transfer`](Self::may_transfer) allowed was not made.
-    pub(super) fn not_transferred(&self, len: usize) {
-        self.transfers.set(self.transfers.get().saturating_sub(1));
-        self.free(len);
     }
 
     /// So many bytes are dealt with.

@@ -131,6 +131,9 @@ async fn there(work: &Work, path: Vec<u8>) -> Result<Vec<u8>, Failure> {
     Ok([&expanded, rest].concat())
 }
 
+/// STATs under way for what a pattern has found.
+const STATS_MAX: usize = 64;
+
 type Found = Vec<(Vec<u8>, Attributes<'static>)>;
 
 /// The file of exactly this name, or else those that a pattern means.
@@ -149,9 +152,17 @@ async fn find(work: &Work, path: Vec<u8>) -> Result<Found, Failure> {
     };
     let found = expand(&path, listed).await?;
     let mut files = Vec::new();
-    for path in found {
-        if let Some(attrs) = work.remote.sftp.attrs_if_any(&Request::Stat { path: &path }).await? {
-            files.push((path, attrs));
+    for paths in found.chunks(STATS_MAX) {
+        let mut asked = Vec::new();
+        for path in paths {
+            asked.push(work.remote.sftp.ask(&Request::Stat { path }).await?);
+        }
+        for (path, asked) in paths.iter().zip(asked) {
+            match asked.attrs().await {
+                Ok(attrs) => files.push((path.clone(), attrs)),
+                Err(failure) if failure.is_missing() => {}
+                Err(failure) => return Err(failure),
+            }
         }
     }
     if files.is_empty() { Err(missing) } else { Ok(files) }

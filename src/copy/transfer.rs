@@ -326,29 +326,32 @@ impl Outgoing {
         from: u64,
     ) -> Result<u64, Failure> {
         let block = remote.write_len() as usize;
-        let mut buffer = Vec::new();
+        // What was read and not sent yet.
+        let (mut buffer, mut read) = (Vec::new(), None);
         let mut offset = from;
         core::future::poll_fn(|cx| {
             loop {
                 if let Some(failure) = self.failure(cx) {
                     return Poll::Ready(Err(failure));
                 }
-                if !remote.may_transfer(block, cx) {
-                    return Poll::Pending;
-                }
-                buffer.resize(block, 0);
-                let data = match read_block(file, &mut buffer, offset) {
-                    Ok(n) => buffer.get(..n).unwrap_or_default(),
-                    Err(error) => {
-                        remote.not_transferred(block);
-                        return Poll::Ready(Err(error.into()));
+                let n = match read.take() {
+                    Some(n) => n,
+                    None => {
+                        buffer.resize(block, 0);
+                        match read_block(file, &mut buffer, offset) {
+                            Ok(n) => n,
+                            Err(error) => return Poll::Ready(Err(error.into())),
+                        }
                     }
                 };
+                let data = buffer.get(..n).unwrap_or_default();
                 if data.is_empty() {
-                    remote.not_transferred(block);
                     return Poll::Ready(Ok(offset));
                 }
-                remote.free(block - data.len());
+                if !remote.may_transfer(n, cx) {
+                    read = Some(n);
+                    return Poll::Pending;
+                }
                 let token = Transfer::Written { of: Rc::clone(self), len: data.len() };
                 self.0.borrow_mut().in_flight += 1;
                 if let Err(failure) =

@@ -9,6 +9,7 @@ use super::operand::joined;
 use super::remote::{Entry, Failure};
 use super::work::Work;
 use super::{download, upload};
+use crate::driver::sftp::client::Asked;
 use crate::driver::task::Permit;
 use crate::sftp::{Attributes, Request};
 use rustix::fs::FileType;
@@ -187,50 +188,75 @@ async fn list_remote(work: &Rc<Work>, directory: &Rc<Directory>, found: &mut Fou
         }
         let Some(answer) = asked.pop_front() else { return Ok(()) };
         let Some(entries) = answer.names().await? else { return Ok(()) };
-        for entry in entries {
-            if !matches!(entry.name.as_slice(), b"." | b"..") {
-                take_remote(work, directory, entry, found).await?;
-            }
+        let mut about = Vec::new();
+        for entry in entries.into_iter().filter(|entry| !matches!(entry.name.as_slice(), b"." | b"..")) {
+            let path = joined(&directory.remote, &entry.name);
+            let request = match file_type(&entry) {
+                _ if !is_name(&entry.name) => None,
+                Some(FileType::Symlink) => Some(Request::Stat { path: &path }),
+                None | Some(FileType::Unknown) => Some(Request::Lstat { path: &path }),
+                _ => None,
+            };
+            let asked = match request {
+                Some(request) => Some(work.remote.sftp.ask(&request).await?),
+                None => None,
+            };
+            about.push((path, entry, asked));
+        }
+        for (path, entry, asked) in about {
+            take_remote(work, directory, path, entry, asked, found).await?;
         }
     }
 }
 
-/// Takes one entry of a listing.
+/// Takes one entry of a listing; `asked` is about what it does not say, or about what its link leads to.
 async fn take_remote(
     work: &Rc<Work>,
     directory: &Rc<Directory>,
+    path: Vec<u8>,
     mut entry: Entry,
+    asked: Option<Rc<Asked>>,
     found: &mut Found,
 ) -> Result<(), Failure> {
-    let path = joined(&directory.remote, &entry.name);
-    if !is_name(&entry.name) {
-        work.failed(&path, &Failure::new("the server sent what is no name of a file"));
-        return Ok(());
-    }
-    let mut through_link = false;
-    let mut file_type = entry.attrs.permissions.map(kind);
-    if matches!(file_type, None | Some(FileType::Symlink | FileType::Unknown)) {
-        through_link = file_type == Some(FileType::Symlink);
-        match work.remote.sftp.attrs(&Request::Stat { path: &path }).await {
-            Ok(attrs) => entry.attrs = attrs,
-            Err(failure) => {
-                work.failed(&path, &failure);
-                return Ok(());
-            }
-        }
-        file_type = entry.attrs.permissions.map(kind);
-    }
-    match file_type {
-        Some(FileType::Directory) if through_link => work.failed(&path, &not_followed()),
-        Some(FileType::Directory) => return remember(work, found, entry.name, entry.attrs),
-        Some(FileType::RegularFile) | None => {
+    match complete(work, &path, &mut entry, asked).await {
+        Ok(Some(FileType::Directory)) => return remember(work, found, entry.name, entry.attrs),
+        Ok(Some(FileType::RegularFile) | None) => {
             let permit = work.files.take().await;
             let file = download::File { remote: path, parent: Rc::clone(directory), name: entry.name };
             work.starter.start(download::copy(Rc::clone(work), file, entry.attrs, permit));
         }
-        Some(special) => work.failed(&path, &not_copied(special)),
+        Ok(Some(special)) => work.failed(&path, &not_copied(special)),
+        Err(failure) => work.failed(&path, &failure),
     }
     Ok(())
+}
+
+/// What an entry is, if the server says that at all; links are followed to files.
+async fn complete(
+    work: &Work,
+    path: &[u8],
+    entry: &mut Entry,
+    asked: Option<Rc<Asked>>,
+) -> Result<Option<FileType>, Failure> {
+    if !is_name(&entry.name) {
+        return Err(Failure::new("the server sent what is no name of a file"));
+    }
+    let mut through_link = file_type(entry) == Some(FileType::Symlink);
+    if let Some(asked) = asked {
+        entry.attrs = asked.attrs().await?;
+        if file_type(entry) == Some(FileType::Symlink) {
+            through_link = true;
+            entry.attrs = work.remote.sftp.attrs(&Request::Stat { path }).await?;
+        }
+    }
+    match file_type(entry) {
+        Some(FileType::Directory) if through_link => Err(not_followed()),
+        file_type => Ok(file_type),
+    }
+}
+
+fn file_type(entry: &Entry) -> Option<FileType> {
+    entry.attrs.permissions.map(kind)
 }
 
 async fn list_local(work: &Rc<Work>, directory: &Rc<Directory>, found: &mut Found) -> Result<(), Failure> {

@@ -27,6 +27,8 @@ pub struct Lies {
     pub backwards: bool,
     /// The file ends here, whatever its attributes say.
     pub ends: Option<u64>,
+    /// What is a link: LSTAT says so, STAT and listings don't; listings say no mode at all.
+    pub links: Vec<Vec<u8>>,
     /// Every file is said to be empty.
     pub empty: bool,
     /// FSTAT is answered only once the end was read, by this size.
@@ -123,7 +125,8 @@ impl Liar {
         let (path, page) = (path.clone(), *page - 1);
         let mut names = NamesBuf::new();
         for (filename, mode) in self.listing(&path, page) {
-            let attrs = Attributes { permissions: Some(mode), ..Attributes::default() };
+            let permissions = Some(mode).filter(|_| self.lies.links.is_empty());
+            let attrs = Attributes { permissions, ..Attributes::default() };
             assert!(names.push(&Name { filename: &filename, longname: b"", attrs }));
         }
         match names.names().is_empty() {
@@ -255,6 +258,10 @@ impl Backend for Liar {
             }
             Request::Stat { path } if path.contains(&b'*') && !self.lies.files.contains_key(path) => {
                 server.answer_status(ticket, StatusCode::NO_SUCH_FILE).unwrap();
+            }
+            Request::Lstat { path } if self.lies.links.iter().any(|link| link == path) => {
+                let attrs = Attributes { permissions: Some(LINK), ..self.attrs(path) };
+                server.answer(ticket, &Answer::Attrs(attrs)).unwrap();
             }
             Request::Stat { path } | Request::Lstat { path } => {
                 server.answer(ticket, &Answer::Attrs(self.attrs(path))).unwrap();

@@ -208,6 +208,18 @@ fn t94_links_here_are_not_followed_and_links_there_make_none() {
 }
 
 #[test]
+fn t94_links_to_directories_are_not_followed_even_if_a_listing_does_not_call_them_links() {
+    let place = Place::new();
+    let mut lies = tree(&[(b"loop", DIRECTORY), (b"other", FILE), (b"good", FILE)]);
+    lies.directories.insert(b"tree/loop".to_vec(), vec![(b"x".to_vec(), FILE)]);
+    lies.links = vec![b"tree/loop".to_vec(), b"tree/other".to_vec()];
+    let (status, told) = place.run(&lies, &["-r", "127.0.0.1:tree", "."]);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(told.contains("tree/loop: ") && !told.contains("tree/other"), "{told}");
+    assert_eq!(names(&place.target("tree")), ["good", "other"]);
+}
+
+#[test]
 fn t103_a_link_in_place_of_the_partial_file_or_its_note_is_not_written_through() {
     let place = Place::new();
     let data = vec![7; 100_000];

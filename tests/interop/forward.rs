@@ -543,6 +543,18 @@ fn the_connection_lasts_as_long_as_what_is_forwarded() {
 }
 
 #[test]
+fn who_says_nothing_by_socks_keeps_no_connection() {
+    for sides in SIDES {
+        let case = Case::new(sides, &[]);
+        let l = free_port();
+        let mut tunnel = case.tunnel(&["-D", &l.to_string()]);
+        let _silent = connect(l);
+        drop(tunnel.running.child.stdin.take());
+        assert_eq!(tunnel.running.wait().code(), Some(0), "{sides:?}: {}", tunnel.running.log());
+    }
+}
+
+#[test]
 fn the_server_holds_no_descriptor_of_who_is_gone() {
     let case = Case::new(SIDES[0], &[]);
     let descriptors = || {

@@ -75,7 +75,7 @@ fn there_is_no_bar_where_nobody_would_see_it_or_asked_for_quiet() {
     let files = Files::new();
     backlog(&files);
     let log = files.text("access.log");
-    let only = format!("{log}: 1 lines were not understood\n");
+    let only = format!("{log}: 1 line was not understood\n");
     let mut program = ours("ssh-weblog");
     let output = run(program.args(["--no-follow", "--stats", &log]), b"");
     let told = String::from_utf8(output.stderr).unwrap();

@@ -9,9 +9,11 @@ use super::openssh::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 /// A client and a server.
@@ -546,6 +548,38 @@ fn input_from_nowhere_and_output_to_who_has_enough_end_a_session() {
             let output = run(Command::new("sh").args(["-c", &format!("{client} | head -n 2")]), b"");
             assert_eq!(output.stdout, b"y\ny\n", "{}", case.name);
         }
+    }
+}
+
+#[test]
+fn what_goes_on_to_write_to_who_has_enough_does_not_hold_the_session() {
+    for case in Case::of_our_client(&[]) {
+        let client = words(&case.ssh(&[], &["(while echo x; do sleep .1; done) 2>/dev/null &"]));
+        let output = run(Command::new("sh").args(["-c", &format!("{client} | head -n 1")]), b"");
+        assert_eq!(output.stdout, b"x\n", "{}", case.name);
+    }
+}
+
+#[test]
+fn a_client_hears_that_a_command_has_closed_its_input_and_sends_no_more() {
+    for client in Generation::ALL {
+        let case = Case::new(Some(client), None, &[]);
+        let fifo = case.files.text("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let mut client = case.ssh(&[], &[&format!("exec 0<&-; echo ready; cat {fifo}")]);
+        let mut child = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut String::new()).unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let (tell, told) = channel();
+        let writer =
+            thread::spawn(move || while input.write_all(&[b'x'; 65_536]).is_ok() && tell.send(()).is_ok() {});
+        // That nothing more is taken shows by nothing.
+        let taken = (0..1024).take_while(|_| told.recv_timeout(Duration::from_secs(2)).is_ok()).count();
+        assert!(taken < 256, "{}: {taken} blocks of 64 KiB were taken", case.name);
+        fs::write(&fifo, "").unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{}", case.name);
+        writer.join().unwrap();
     }
 }
 

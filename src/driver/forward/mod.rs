@@ -594,10 +594,10 @@ impl<S: ForwardSide> Forwards<S> {
         self.accept_waiting();
     }
 
-    /// Whether no forwarded connection is there or on its way.
+    /// Whether no forwarded connection is there or on its way; who has not said yet where to by SOCKS has none.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.callers.is_empty() && self.links.values().all(|link| matches!(link, Link::Over))
+        self.links.values().all(|link| matches!(link, Link::Over))
     }
 }
 
