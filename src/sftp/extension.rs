@@ -228,3 +228,20 @@ impl<'a> PackedStrings<'a> {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t97_names_are_gathered_only_as_far_as_they_fit() {
+        let name = [b'a'; 60];
+        let most = PACKET_LEN_MAX / 64;
+        let packed = PackedStrings::pack(core::iter::repeat_n(&name[..], most));
+        assert_eq!(packed.map(|bytes| bytes.len()), Some(PACKET_LEN_MAX));
+        let mut taken = 0;
+        let names = core::iter::repeat(&name[..]).inspect(|_| taken += 1);
+        assert_eq!(PackedStrings::pack(names), None, "of names without end");
+        assert_eq!(taken, most + 1);
+    }
+}
