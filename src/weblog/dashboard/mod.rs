@@ -19,7 +19,7 @@ mod screen;
 mod tally;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use keys::ESCAPE_WAIT;
 pub use screen::{DRAWN_MAX, ENTER, LEAVE};

@@ -3,7 +3,7 @@
 mod hostile;
 mod keys;
 mod page;
-mod terminal;
+pub(in crate::weblog) mod terminal;
 
 use super::{BETWEEN_DRAWS, Dashboard, End, Look, Tally};
 use crate::connection::WindowSize;

@@ -2,22 +2,22 @@
 
 use ratatui_core::buffer::CellWidth;
 
-pub(super) struct Terminal {
+pub(in crate::weblog) struct Terminal {
     columns: usize,
     rows: usize,
     cells: Vec<Vec<String>>,
     at: (usize, usize),
-    pub(super) cursor: Option<(usize, usize)>,
-    pub(super) is_entered: bool,
+    pub(in crate::weblog) cursor: Option<(usize, usize)>,
+    pub(in crate::weblog) is_entered: bool,
     wraps: bool,
     /// Numbers of SGR sequences.
-    pub(super) styles: Vec<String>,
+    pub(in crate::weblog) styles: Vec<String>,
     /// What it thinks of the width of a character that is not ASCII.
-    pub(super) width: fn(&str) -> u16,
+    pub(in crate::weblog) width: fn(&str) -> u16,
 }
 
 impl Terminal {
-    pub(super) fn new(columns: usize, rows: usize) -> Self {
+    pub(in crate::weblog) fn new(columns: usize, rows: usize) -> Self {
         Self {
             columns,
             rows,
@@ -31,7 +31,7 @@ impl Terminal {
         }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) {
+    pub(in crate::weblog) fn write(&mut self, bytes: &[u8]) {
         let mut rest = core::str::from_utf8(bytes).expect("UTF-8");
         while let Some(character) = rest.chars().next() {
             if let Some(sequence) = rest.strip_prefix("\x1b[") {
@@ -90,16 +90,16 @@ impl Terminal {
         self.at.0 += width;
     }
 
-    pub(super) fn row(&self, y: usize) -> String {
+    pub(in crate::weblog) fn row(&self, y: usize) -> String {
         self.cells[y].concat()
     }
 
     /// A row from a column on.
-    pub(super) fn row_from(&self, y: usize, column: usize) -> String {
+    pub(in crate::weblog) fn row_from(&self, y: usize, column: usize) -> String {
         self.cells[y][column..].concat()
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(in crate::weblog) fn text(&self) -> String {
         self.cells.iter().map(|row| row.concat().trim_end().to_owned() + "\n").collect()
     }
 }

@@ -1,11 +1,7 @@
 //! Dashboards on terminals that take nothing.
 
-#[path = "../../../dashboard/tests/terminal.rs"]
-#[allow(dead_code, clippy::duplicate_mod, reason = "a part of what the dashboard's own tests have")]
-mod terminal;
-
 use super::*;
-use terminal::Terminal;
+use crate::weblog::dashboard::tests::terminal::Terminal;
 
 const SIZE: (u32, u32) = (120, 40);
 
