@@ -59,8 +59,8 @@ macro_rules! messages {
 
         impl $($life)* $crate::wire::Encode for $name $($life)* {
             const NUMBER: u8 = $crate::wire::number::$number;
-            #[allow(unused_variables, reason = "a message may have no fields")]
             fn encode(&self, w: &mut $crate::wire::Writer<'_>) {
+                let _ = &w; // a message may have no fields
                 $( messages!(@write w $type self.$field); )*
             }
         }
@@ -84,8 +84,8 @@ macro_rules! messages {
     };
     (@decode $name:ident [] { $($field:ident : $type:ident),* }) => {
         impl<'a> $crate::wire::Decode<'a> for $name {
-            #[allow(unused_variables, reason = "a message may have no fields")]
             fn decode(r: &mut $crate::wire::Reader<'a>) -> Result<Self, $crate::wire::DecodeError> {
+                let _ = &r; // a message may have no fields
                 Ok(Self { $( $field: r.$type()? ),* })
             }
         }
