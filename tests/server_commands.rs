@@ -9,6 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+use strombus::userauth::SECRET_MAX;
 use tempfile::TempDir;
 
 struct Files(TempDir);
@@ -123,14 +124,14 @@ fn a_fingerprint_is_that_of_ssh_keygen_wherever_the_key_is() {
 #[test]
 fn a_password_is_read_from_the_first_line_and_only_its_hash_is_shown() {
     let files = Files::new();
-    let hash = |typed: &str| {
+    let hash = |typed: &[u8]| {
         let mut command = files.command(&["hash-password"]);
         let piped = Stdio::piped;
         let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        child.stdin.take().unwrap().write_all(typed).unwrap();
         child.wait_with_output().unwrap()
     };
-    let output = hash("secret\nmore\n");
+    let output = hash(b"secret\nmore\n");
     let line = text(&output.stdout);
     assert!(
         line.starts_with("$argon2id$") && line.lines().count() == 1 && output.stderr.is_empty(),
@@ -141,12 +142,41 @@ fn a_password_is_read_from_the_first_line_and_only_its_hash_is_shown() {
         &CONFIG.replace("authorized_keys = 'ann.pub'", &format!("password_hash = '{}'", line.trim())),
     );
     assert_eq!(files.run(&["check", "config.toml"]).status.code(), Some(0));
-    for nothing in ["", "\n", "\r\nx"] {
-        let output = hash(nothing);
+    let long = vec![b'x'; SECRET_MAX + 1];
+    for (wrong, why) in [
+        (&b""[..], "an empty password is none"),
+        (b"\n", "an empty password is none"),
+        (b"\r\nx", "an empty password is none"),
+        (b"caf\xe9\n", "a password is UTF-8"),
+        (&long, "a password has 16384 bytes at the most"),
+    ] {
+        let output = hash(wrong);
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
-        assert!(text(&output.stderr).contains("an empty password is none"));
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
     }
+    assert_eq!(hash(&[&long[1..], b"\r\n"].concat()).status.code(), Some(0), "as long as may be");
     assert_eq!(files.run(&["hash-password", "more"]).status.code(), Some(2));
+}
+
+#[test]
+fn what_can_t_be_written_is_told() {
+    let files = Files::new();
+    let host_key = files.path("host_key");
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&host_key).status();
+    assert!(made.unwrap().success());
+    let mut fingerprint = files.command(&["fingerprint", "--host-key"]);
+    fingerprint.arg(&host_key);
+    let mut hash = files.command(&["hash-password"]);
+    files.write("password", "secret\n");
+    hash.stdin(fs::File::open(files.path("password")).unwrap());
+    for mut command in [fingerprint, hash] {
+        let full = fs::File::create("/dev/full").unwrap();
+        let output = command.stdout(full).output().unwrap();
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.starts_with("standard output: No space left on device"), "{told}");
+    }
 }
 
 #[test]

@@ -4,13 +4,15 @@
 
 use clap::{Parser, Subcommand};
 use std::alloc::System;
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use strombus::crypto::sign::{PrivateKey, PublicKey};
 use strombus::driver::passwords;
 use strombus::driver::text::{escaped_lines, key_kind};
 use strombus::tell;
+use strombus::userauth::SECRET_MAX;
 use strombus::weblog::serve::flags::Flags;
 use strombus::weblog::serve::notify::Notify;
 use strombus::weblog::serve::settings::{Configuration, Wrong};
@@ -159,10 +161,15 @@ fn check(file: PathBuf, flags: &Flags) -> Result<(), Wrong> {
 fn show_fingerprints(flags: &Flags) -> Result<(), Wrong> {
     let flags = Flags { log: Vec::new(), ..flags.clone() };
     let config = Configuration::of_identity(&flags)?.identity()?;
-    for key in &config.host_keys {
-        println!("{} {}", bits(&key.public_key()), fingerprint(key));
-    }
-    Ok(())
+    let line = |key: &Arc<PrivateKey>| format!("{} {}\n", bits(&key.public_key()), fingerprint(key));
+    show(&config.host_keys.iter().map(line).collect::<String>()).map_err(|text| Wrong::Files(vec![text]))
+}
+
+fn show(lines: &str) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    out.write_all(lines.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("standard output: {error}"))
 }
 
 fn fingerprint(key: &PrivateKey) -> String {
@@ -189,17 +196,32 @@ fn hash_password() -> Result<(), String> {
         }
         first
     } else {
-        let mut line = Zeroizing::new(String::new());
-        io::stdin().lock().read_line(&mut line).map_err(|error| error.to_string())?;
-        Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned())
+        first_line()?
     };
     if password.is_empty() {
         return Err(
             "an empty password is none: type one, or write it as the first line of standard input".to_owned()
         );
     }
-    println!("{}", passwords::hash(password.as_bytes())?);
-    Ok(())
+    show(&format!("{}\n", passwords::hash(password.as_bytes())?))
+}
+
+/// A password without a terminal.
+fn first_line() -> Result<Zeroizing<String>, String> {
+    let mut line = Zeroizing::new(Vec::new());
+    let most = SECRET_MAX as u64 + 2; // and its end
+    io::stdin()
+        .lock()
+        .take(most)
+        .read_until(b'\n', &mut line)
+        .map_err(|error| format!("standard input: {error}"))?;
+    let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+    line.truncate(end);
+    if line.len() > SECRET_MAX {
+        return Err(format!("a password has {SECRET_MAX} bytes at the most"));
+    }
+    let text = core::str::from_utf8(&line).map_err(|_| "a password is UTF-8: this one is not".to_owned())?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn main() -> ExitCode {

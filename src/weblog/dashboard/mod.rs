@@ -2,7 +2,7 @@
 //! and for a session of `ssh-weblog-server` with a pty.
 //!
 //! ```text
-//!  line, hit ──▶ Tally ─────────┐           one for all who have the same view
+//!  line, hit ──▶ Tally ─────────┐           of the view; one a board or session
 //!            └─▶ Dashboard::hit │           only with a filter of one's own does it count
 //!  keys ───────▶ Dashboard ◀────┘           one a terminal
 //!                    └─▶ bytes for the terminal, when they are due

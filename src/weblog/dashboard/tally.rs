@@ -3,7 +3,7 @@
 //! Names are counted by [`Ranking`]s of [`COUNTERS`] counters: a number is too large by at most a [`COUNTERS`]th of all hits (such
 //! ones are shown with `~` in front), and a name with more hits than that is never missing. All other numbers are exact. With the
 //! [`LINES_KEPT`] last lines, of which [`LINE_KEPT`] bytes are kept each, a tally takes no more than some 4 MiB, whatever comes;
-//! with the names of usual logs a tenth of that. It does not know who looks at it: all who have the same view share one.
+//! with the names of usual logs a tenth of that. It does not know who looks at it.
 
 use crate::driver::text::escaped;
 use crate::weblog::time::Stamp;

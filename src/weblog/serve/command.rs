@@ -18,13 +18,14 @@ pub(super) const HELP: &str = "\
 Without a command: referrer  --> resource of each hit that comes; on a terminal the dashboard.
 Commands:
   tail [--after SEQ] [LOG]...      the records that come
-  stats [--every DURATION] LOG...  a report of the current files; with --every again and again, live
-  wait [--timeout DURATION] ...    until a record comes that passes, or until --over comes true
+  stats [--every TIME] [LOG]...    a report of the current files; with --every again and again, live
+  wait [--timeout TIME] [LOG]...   until a record comes that passes, or until --over comes true
   logs [--json]                    the logs that there are
   dashboard [LOG]...               needs a terminal: ssh -t
   metrics                          numbers about the server (OpenMetrics)
   help                             this text
-They take the options of ssh-weblog for what is shown, filters, reports and alerts; COMMAND --help names them. Files: sftp, scp.
+The first three and dashboard take the options of ssh-weblog for what is shown, filters, reports and alerts; COMMAND --help
+names them. Without a LOG they take all. Files: sftp, scp.
 Examples:
   tail --json --status 5xx shop
   wait --status 5xx --over 5/s --for 30s && echo it happened
@@ -113,7 +114,7 @@ pub(super) fn parse(command: &[u8]) -> Result<Command, Ended> {
         return Err(Ended::failed(NOT_FOUND, &why));
     }
     Command::try_parse_from(&words).map_err(|error| {
-        let text = escaped_lines(&error.to_string());
+        let text = escaped_lines(&error.to_string()).replace("'--help'", &format!("'{name} --help'"));
         match error.use_stderr() {
             true => Ended { status: USAGE, out: String::new(), err: text },
             false => Ended { status: 0, out: text, err: String::new() },
@@ -164,10 +165,14 @@ mod tests {
     #[test]
     fn help_names_every_command() {
         for name in NAMES {
-            assert!(
-                HELP.contains(&format!("\n  {name} ")) || HELP.contains(&format!("\n  {name}")),
-                "{name}"
-            );
+            assert!(HELP.contains(&format!("\n  {name} ")), "{name}");
         }
+    }
+
+    #[test]
+    fn a_wrong_option_points_to_the_help_of_its_command() {
+        let ended = parse(b"logs --status 200").unwrap_err();
+        assert_eq!(ended.status, USAGE);
+        assert!(ended.err.ends_with("For more information, try 'logs --help'.\n"), "{}", ended.err);
     }
 }

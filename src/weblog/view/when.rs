@@ -50,13 +50,21 @@ fn civil(text: &str, now: Timestamp, zone: &TimeZone) -> Option<DateTime> {
     }
 }
 
-/// A duration: `90s`, `2h`, `1d`, `1h30m`.
+/// The longest duration, ten years: any clock can be asked for what comes so much later.
+pub const DURATION_MAX: Duration = Duration::from_secs(3650 * 86_400);
+
+/// A duration: `90s`, `2h`, `1d`, `1h30m`; at most [`DURATION_MAX`].
 ///
 /// # Errors
 /// What to write instead.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text}: no duration: write it with units, as 90s, 5m, 2h, 1d or 1h30m");
-    parse_duration(text).filter(|duration| !duration.is_zero()).ok_or_else(wrong)
+    match parse_duration(text) {
+        Some(duration) if duration > DURATION_MAX => {
+            Err(format!("{text}: too long: write 3650d at the most"))
+        }
+        Some(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(format!("{text}: no duration: write it with units, as 90s, 5m, 2h, 1d or 1h30m")),
+    }
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {
@@ -81,7 +89,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, time};
+    use super::{DURATION_MAX, duration, time};
     use core::time::Duration;
     use jiff::Timestamp;
     use jiff::tz::{self, TimeZone};
@@ -157,6 +165,14 @@ mod tests {
         assert_eq!(duration("1d2h3m4s"), Ok(Duration::from_secs(93_784)));
         for text in ["30", "0s", "", "1w", "1.5h", "s"] {
             assert!(duration(text).unwrap_err().contains("write it with units"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_ten_years_at_the_most() {
+        assert_eq!(duration("3650d"), Ok(DURATION_MAX));
+        for text in ["3650d1s", "9223372036854775807s", "18446744073709551615s"] {
+            assert_eq!(duration(text), Err(format!("{text}: too long: write 3650d at the most")));
         }
     }
 }

@@ -241,3 +241,16 @@ fn t108_whoever_does_not_read_what_he_asked_for_is_idle() {
     assert_eq!(place.desk.sessions.len(), 0, "nothing of them waits for anybody");
     assert_eq!(place.desk.feeds.iter().count(), 0);
 }
+
+#[test]
+fn t108_no_duration_that_is_asked_for_is_too_much_for_the_clock() {
+    let mut place = Place::new(&["ann"], Caps::default());
+    let ann = place.visit("ann", 1 << 20);
+    for command in ["wait --timeout", "stats --every", "tail --stats --every"] {
+        let told = place.answer(ann, None, &format!("{command} 18446744073709551615s shop"));
+        assert_eq!(told.status, Some(2), "{command}: {told:?}");
+        assert!(told.err.contains("too long: write 3650d at the most"), "{command}: {told:?}");
+    }
+    place.ask(ann, None, "wait --timeout 3650d shop");
+    assert_eq!(place.told(ann).status, None, "it waits");
+}
