@@ -4,7 +4,7 @@ mod addresses;
 mod ends;
 
 use super::openssh::{
-    Files, Generation, Running, Server, deadline, free_port, our_ssh, our_sshd, ours, run, ssh, sshd, user,
+    Files, Generation, Running, Server, eventually, free_port, our_ssh, our_sshd, ours, run, ssh, sshd, user,
 };
 use ends::*;
 use std::fs;
@@ -15,7 +15,6 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
 
 #[test]
 fn ports_and_sockets_are_forwarded_in_both_directions() {

@@ -19,6 +19,23 @@ pub fn deadline() -> Duration {
     Duration::from_secs(if is_long() { 900 } else { 90 })
 }
 
+/// What is found at last. Nothing tells of it, so it is looked for again and again.
+pub fn found<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    let (_never, tick) = channel::<()>();
+    for _ in 0..(deadline().as_millis() / 20) {
+        if let Some(found) = find() {
+            return found;
+        }
+        let _tick = tick.recv_timeout(Duration::from_millis(20));
+    }
+    panic!("it never came to it: {what}");
+}
+
+/// Waits until `is` is true.
+pub fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    found(what, || is().then_some(()));
+}
+
 /// Whether `tests/run long` asks for the sizes that need time.
 pub fn is_long() -> bool {
     std::env::var_os("STROMBUS_LONG").is_some()
@@ -476,15 +493,7 @@ impl Terminal {
 
     /// The screen, once it is as it should be.
     pub fn wait_until(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
-        let (_never, tick) = channel::<()>();
-        for _ in 0..(deadline().as_millis() / 50) {
-            let screen = self.screen();
-            if is(&screen) {
-                return screen;
-            }
-            let _tick = tick.recv_timeout(Duration::from_millis(50));
-        }
-        panic!("the terminal never showed {what:?}: {}", self.screen());
+        found(&format!("the terminal shows {what:?}"), || Some(self.screen()).filter(|screen| is(screen)))
     }
 }
 

@@ -1,13 +1,14 @@
 //! What `ssh-weblog-server` gives to OpenSSH's clients: commands, files, the dashboard; its limits, and how it ends.
 
-use super::openssh::{ENDED, Files, Generation, Running, Terminal, Trust, ours, run, ssh_trusting, words};
+use super::openssh::{
+    ENDED, Files, Generation, Running, Terminal, Trust, eventually, found, ours, run, ssh_trusting, words,
+};
 use super::peers::python;
 use super::weblog::{Watching, append, hit};
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
-use std::thread;
 
 /// A log called shop, a user called ann who sees it, and what else the configuration says.
 struct Serving {
@@ -253,9 +254,7 @@ fn the_audit_has_a_copy_whose_client_is_killed() {
         let mut copying = Running::start(sftp.stdin(Stdio::piped()).stdout(Stdio::null()));
         writeln!(copying.child.stdin.take().unwrap(), "get shop/shop.log.1 {}", got.display()).unwrap();
         serving.running.wait_for("\"command\":\"sftp\"").unwrap();
-        while !got.metadata().is_ok_and(|metadata| metadata.len() > 0) {
-            thread::yield_now();
-        }
+        eventually("its first bytes are there", || got.metadata().is_ok_and(|metadata| metadata.len() > 0));
         copying.signal(Signal::KILL);
         let line = serving.running.wait_for("\"transfer\"").unwrap();
         let bytes = line.rsplit("\"bytes\":").next().unwrap().trim_end_matches('}').parse::<u64>().unwrap();
@@ -418,7 +417,7 @@ fn a_second_signal_ends_at_once_and_waits_for_nobody() {
         // More than the sockets and a window hold, so that he has not got all when it stops.
         append(&serving.log(), &hit("-", "/more", 200).repeat(150_000));
         let all = "ssh_weblog_records_total{log=\"shop\"} 150001";
-        while !serving.shown("metrics").contains(all) {}
+        eventually("the server has read them", || serving.shown("metrics").contains(all));
         serving.running.signal(signal);
         serving.running.wait_for("stopping: what was read is sent").unwrap();
         serving.running.signal(signal);
@@ -507,15 +506,13 @@ fn a_connection_has_no_more_sessions_than_the_limit_and_an_address_no_more_conne
 
 /// The metric of refusals for this reason, once somebody may log in again.
 fn refusals(serving: &Serving, reason: &str) -> u64 {
-    loop {
+    let metrics = found("somebody may log in again", || {
         let output = run(&mut serving.ssh_from("127.0.0.2", &["metrics"]), b"");
-        if output.status.code() == Some(0) {
-            let metrics = String::from_utf8(output.stdout).unwrap();
-            let line = format!("ssh_weblog_refusals_total{{reason=\"{reason}\"}} ");
-            let of = metrics.lines().find_map(|shown| shown.strip_prefix(&line));
-            return of.map_or(0, |count| count.parse().unwrap());
-        }
-    }
+        (output.status.code() == Some(0)).then(|| String::from_utf8(output.stdout).unwrap())
+    });
+    let line = format!("ssh_weblog_refusals_total{{reason=\"{reason}\"}} ");
+    let of = metrics.lines().find_map(|shown| shown.strip_prefix(&line));
+    of.map_or(0, |count| count.parse().unwrap())
 }
 
 #[test]

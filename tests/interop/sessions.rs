@@ -4,8 +4,8 @@ mod host;
 mod left;
 
 use super::openssh::{
-    ENDED, Files, Generation, Running, Server, Terminal, deadline, is_long, our_ssh, our_sshd, ours, run,
-    ssh, sshd, user, words,
+    ENDED, Files, Generation, Running, Server, Terminal, deadline, eventually, is_long, our_ssh, our_sshd,
+    ours, run, ssh, sshd, user, words,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -70,18 +70,6 @@ impl Case {
 
 fn called(generation: Option<Generation>) -> String {
     generation.map_or("ours".to_owned(), |generation| format!("{generation:?}"))
-}
-
-/// Waits until `is` is true. Nothing tells of it, so it is asked again and again.
-fn until(what: &str, is: impl Fn() -> bool) {
-    let (_never, tick) = channel::<()>();
-    for _ in 0..(deadline().as_millis() / 20) {
-        if is() {
-            return;
-        }
-        let _tick = tick.recv_timeout(Duration::from_millis(20));
-    }
-    panic!("it never came to it: {what}");
 }
 
 #[test]
@@ -280,7 +268,7 @@ fn an_escape_renews_the_keys_and_the_session_goes_on() {
             }
             if client.is_some() {
                 let renewed = || fs::read_to_string(&log).unwrap().matches("rekeying in").count();
-                until("the keys are renewed", || renewed() >= round - 1);
+                eventually("the keys are renewed", || renewed() >= round - 1);
             }
         }
         terminal.send("exit 4");
@@ -306,7 +294,7 @@ fn escapes_change_how_much_ssh_tells() {
             terminal.send(escape);
         }
         // Each is told, that there is no further one, too.
-        until("all is told", || terminal.screen().matches("[LogLevel ").count() == escapes.len());
+        eventually("all is told", || terminal.screen().matches("[LogLevel ").count() == escapes.len());
         let screen = terminal.screen();
         let last = screen.rsplit("[LogLevel ").next().unwrap();
         assert!(last.starts_with(&format!("{told}]")), "{escapes:?}: {screen}");
@@ -385,7 +373,7 @@ fn what_goes_on_to_write_to_a_terminal_does_not_hold_the_session() {
         let mut running = Running::start(client.stdin(Stdio::null()).stdout(Stdio::piped()));
         // Nobody reads here, so that what is under way when the command ends is bounded: by windows and pipes.
         fs::write(&go, "\n").unwrap();
-        until("the command has ended", || {
+        eventually("the command has ended", || {
             let shells = children(case.server.running.child.id());
             shells.is_empty() && fs::exists(&pids).unwrap()
         });
@@ -397,7 +385,7 @@ fn what_goes_on_to_write_to_a_terminal_does_not_hold_the_session() {
         // The terminal is gone, and they find that out.
         for pid in writers.split_ascii_whitespace() {
             let line = format!("/proc/{pid}/cmdline"); // empty, if nobody has waited for it yet
-            until("what wrote there ends", || {
+            eventually("what wrote there ends", || {
                 fs::read(&line).is_ok_and(|line| line.is_empty()) || !fs::exists(&line).unwrap()
             });
         }
@@ -596,15 +584,15 @@ fn many_sessions_in_a_row_leave_neither_descriptors_nor_children() {
     let socket = case.files.text("control");
     let before = descriptors(pid);
     run(&mut case.ssh(&[], &["true"]), b"");
-    until("the first connection is gone", || descriptors(pid) == before);
+    eventually("the first connection is gone", || descriptors(pid) == before);
     let mut master = Running::start(case.ssh(&["-M", "-S", &socket, "-N"], &[]).stdin(Stdio::null()));
-    until("the master listens", || fs::exists(&socket).unwrap());
+    eventually("the master listens", || fs::exists(&socket).unwrap());
     for n in 0..sessions {
         let options: &[&str] = if n % 2 == 0 { &["-tt", "-S", &socket] } else { &["-T", "-S", &socket] };
         let output = run(&mut case.ssh(options, &["exit 9"]), b"");
         assert_eq!(output.status.code(), Some(9), "{n}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    until("its sessions are gone", || descriptors(pid) == before + 1 && children(pid).is_empty());
+    eventually("its sessions are gone", || descriptors(pid) == before + 1 && children(pid).is_empty());
     run(&mut case.ssh(&["-S", &socket, "-O", "exit"], &[]), b"");
     master.wait();
     for n in 0..connections {
@@ -620,7 +608,7 @@ fn many_sessions_in_a_row_leave_neither_descriptors_nor_children() {
         }
         client.wait().unwrap();
     }
-    until("all is as before", || descriptors(pid) == before && children(pid).is_empty());
+    eventually("all is as before", || descriptors(pid) == before && children(pid).is_empty());
     println!(
         "figure: {sessions} sessions and {connections} connections in a row: {before} descriptors before and after"
     );
@@ -632,7 +620,7 @@ fn a_connection_has_no_more_sessions_than_its_bound() {
     let socket = case.files.text("control");
     let mut master = case.ssh(&["-M", "-S", &socket], &["cat"]);
     let mut master = master.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    until("the master listens", || fs::exists(&socket).unwrap());
+    eventually("the master listens", || fs::exists(&socket).unwrap());
     let mut second = case.ssh(&["-S", &socket], &["echo here; cat"]);
     let mut second = second.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     std::io::Read::read_exact(second.stdout.as_mut().unwrap(), &mut [0; 5]).unwrap();

@@ -169,18 +169,6 @@ pub fn connect(port: u16) -> TcpStream {
     TcpStream::connect(("127.0.0.1", port)).unwrap()
 }
 
-/// Of this nothing tells, so it is asked again and again.
-pub fn eventually(what: &str, is: impl Fn() -> bool) {
-    let (_never, tick) = channel::<()>();
-    for _ in 0..(deadline().as_millis() / 20) {
-        if is() {
-            return;
-        }
-        let _tick = tick.recv_timeout(Duration::from_millis(20));
-    }
-    panic!("{what}: not in time");
-}
-
 pub fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -114,7 +114,7 @@ fn a_session_that_was_closed_counts_until_its_command_has_ended() {
         }
         end(asleep[0]);
         let leaver = std::cell::RefCell::new(leaver);
-        until("there is room again", || {
+        eventually("there is room again", || {
             let mut leaver = leaver.borrow_mut();
             let id = leaver.open();
             id.inspect(|id| leaver.close(*id)).is_some()
@@ -133,9 +133,9 @@ fn for_commands_whose_client_is_gone_no_more_descriptors_are_kept_than_the_bound
         let mut leaver = Leaver::log_in(&case);
         asleep.extend((0..more).map(|_| leaver.leave_asleep().unwrap()));
     }
-    until("the clients are gone", || descriptors(pid) == before + ORPHANS_MAX);
+    eventually("the clients are gone", || descriptors(pid) == before + ORPHANS_MAX);
     // They were let be, and all are waited for when they have ended.
     assert_eq!(children(pid).len(), asleep.len());
     asleep.into_iter().for_each(end);
-    until("all is as before", || descriptors(pid) == before && children(pid).is_empty());
+    eventually("all is as before", || descriptors(pid) == before && children(pid).is_empty());
 }
