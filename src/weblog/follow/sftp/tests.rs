@@ -30,13 +30,15 @@ struct There {
     held: VecDeque<(Ticket, Said)>,
     asked: Vec<&'static str>,
     refuse: Option<(StatusCode, &'static [u8])>,
+    /// What it says of each file's size.
+    size: Option<u64>,
 }
 
 impl There {
     fn attrs(&self, path: &[u8]) -> Said {
         match self.files.get(path) {
             Some((mode, bytes)) => Said::Attrs(Attributes {
-                size: Some(bytes.len() as u64),
+                size: Some(self.size.unwrap_or(bytes.len() as u64)),
                 permissions: Some(*mode),
                 ac_mod_time: Some((1, 1_772_323_200)),
                 ..Attributes::default()
@@ -308,14 +310,35 @@ fn many_names_are_asked_for_together_and_each_has_its_own_answer() {
 #[test]
 fn a_listing_of_too_many_names_is_refused() {
     let mut case = Case::new();
-    // One answer holds so many, and each READDIR gives them again.
-    let names: Vec<(&[u8], u32)> = vec![(b"n", FILE); 5_000];
-    let listed = case.start(async |files| files.list(b"d").await);
-    for _ in 0..=FITTING_MAX / names.len() + 3 {
-        case.there.listing.clone_from(&names);
-        case.answer();
+    // One answer holds so many, and each READDIR gives them again. What is no name counts as well.
+    for name in [&b"n"[..], b"a/b"] {
+        let names = vec![(name, FILE); 5_000];
+        let listed = case.start(async |files| files.list(b"d").await);
+        for _ in 0..=FITTING_MAX / names.len() + 3 {
+            case.there.listing.clone_from(&names);
+            case.answer();
+        }
+        assert_eq!(listed.take(), Some(Err(TooMany.into())));
     }
-    assert_eq!(listed.take(), Some(Err(TooMany.into())));
+}
+
+#[test]
+fn a_name_that_is_too_long_is_listed_for_nobody() {
+    let mut case = Case::new();
+    let (longest, longer): (&[u8], &[u8]) =
+        (vec![b'n'; NAME_LEN_MAX].leak(), vec![b'n'; NAME_LEN_MAX + 1].leak());
+    case.there.listing = vec![(longest, FILE), (longer, FILE)];
+    let listed = case.run(async |files| files.list(b"d").await).unwrap();
+    assert_eq!(listed.iter().map(|(name, _)| name.len()).collect::<Vec<_>>(), [NAME_LEN_MAX]);
+}
+
+#[test]
+fn t102_a_size_that_no_file_has_is_not_believed() {
+    let mut case = Case::new();
+    case.there.size = Some(u64::MAX);
+    case.there.files.insert(b"log", (FILE, b"abc".to_vec()));
+    let stat = case.run(async |files| files.stat(b"log").await).unwrap();
+    assert_eq!(stat.size, SIZE_MAX);
 }
 
 #[test]
