@@ -225,7 +225,11 @@ impl Files for SftpFiles {
         Ok(n)
     }
 
-    async fn list(&self, directory: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
+    async fn list(
+        &self,
+        directory: &[u8],
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
         within(directory)?;
         let trouble = |failure| self.host.trouble(failure);
         let handle = self.host.client.open_directory(directory).await.map_err(trouble)?;
@@ -235,7 +239,8 @@ impl Files for SftpFiles {
             let Some(entries) = asked.names().await.map_err(trouble)? else { break };
             told += entries.len();
             // What is no name of a file there is not shown to anybody.
-            let is_name = |entry: &Entry| is_component(&entry.name) && entry.name.len() <= NAME_LEN_MAX;
+            let is_name =
+                |Entry { name, .. }: &Entry| is_component(name) && name.len() <= NAME_LEN_MAX && fits(name);
             for Entry { name, attrs } in entries.into_iter().filter(is_name) {
                 match attrs.permissions.map(FileType::from_raw_mode) {
                     None | Some(FileType::Symlink | FileType::Unknown) => links.push(name),

@@ -316,7 +316,7 @@ fn duration(text: &[u8]) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dialect, duration, parse};
+    use super::{Dialect, NAME_MAX, duration, letters, parse};
     use crate::weblog::record::{Malformed, Text};
     use core::time::Duration;
 
@@ -454,6 +454,14 @@ mod tests {
         let dotted = r#"{"request.headers.X.Status":"599","request.headers.Referer":"https://x.org/","status":200,"uri":"/a"}"#;
         let (record, _) = parse(dotted.as_bytes()).unwrap().unwrap();
         assert_eq!((record.status, text(record.referrer).as_deref()), (Some(200), Some("https://x.org/")));
+    }
+
+    #[test]
+    fn a_name_of_too_many_letters_is_none() {
+        let mut into = [0; NAME_MAX];
+        let most = "a-".repeat(NAME_MAX);
+        assert_eq!(letters(most.as_bytes(), &mut into), [b'a'; NAME_MAX]);
+        assert_eq!(letters((most + "a").as_bytes(), &mut into), b"");
     }
 
     #[test]
