@@ -1,7 +1,7 @@
 //! What `ssh-weblog` and `ssh-weblog-server` say to whoever uses them for the first time: helps, and errors with what to do next.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -161,4 +161,38 @@ fn two_words_of_which_the_first_is_a_file_are_two_logs_and_said_to_be() {
     let expected =
         "a.log is a file here: two logs are read, a.log and none.log; for the host write a.log:none.log\n";
     assert!(status == 0 && told.starts_with(expected), "{told}");
+}
+
+/// Runs it in a directory, reading and writing these.
+fn run_with(
+    directory: &TempDir,
+    words: &[&str],
+    input: impl Into<Stdio>,
+    output: impl Into<Stdio>,
+) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssh-weblog"));
+    command.args(words).current_dir(directory.path()).env("HOME", directory.path());
+    command.stdin(input).stdout(output).stderr(Stdio::piped()).output().unwrap()
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told_and_what_was_lost_counts_as_not_shown() {
+    let directory = directory();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let told =
+        "standard output: No space left on device (os error 28); make room there, or send it elsewhere\n";
+    for words in [
+        &["--no-follow", "--state", "st", "a.log"][..],
+        &["--no-follow", "--stats", "a.log"],
+        &["-n", "+1", "a.log"], // its end is that of the output
+    ] {
+        let output = run_with(&directory, words, Stdio::null(), full());
+        assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(1), told), "{words:?}");
+    }
+    let (reader, nobody_reads) = io::pipe().unwrap();
+    drop(reader);
+    let words = ["--no-follow", "--state", "st", "a.log"];
+    let output = run_with(&directory, &words, Stdio::null(), nobody_reads);
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(141), 0), "{}", text(&output.stderr));
+    assert_eq!(text(&run("ssh-weblog", &directory, &words, "").stdout), "https://x.example/  --> /a\n");
 }

@@ -276,3 +276,61 @@ fn a_watch_ends_when_until_has_passed() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), shown, "{until}");
     }
 }
+
+#[test]
+fn a_way_that_keeps_no_positions_leaves_those_that_were_kept_and_says_so_once() {
+    let files = Files::new();
+    let server = serving(Generation::Bookworm, &files);
+    let (log, other, state) = (files.path("access.log"), files.text("other.log"), files.text("state"));
+    append(&log, &hit("-", "/0", 200));
+    append(other.as_ref(), "");
+    let shown = |via: &str| {
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-q", "--no-follow", "--via", via, "--state", &state, "--format", "{resource}"]);
+        command.args([&log.to_str().unwrap(), &&*other].map(|log| format!("{}:{log}", here())));
+        let output = run(&mut command, b"");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        (String::from_utf8(output.stdout).unwrap(), told)
+    };
+    assert_eq!(shown("sftp"), ("/0\n".to_owned(), String::new()));
+    let kept = fs::read_to_string(&state).unwrap();
+    for via in ["sh", "tail"] {
+        let told =
+            format!("127.0.0.1: via {via}: --state keeps no positions of logs there; that needs sftp\n");
+        assert_eq!(shown(via), ("/0\n".to_owned(), told));
+        assert_eq!(fs::read_to_string(&state).unwrap(), kept);
+    }
+    append(&log, &hit("-", "/1", 200));
+    assert_eq!(shown("sftp").0, "/1\n");
+}
+
+/// `--sorted` lines wait for earlier ones. While they do, they are not shown, whatever was read.
+#[test]
+fn a_line_that_waits_to_be_sorted_is_not_lost_by_a_sudden_end_however_many_come() {
+    let files = Files::new();
+    let (log, state) = (files.path("access.log"), files.text("state"));
+    let all = |count: usize| (0..count).map(|n| format!("/{n}")).collect::<Vec<_>>();
+    append(&log, &hit("-", "/0", 200));
+    let words = ["-q", "-n", "+1", "--sorted", "--state", &state, "--format", "{resource}"];
+    let mut watching = Watching::start(ours("ssh-weblog").args(words).arg(&log));
+    // Something always waits, and yet positions are kept.
+    let (_never, tick) = std::sync::mpsc::channel::<()>();
+    let mut written = 1;
+    while !fs::read_to_string(&state).is_ok_and(|kept| kept.contains("\"offset\":")) {
+        append(&log, &hit("-", &format!("/{written}"), 200));
+        written += 1;
+        assert!(written < 3000, "{}", watching.running.log());
+        let _tick = tick.recv_timeout(std::time::Duration::from_millis(20));
+    }
+    watching.running.signal(Signal::KILL);
+    watching.running.wait();
+    let mut shown: Vec<_> = std::iter::from_fn(|| watching.line()).collect();
+    let output = run(ours("ssh-weblog").args(words).arg("--no-follow").arg(&log), b"");
+    let rest = String::from_utf8(output.stdout).unwrap();
+    assert!(!rest.starts_with("/0\n"), "it does not begin anew");
+    shown.extend(rest.lines().map(str::to_owned));
+    shown.sort_unstable_by_key(|line| line[1..].parse::<usize>().unwrap());
+    shown.dedup();
+    assert_eq!(shown, all(written));
+}

@@ -105,6 +105,12 @@ impl Ledger {
         self.0.borrow_mut().before = before;
     }
 
+    /// Whether its follower has begun. What is read as it comes, or by a command, keeps no place here.
+    pub(crate) fn has_place(&self) -> bool {
+        let book = self.0.borrow();
+        book.begun > 0 || book.late
+    }
+
     pub(super) fn is_late(&self) -> bool {
         self.0.borrow().late
     }
@@ -174,6 +180,21 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_had_by_whom_has_begun_and_not_by_whom_only_counts() {
+        let ledger = Ledger::default();
+        ledger.count(9);
+        ledger.count_generation();
+        ledger.gap("a gap");
+        assert!(!ledger.has_place());
+        ledger.set_late();
+        assert!(ledger.has_place(), "all that comes is new");
+        let ledger = Ledger::default();
+        ledger.begin();
+        assert!(ledger.has_place());
+        assert!(Ledger::from(Checkpoint::default()).has_place());
+    }
 
     #[test]
     fn gaps_beyond_the_bound_are_counted() {

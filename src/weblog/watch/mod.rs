@@ -42,8 +42,8 @@ use progress::Progress;
 use showing::Showing;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook_mio::v1_0::Signals;
-use sources::Sources;
-use std::io::{self, IsTerminal, Write};
+use sources::{Places, Sources};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -120,6 +120,8 @@ struct Watch {
     sources: Sources,
     showing: Showing,
     state: Option<State>,
+    /// With `--sorted`: up to where the logs were taken at some time, which is kept once that is shown.
+    places: Option<(Instant, Places)>,
     signals: Signals,
     signal_source: Option<SourceId>,
     /// The end that the clock brings, and the next report.
@@ -131,6 +133,8 @@ struct Watch {
     progress: Option<Progress>,
     /// Bytes given to the output and not written yet.
     unwritten: usize,
+    /// Nothing is written any more, and so nothing counts as shown.
+    out_failed: bool,
     status: Option<u8>,
     /// All was read, which has this status; the dashboard is looked at until it is left.
     rest: Option<u8>,
@@ -199,12 +203,14 @@ impl Watch {
             out_is_terminal: io::stdout().is_terminal(),
             progress,
             unwritten: 0,
+            out_failed: false,
             status: None,
             rest: None,
             told_unsaved: false,
             woken: false,
             showing,
             state,
+            places: None,
             waker,
             options,
         })
@@ -322,17 +328,40 @@ impl Watch {
         }
     }
 
-    /// Once all that was taken is written, the positions are those of what was shown.
+    /// Looks what became of the output. The status, if that has failed: of a reader who is gone without a word.
+    fn look_at_output(&mut self) -> Option<u8> {
+        let (written, error) = self.out.take_written();
+        self.unwritten = self.unwritten.saturating_sub(written);
+        let error = error?;
+        self.out_failed = true;
+        if error.kind() == ErrorKind::BrokenPipe {
+            return Some(BROKEN_PIPE);
+        }
+        tell!("standard output: {error}; make room there, or send it elsewhere");
+        Some(UNREADABLE)
+    }
+
+    /// Once all is written that was taken by some time, the positions of that time are those of what was shown.
     fn save(&mut self, now: Instant) {
-        if let Some(state) = self.state.as_mut().filter(|_| self.unwritten == 0) {
-            self.sources.save(state, &self.showing);
-            if state.due(now).is_some_and(|due| due <= now)
-                && let Err(error) = state.save(now)
-                && !self.told_unsaved
-            {
-                self.told_unsaved = true;
-                tell!("{error}");
-            }
+        let is_written = self.unwritten == 0 && !self.out_failed;
+        let Some(state) = self.state.as_mut().filter(|_| is_written) else { return };
+        // The first of what waits to be sorted came so long before; all that came earlier is shown.
+        let due = self.showing.due();
+        let is_shown = |at: Instant| due.is_none_or(|due| at + SORTED_WINDOW < due);
+        if let Some((_, places)) = self.places.take_if(|(at, _)| is_shown(*at)) {
+            places.keep(state);
+        }
+        if due.is_none() {
+            self.sources.places(&self.showing).keep(state);
+        } else if self.places.is_none() {
+            self.places = Some((now, self.sources.places(&self.showing)));
+        }
+        if state.due(now).is_some_and(|due| due <= now)
+            && let Err(error) = state.save(now)
+            && !self.told_unsaved
+        {
+            self.told_unsaved = true;
+            tell!("{error}");
         }
     }
 
@@ -399,13 +428,20 @@ impl Watch {
         self.write();
         self.out.finish();
         board.iter_mut().for_each(Board::release);
+        match self.look_at_output() {
+            Some(BROKEN_PIPE) => return BROKEN_PIPE,
+            failed => status = status.max(failed.unwrap_or(0)),
+        }
         if self.options.verbose && !self.showing.reports() {
             let mut text = Vec::new();
             receipts.iter().for_each(|receipt| receipt.write_text(&mut text));
             let _nobody_reads = io::stderr().write_all(&text);
         }
         if let Some(state) = &mut self.state {
-            self.sources.save(state, &self.showing);
+            if !self.out_failed {
+                self.places.into_iter().for_each(|(_, places)| places.keep(state));
+                self.sources.places(&self.showing).keep(state);
+            }
             if let Err(error) = state.save(Instant::now()) {
                 if !self.told_unsaved {
                     tell!("{error}");
@@ -508,10 +544,8 @@ impl Application<Client> for Watch {
                         host.answered(conn);
                     }
                 }
-                let (written, error) = self.out.take_written();
-                self.unwritten = self.unwritten.saturating_sub(written);
-                if error.is_some() {
-                    self.end(cx, peers, BROKEN_PIPE);
+                if let Some(status) = self.look_at_output() {
+                    self.end(cx, peers, status);
                 }
             }
         }

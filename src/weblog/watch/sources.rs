@@ -2,6 +2,8 @@
 //!
 //! It does not know how a host is reached, nor what becomes of a line.
 
+mod advice;
+
 use super::WatchOptions;
 use super::host::{ByCommand, Notices};
 use super::showing::Showing;
@@ -9,20 +11,22 @@ use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
 use crate::driver::text::escaped;
 use crate::tell;
-use crate::weblog::follow::files::{DENIED, Files, MISSING, Trouble};
+use crate::weblog::follow::files::{Files, Trouble};
 use crate::weblog::follow::ledger::Ledger;
 use crate::weblog::follow::local::Local;
 use crate::weblog::follow::logs::{Share, Told, Tray};
 use crate::weblog::follow::named::{Found, look};
+use crate::weblog::follow::position::Checkpoint;
 use crate::weblog::follow::shell;
 use crate::weblog::follow::state::State;
 use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::{Via, tail_command};
-use crate::weblog::follow::{Follower, NOT_REGULAR, Note, Options, Since, Start, sftp};
+use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::LineSplitter;
 use crate::weblog::time::Stamp;
 use crate::weblog::view::Receipt;
+use advice::{advice, meant};
 use core::cell::{Cell, RefCell};
 use core::task::Poll;
 use core::time::Duration;
@@ -274,6 +278,7 @@ impl Sources {
         options: &WatchOptions,
         showing: &mut Showing,
     ) -> Vec<ByCommand> {
+        let mut is_first = false;
         for at in 0..self.operands.len() {
             let Some((Source { name, place: Place::Host { host, path } }, looking)) =
                 self.operands.get_mut(at)
@@ -281,10 +286,15 @@ impl Sources {
                 continue;
             };
             if *host == number && *looking == Looking::Yes {
-                *looking = Looking::Done;
+                (*looking, is_first) = (Looking::Done, true);
                 let (name, path) = (name.clone(), path.clone());
                 self.add(at, path, name, options, showing, None);
             }
+        }
+        if is_first && options.state.is_some() {
+            let host = options.hosts.get(number).map(|host| escaped(host.host.as_bytes()));
+            let (host, via) = (host.unwrap_or_default(), via.name());
+            tell!("{host}: via {via}: --state keeps no positions of logs there; that needs sftp");
         }
         let start = match options.start {
             Some(Start::LinesBeforeEnd(lines)) => shell::Start::LinesBeforeEnd(lines),
@@ -569,48 +579,26 @@ impl Sources {
         self.logs.iter().enumerate().map(receipt).collect()
     }
 
-    /// All that was taken was shown.
-    pub(super) fn save(&mut self, state: &mut State, showing: &Showing) {
-        self.forgotten.drain(..).for_each(|name| state.forget(&name));
-        for (at, log) in self.logs.iter().enumerate() {
-            state.set(showing.name(at), log.ledger.checkpoint());
-        }
+    /// Up to where all logs were taken. Of one that has no place the one from before stays.
+    pub(super) fn places(&mut self, showing: &Showing) -> Places {
+        let known = self.logs.iter().enumerate().filter(|(_, log)| log.ledger.has_place());
+        let known = known.map(|(at, log)| (showing.name(at).to_owned(), log.ledger.checkpoint())).collect();
+        Places { forgotten: core::mem::take(&mut self.forgotten), known }
     }
 }
 
-/// What may have been meant by the name of a log that is not there.
-fn meant(place: &Place) -> String {
-    match place {
-        Place::Local(path) if is_like_a_host(path) => {
-            let name = escaped(path.as_os_str().as_bytes());
-            format!("; to watch a log on a host: ssh-weblog {name}:/var/log/…")
-        }
-        _ => String::new(),
+/// Up to where logs were taken at some time.
+pub(super) struct Places {
+    forgotten: Vec<String>,
+    known: Vec<(String, Checkpoint)>,
+}
+
+impl Places {
+    /// All that was taken by then was shown.
+    pub(super) fn keep(self, state: &mut State) {
+        self.forgotten.iter().for_each(|name| state.forget(name));
+        self.known.into_iter().for_each(|(name, checkpoint)| state.set(&name, checkpoint));
     }
-}
-
-/// What to do about a log that could not be read.
-fn advice(why: &str, place: &Place) -> String {
-    let text = match (why, place) {
-        (MISSING, Place::Local(path)) if !is_like_a_host(path) => {
-            "; look at the path, or leave --no-follow out to wait for it"
-        }
-        (MISSING, Place::Host { path, .. }) if !path.starts_with(b"/") => {
-            " there; a path without / at its beginning is from the login directory"
-        }
-        (MISSING, Place::Host { .. }) => " there; look at the path, or leave --no-follow out to wait for it",
-        (DENIED, Place::Local(_)) => "; run it as a user who may read it (on Debian one of the group adm)",
-        (DENIED, Place::Host { .. }) => "; log in as a user who may read it (on Debian one of the group adm)",
-        (NOT_REGULAR, _) => "; name a log, or logs by a pattern: DIRECTORY/*.log",
-        _ => "",
-    };
-    [text, &meant(place)].concat()
-}
-
-/// Whether a local name may be that of a host whose path was forgotten.
-fn is_like_a_host(path: &Path) -> bool {
-    let name = path.as_os_str().as_bytes();
-    !name.contains(&b'/') && !name.ends_with(b".log") && !path.exists()
 }
 
 /// Whether it has to be read as it comes: a FIFO, also one of the shell's (`<(…)`).
