@@ -334,3 +334,25 @@ fn a_line_that_waits_to_be_sorted_is_not_lost_by_a_sudden_end_however_many_come(
     shown.dedup();
     assert_eq!(shown, all(written));
 }
+
+#[test]
+fn an_end_by_until_is_no_better_than_what_has_failed() {
+    let files = Files::new();
+    let server = serving(Generation::Trixie, &files);
+    append(&files.path("a.log"), &hit("https://one.example/", "/1", 200));
+    fs::create_dir(files.path("d.log")).unwrap();
+    let (local, directory) = (files.text("a.log"), files.text("d.log"));
+    let there = format!("{}:{local}", here());
+    let unreached = format!("ssh://127.0.0.1:{}/a.log", free_port());
+    for (sources, status) in [
+        (vec![&there, &local], 0),
+        (vec![&directory, &there, &local], 1),
+        (vec![&unreached, &directory, &there, &local], 255),
+    ] {
+        let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 2;
+        let mut command = ssh_weblog(&files, server.port);
+        let output = run(command.args(["--until", &format!("@{soon}")]).args(&sources), b"");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{sources:?}: {told}");
+    }
+}

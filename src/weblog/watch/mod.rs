@@ -391,19 +391,20 @@ impl Watch {
                 self.sources.end_of_host(at);
             }
         }
+        let of_hosts = self.hosts.iter().filter_map(Host::over).max();
+        let own = if self.sources.unreadable { UNREADABLE } else { 0 };
+        let so_far = of_hosts.unwrap_or(0).max(own);
         if self.sources.are_over() && !self.sources.has_lines() {
-            let of_hosts = self.hosts.iter().filter_map(Host::over).max();
-            let own = if self.sources.unreadable { UNREADABLE } else { 0 };
             match self.showing.board.as_mut().filter(|board| of_hosts.is_none() && board.has_hits()) {
                 Some(board) if self.rest.is_none() => {
                     self.rest = Some(own);
                     board.note("all is read; q quits");
                 }
                 Some(_) => {}
-                None => self.end(cx, peers, of_hosts.unwrap_or(0).max(own)),
+                None => self.end(cx, peers, so_far),
             }
         } else if self.until.is_some_and(|until| until <= cx.now) {
-            self.end(cx, peers, 0);
+            self.end(cx, peers, so_far);
         }
     }
 
