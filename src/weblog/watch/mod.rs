@@ -279,7 +279,9 @@ impl Watch {
     /// The bar, unless somebody may be asked meanwhile.
     fn show_progress(&mut self, now: Instant) {
         if let Some(progress) = &mut self.progress {
-            let is_free = self.hosts.iter().all(Host::is_settled);
+            // Lines that are still being written there would go on behind it.
+            let is_in_use = self.out_is_terminal && self.unwritten > 0;
+            let is_free = !is_in_use && self.hosts.iter().all(Host::is_settled);
             progress.turn(is_free, now, || self.sources.written_and_read());
         }
     }
