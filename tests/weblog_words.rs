@@ -196,3 +196,13 @@ fn output_that_cannot_be_written_is_told_and_what_was_lost_counts_as_not_shown()
     assert_eq!((output.status.code(), output.stderr.len()), (Some(141), 0), "{}", text(&output.stderr));
     assert_eq!(text(&run("ssh-weblog", &directory, &words, "").stdout), "https://x.example/  --> /a\n");
 }
+
+#[test]
+fn standard_input_that_cannot_be_read_is_told_and_is_no_empty_log() {
+    let directory = directory();
+    let input = File::open(directory.path()).unwrap();
+    let output = run_with(&directory, &["--stats", "-q", "-", "a.log", "--no-follow"], input, Stdio::piped());
+    let told = "-: not a regular file; name a log, or logs by a pattern: DIRECTORY/*.log\n";
+    assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(1), told));
+    assert!(text(&output.stdout).contains("receipt a.log: "), "{}", text(&output.stdout));
+}

@@ -13,7 +13,7 @@ use crate::driver::text::escaped;
 use crate::tell;
 use crate::weblog::follow::files::{Files, Trouble};
 use crate::weblog::follow::ledger::Ledger;
-use crate::weblog::follow::local::Local;
+use crate::weblog::follow::local::{Local, trouble};
 use crate::weblog::follow::logs::{Share, Told, Tray};
 use crate::weblog::follow::named::{Found, look};
 use crate::weblog::follow::position::Checkpoint;
@@ -542,6 +542,7 @@ impl Sources {
     }
 
     fn take_streams(&mut self, showing: &mut Showing, now: Instant) {
+        let place = |log: &Log| Some(&self.operands.get(log.operand)?.0.place);
         for Stream { input, lines, log, over } in self.streams.iter_mut().filter(|stream| !stream.over) {
             let mut came = 0;
             *over = input.offer(|bytes| {
@@ -552,9 +553,16 @@ impl Sources {
             if *over {
                 lines.finish(|line| showing.line(*log, &line, now));
             }
+            let name = || escaped(showing.name(*log).as_bytes());
             if let Some(log) = self.logs.get_mut(*log) {
                 log.ledger.count(came);
                 log.ended |= *over;
+                if let Some(error) = input.take_error() {
+                    self.unreadable = true;
+                    let why = trouble(&error).to_string();
+                    let advice = place(log).map(|place| advice(&why, place)).unwrap_or_default();
+                    tell!("{}: {why}{advice}", name());
+                }
             }
         }
     }
