@@ -5,6 +5,7 @@ use super::weblog::{Watching, append, here, hit, ssh_weblog};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 /// Cuts of a connection, in a short run and in a long one.
 const CUTS: (u32, u32) = (4, 1000);
@@ -355,4 +356,40 @@ fn an_end_by_until_is_no_better_than_what_has_failed() {
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(status), "{sources:?}: {told}");
     }
+}
+
+#[test]
+fn a_packed_log_is_read_from_its_beginning_to_its_end_and_not_followed() {
+    let files = Files::new();
+    let server = serving(Generation::Bookworm, &files);
+    append(&files.path("old.log"), &(hit("-", "/0", 200) + &hit("-", "/1", 200)));
+    assert!(run(Command::new("gzip").arg(files.path("old.log")), b"").status.success());
+    append(&files.path("a.log"), &hit("-", "/before", 200));
+    let (packed, log) = (files.text("old.log.gz"), files.text("a.log"));
+    let ended = |words: &[&str]| {
+        let mut command = ssh_weblog(&files, server.port);
+        let output = run(command.args(["-q", "--format", "{resource}"]).args(words), b"");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let both = (0, "/0\n/1\n".to_owned(), String::new());
+    let (there, pattern) = (format!("{}:{packed}", here()), files.text("*.gz"));
+    for packed in [&packed, &there, &pattern] {
+        assert_eq!(ended(&[packed]), both, "{packed}");
+    }
+    assert_eq!(ended(&["-n1", &packed]).1, "/1\n");
+    let (status, _, told) = ended(&[&files.text("none.log.gz")]);
+    assert!(status == 1 && told.ends_with("none.log.gz: no such file; look at the path\n"), "{told}");
+    let (status, _, told) = ended(&["--via", "sh", &there]);
+    assert!(status == 1 && told.ends_with(".gz: via sh: a packed log is read by sftp only\n"), "{told}");
+    let output = run(ours("ssh-weblog").args(["--stats", &packed]), b"");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("receipt"), "{output:?}");
+    // What is not packed is followed on.
+    let mut command = ours("ssh-weblog");
+    let words = ["--format", "{resource}", "--stop-on", "/end"];
+    let mut watching = Watching::start(command.args(words).args([&packed, &log]));
+    assert_eq!((watching.line().as_deref(), watching.line().as_deref()), (Some("/0"), Some("/1")));
+    append(log.as_ref(), &hit("-", "/end", 200));
+    assert_eq!(watching.line().as_deref(), Some("/end"));
+    assert_eq!(watching.running.wait().code(), Some(0));
 }

@@ -73,6 +73,18 @@ pub enum Place {
     Standard,
 }
 
+impl Place {
+    /// Whether it is that of packed logs, by its name: nobody writes to them any more.
+    fn is_packed(&self) -> bool {
+        let path = match self {
+            Self::Host { path, .. } => path,
+            Self::Local(path) => path.as_os_str().as_bytes(),
+            Self::Standard => return false,
+        };
+        path.ends_with(b".gz")
+    }
+}
+
 /// What is read to its end as it comes, without a position: standard input, a FIFO.
 struct Stream {
     input: Input,
@@ -288,7 +300,8 @@ impl Sources {
             if *host == number && *looking == Looking::Yes {
                 (*looking, is_first) = (Looking::Done, true);
                 let (name, path) = (name.clone(), path.clone());
-                self.add(at, path, name, options, showing, None);
+                let log = self.add(at, path, name, options, showing, None);
+                self.refuse_packed(log, via);
             }
         }
         if is_first && options.state.is_some() {
@@ -325,6 +338,16 @@ impl Sources {
         readers
     }
 
+    /// What a command there says of a packed log is no text.
+    fn refuse_packed(&mut self, log: usize, via: Via) {
+        let is_packed =
+            |log: &Log| self.operands.get(log.operand).is_some_and(|(of, _)| of.place.is_packed());
+        if let Some(refused) = self.logs.get_mut(log).filter(|log| is_packed(log)) {
+            refused.ended = true;
+            self.tray.end(log, Some(format!("via {}: a packed log is read by sftp only", via.name())));
+        }
+    }
+
     fn host_of(&self, log: usize) -> Option<usize> {
         let operand = self.logs.get(log)?.operand;
         match self.operands.get(operand)?.0.place {
@@ -333,9 +356,15 @@ impl Sources {
         }
     }
 
+    /// Whether an operand's logs are followed.
+    fn follows(&self, operand: usize) -> bool {
+        self.follow && self.operands.get(operand).is_some_and(|(source, _)| !source.place.is_packed())
+    }
+
     /// Starts the task that finds what a name stands for.
     fn look<F: Files + 'static>(&self, files: F, operand: usize, path: Vec<u8>) {
-        let (found, timers, follow) = (Rc::clone(&self.found), Rc::clone(&self.timers), self.follow);
+        let (found, timers, follow) =
+            (Rc::clone(&self.found), Rc::clone(&self.timers), self.follows(operand));
         self.tasks.starter().start(async move {
             look(&files, &path, follow, &timers, |new| found.borrow_mut().push((operand, new))).await;
         });
@@ -343,16 +372,17 @@ impl Sources {
 
     /// Starts the task that follows a log.
     fn follow<F: Files + 'static>(&self, files: F, log: usize, options: &WatchOptions, is_new: bool) {
-        let Some(Log { path, ledger, leaves, .. }) = self.logs.get(log) else { return };
+        let Some(Log { operand, path, ledger, leaves, .. }) = self.logs.get(log) else { return };
+        let follow = self.follows(*operand);
         let how = Options {
             start: match options.start {
                 Some(start) if !is_new => start,
-                _ if is_new || !options.follow || self.since.is_some() => Start::Line(1),
+                _ if is_new || !follow || self.since.is_some() => Start::Line(1),
                 _ => Start::LinesBeforeEnd(0),
             },
             since: self.since.map(|since| since_of(since, options.log_format.as_deref())),
             with_rotated: options.with_rotated && !is_new,
-            follow: options.follow,
+            follow,
             ..Options::default()
         };
         let share = Share { tray: Rc::clone(&self.tray), log };

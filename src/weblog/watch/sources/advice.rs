@@ -21,6 +21,10 @@ pub(super) fn meant(place: &Place) -> String {
 /// What to do about a log that could not be read.
 pub(super) fn advice(why: &str, place: &Place) -> String {
     let text = match (why, place) {
+        (MISSING, Place::Local(_)) if place.is_packed() => "; look at the path",
+        (MISSING, Place::Host { path, .. }) if place.is_packed() && path.starts_with(b"/") => {
+            " there; look at the path"
+        }
         (MISSING, Place::Local(path)) if !is_like_a_host(path) => {
             "; look at the path, or leave --no-follow out to wait for it"
         }
@@ -39,7 +43,8 @@ pub(super) fn advice(why: &str, place: &Place) -> String {
 /// Whether a local name may be that of a host whose path was forgotten.
 fn is_like_a_host(path: &Path) -> bool {
     let name = path.as_os_str().as_bytes();
-    !name.contains(&b'/') && !name.ends_with(b".log") && !path.exists()
+    let is_log = [&b".log"[..], b".gz"].iter().any(|ending| name.ends_with(ending));
+    !name.contains(&b'/') && !is_log && !path.exists()
 }
 
 #[cfg(test)]
@@ -57,10 +62,13 @@ mod tests {
             (MISSING, there("/a.log"), "leave --no-follow out"),
             (DENIED, local("/x"), "run it as a user"),
             (DENIED, there("/x"), "log in as a user"),
+            (MISSING, local("a.log.gz"), "; look at the path"),
+            (MISSING, there("/a.log.gz"), " there; look at the path"),
             (NOT_REGULAR, local("/x"), "*.log"),
         ] {
             assert!(advice(why, &place).contains(told), "{why} {place:?}");
         }
+        assert!(!advice(MISSING, &local("a.log.gz")).contains("--no-follow"), "it would not be waited for");
         assert_eq!(advice("anything else", &local("/x")), "");
         assert!(meant(&local("shop.example")).contains("shop.example:/var/log/"));
         for plain in [local("./shop"), local("a.log"), local("/"), there("shop")] {
