@@ -206,3 +206,20 @@ fn standard_input_that_cannot_be_read_is_told_and_is_no_empty_log() {
     assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(1), told));
     assert!(text(&output.stdout).contains("receipt a.log: "), "{}", text(&output.stdout));
 }
+
+#[test]
+fn what_the_system_refuses_is_no_wrong_argument_and_no_failed_login() {
+    let directory = directory();
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 6; exec \"$0\" --no-follow a.log";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_ssh-weblog")]).current_dir(directory.path());
+    let output = command.output().unwrap();
+    let expected = "ssh-weblog: too many open files; name fewer logs, or allow more open files (ulimit -n)\n";
+    assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(1), expected));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssh-weblog"));
+    let output = command.arg("demo").env("TMPDIR", directory.path().join("none")).output().unwrap();
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.ends_with("; TMPDIR must name a directory that is there and writable\n"), "{told}");
+    assert!(!told.contains("--help"), "{told}");
+}

@@ -20,7 +20,7 @@ use strombus::weblog::follow::Start;
 use strombus::weblog::follow::via::Via;
 use strombus::weblog::options::ViewOptions;
 use strombus::weblog::view::Destination;
-use strombus::weblog::watch::{NO_CONNECTION, Place, Source, WatchOptions, watch};
+use strombus::weblog::watch::{NO_CONNECTION, Place, Source, UNREADABLE, WatchError, WatchOptions, watch};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes what is freed, passwords among it.
@@ -145,6 +145,15 @@ impl From<LoadError> for Wrong {
         match error {
             LoadError::CommandLine(_) => Self::usage(error.text()),
             _ => Self(error.text().to_owned(), NO_CONNECTION),
+        }
+    }
+}
+
+impl From<WatchError> for Wrong {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Usage(text) => Self::usage(text),
+            WatchError::System(text) => Self(text, UNREADABLE),
         }
     }
 }
@@ -293,13 +302,8 @@ fn is_word(operand: &OsString) -> bool {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = arguments.options().and_then(|options| {
-        if !arguments.is_demo() {
-            return watch(options).map_err(Wrong::usage);
-        }
-        options.check().map_err(Wrong::usage)?;
-        demo::run(options).map_err(|text| Wrong(text, NO_CONNECTION))
-    });
+    let run = if arguments.is_demo() { demo::run } else { watch };
+    let done = arguments.options().and_then(|options| run(options).map_err(Wrong::from));
     match done {
         Ok(status) => ExitCode::from(status),
         Err(Wrong(text, status)) => {

@@ -21,6 +21,8 @@ pub use sources::{LET_GO, LOGS_MAX, Place, Source};
 
 use super::dashboard::End;
 use super::follow::Start;
+use super::follow::files::Trouble;
+use super::follow::local::trouble;
 use super::follow::state::State;
 use super::follow::via::Via;
 use super::format::RecordParser;
@@ -35,6 +37,7 @@ use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source a
 use crate::tell;
 use crate::transport::Client;
 use board::Board;
+use core::fmt;
 use host::{Host, Manner, News};
 use mio::unix::SourceFd;
 use mio::{Interest, Waker};
@@ -113,6 +116,45 @@ impl WatchOptions {
     }
 }
 
+/// Why nothing is watched any more: a text for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchError {
+    /// An option that can't be understood, or not be followed here. Nothing was done.
+    Usage(String),
+    /// The system refused something.
+    System(String),
+}
+
+impl fmt::Display for WatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Usage(text) | Self::System(text)) = self;
+        f.write_str(text)
+    }
+}
+
+impl core::error::Error for WatchError {}
+
+impl From<io::Error> for WatchError {
+    fn from(error: io::Error) -> Self {
+        Self::System(match trouble(&error) {
+            exhausted @ Trouble::Exhausted => exhausted.to_string(),
+            _ if error.kind() == ErrorKind::WouldBlock => {
+                format!("{error}: no thread is left; allow more processes (ulimit -u)")
+            }
+            _ => error.to_string(),
+        })
+    }
+}
+
+impl From<Error> for WatchError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io(error) => error.into(),
+            Error::Ssh(error) => Self::System(error.to_string()),
+        }
+    }
+}
+
 struct Watch {
     options: WatchOptions,
     waker: Arc<Waker>,
@@ -146,19 +188,18 @@ struct Watch {
 /// Watches until the end, and returns the exit status.
 ///
 /// # Errors
-/// An option that can't be understood, as a text for the user; nothing was done then.
-pub fn watch(mut options: WatchOptions) -> Result<u8, String> {
-    let view = options.check()?;
+/// See [`WatchError`].
+pub fn watch(mut options: WatchOptions) -> Result<u8, WatchError> {
+    let view = options.check().map_err(WatchError::Usage)?;
     // Nothing comes any more that would pass.
     options.follow &= view.until().is_none_or(|until| !left_until(until).is_zero());
-    let text = |error: io::Error| error.to_string();
-    terminal::guard().map_err(text)?;
-    let state = options.state.as_deref().map(State::load).transpose()?;
-    let mut driver = Driver::with_waker(|waker| Watch::new(options, view, state, waker)).map_err(text)?;
-    driver.with(|app, cx, peers| app.start(cx, peers)).map_err(|error| error.to_string())?;
+    terminal::guard()?;
+    let state = options.state.as_deref().map(State::load).transpose().map_err(WatchError::Usage)?;
+    let mut driver = Driver::with_waker(|waker| Watch::new(options, view, state, waker))?;
+    driver.with(|app, cx, peers| app.start(cx, peers))?;
     let ended = driver.run();
     let status = driver.app.finish();
-    ended.map_err(|error| error.to_string())?;
+    ended?;
     Ok(status)
 }
 
