@@ -166,8 +166,9 @@ struct Watch {
     places: Option<(Instant, Places)>,
     signals: Signals,
     signal_source: Option<SourceId>,
-    /// The end that the clock brings, and the next report.
+    /// The end that the clock brings; once the watch is over, that of the time in which hosts take a farewell.
     until: Option<Instant>,
+    /// The next report.
     report_due: Option<Instant>,
     out: Output,
     /// What is written there is seen where a bar would be.
@@ -464,11 +465,8 @@ impl Watch {
             board.leave(&mut drawn);
             self.out.push(&drawn);
         }
-        self.showing.flush();
         let receipts = self.sources.receipts(&self.showing);
-        if self.showing.end.is_none() || self.showing.reports() {
-            self.showing.report(&receipts);
-        }
+        self.showing.report(&receipts);
         self.write();
         self.out.finish();
         board.iter_mut().for_each(Board::release);
