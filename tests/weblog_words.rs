@@ -162,3 +162,26 @@ fn two_words_of_which_the_first_is_a_file_are_two_logs_and_said_to_be() {
         "a.log is a file here: two logs are read, a.log and none.log; for the host write a.log:none.log\n";
     assert!(status == 0 && told.starts_with(expected), "{told}");
 }
+
+#[test]
+fn over_counts_the_hits_of_logs_that_are_read_one_after_the_other_where_they_belong() {
+    let directory = directory();
+    let hit = |minute: u32, second: u32| HIT.replace("12:00:00", &format!("12:{minute:02}:{second:02}"));
+    let whole: String = (0..20).flat_map(|minute| (0..60).map(move |second| hit(minute, second))).collect();
+    for name in ["one.log", "two.log"] {
+        fs::write(directory.path().join(name), &whole).unwrap();
+    }
+    let over = |rate: &str, logs: &[&str]| {
+        let words = ["--no-follow", "--top", "1", "--over", rate, "--for", "60s"];
+        let output = run("ssh-weblog", &directory, &[&words[..], logs].concat(), "");
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    assert_eq!(over("1.5/s", &["one.log"]), (0, String::new()));
+    for logs in [&["one.log", "two.log"][..], &["???.log"], &["--sorted", "one.log", "two.log"]] {
+        let (status, shown) = over("1.5/s", logs);
+        assert_eq!(status, 3, "{logs:?}");
+        let evidence = "over 1.5/s for 60s: 91 hits in 60s (1.5/s), 2026-03-01T12:";
+        assert!(shown.starts_with(evidence), "{logs:?}: {shown}");
+        assert_eq!(over("2/s", logs), (0, String::new()), "{logs:?}");
+    }
+}

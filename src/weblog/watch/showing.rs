@@ -60,8 +60,10 @@ pub(super) struct Showing {
 
 impl Showing {
     pub(super) fn new(view: View, sorted: bool, quiet: bool, verbose: bool) -> Self {
+        let several = view.destination().names_sources;
+        let run = Run::new(Arc::new(view));
         Self {
-            run: Run::new(Arc::new(view)),
+            run: if several { run.of_several() } else { run },
             sources: Vec::new(),
             sorted: sorted.then(Sorted::default),
             board: None,
