@@ -45,6 +45,7 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
     let commands = [
         ("ssh-weblog", &["--help"][..]),
         ("ssh-weblog", &["-h"]),
+        ("ssh-weblog-cp", &["--help"]),
         ("ssh-weblog-server", &["--help"]),
         ("ssh-weblog-server", &["check", "--help"]),
         ("ssh-weblog-server", &["fingerprint", "--help"]),
@@ -54,6 +55,7 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
         let directory = directory();
         let mut command = Command::new(match program {
             "ssh-weblog" => env!("CARGO_BIN_EXE_ssh-weblog"),
+            "ssh-weblog-cp" => env!("CARGO_BIN_EXE_ssh-weblog-cp"),
             _ => env!("CARGO_BIN_EXE_ssh-weblog-server"),
         });
         let output = command.args(words).env("COLUMNS", "80").current_dir(directory.path()).output().unwrap();
@@ -62,6 +64,14 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
         assert!(help.contains("\nExamples:\n  ssh-weblog") && help.contains("\nExit status: 0 "), "{help}");
         for line in help.lines() {
             assert!(line.chars().count() <= 80, "{program} {words:?}: {line}");
+        }
+        // Of prose that was wrapped by hand and is wrapped again, every other line is short.
+        for paragraph in help.split("\n\n").filter(|text| !text.contains("\n ") && !text.starts_with(' ')) {
+            let lines: Vec<_> = paragraph.trim_end().lines().collect();
+            for two in lines.windows(2) {
+                let next = two[1].split(' ').next().unwrap();
+                assert!(two[0].len() + 1 + next.len() > 80, "{program} {words:?}: {}", two[0]);
+            }
         }
         // An example that is broken by the terminal would not begin like one.
         let examples = help.split("\nExamples:\n").nth(1).unwrap().split("\n\n").next().unwrap();
