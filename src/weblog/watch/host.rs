@@ -232,7 +232,7 @@ impl Host {
         };
         match add(stream, login.connection(now)) {
             Ok(peer) => {
-                let connected = Connected { peer, login, way: Way::None, _proxy: proxy };
+                let connected = Connected { peer, login, way: Way::None, has_session: false, _proxy: proxy };
                 self.state = State::Connected(Box::new(connected));
                 self.tell_notices();
             }
@@ -244,11 +244,12 @@ impl Host {
     fn unreached(&mut self, why: &str, now: Instant) {
         let tries = self.manner.retry.unwrap_or(if self.was_up { u32::MAX } else { 0 });
         if self.tries >= tries {
-            let spaced =
-                if self.was_up || self.manner.retry.is_some() { "connection lost for good" } else { "" };
-            match spaced {
-                "" => tell!("{why}"),
-                spaced => self.say(&format!("{spaced} ({why})")),
+            if self.was_up {
+                self.say(&format!("connection lost for good ({why})"));
+            } else if self.manner.retry.is_some() {
+                self.say(&format!("cannot be reached ({why})"));
+            } else {
+                tell!("{why}");
             }
             self.state = State::Over(NO_CONNECTION);
             return;
