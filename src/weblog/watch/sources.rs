@@ -5,6 +5,7 @@
 use super::WatchOptions;
 use super::host::{ByCommand, Notices};
 use super::showing::Showing;
+use crate::driver::glob::Pattern;
 use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
 use crate::driver::text::escaped;
@@ -43,6 +44,9 @@ pub const LOGS_MAX: usize = 4096;
 /// A log that a pattern has not found for so long is not followed any more. Where it was read to is kept until another log
 /// needs the room.
 pub const LET_GO: Duration = Duration::from_secs(60 * 60);
+
+/// What is said of a pattern where a command reads logs.
+const PATTERNS: &str = "patterns need sftp: name each log";
 
 /// A log, or several by a pattern, as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +94,13 @@ struct Log {
     leaves: Rc<Cell<bool>>,
     /// Nothing more comes of it.
     ended: bool,
+}
+
+impl Log {
+    /// A follower in a shell there looks for a file of exactly this name, and has never seen one.
+    fn is_pattern_in_a_shell(&self) -> bool {
+        self.shell.is_some() && Pattern::is_one(&self.path) && self.ledger.written_and_read() == (0, 0)
+    }
 }
 
 /// How a name is looked for.
@@ -283,6 +294,9 @@ impl Sources {
             if *host == number && *looking == Looking::Yes {
                 *looking = Looking::Done;
                 let (name, path) = (name.clone(), path.clone());
+                if via == Via::Tail && options.follow && Pattern::is_one(&path) {
+                    tell!("{}: {PATTERNS}", escaped(name.as_bytes()));
+                }
                 self.add(at, path, name, options, showing, None);
             }
         }
@@ -313,6 +327,16 @@ impl Sources {
             });
         }
         readers
+    }
+
+    /// A log that a command reads is read by another connection, once that is there.
+    pub(super) fn move_to_host(&mut self, log: usize, number: usize) {
+        if let Some(log) = self.logs.get(log)
+            && let Some((Source { place: Place::Host { host, .. }, .. }, _)) =
+                self.operands.get_mut(log.operand)
+        {
+            *host = number;
+        }
     }
 
     fn host_of(&self, log: usize) -> Option<usize> {
@@ -495,6 +519,13 @@ impl Sources {
         let place = |log: Option<&Log>| Some(&operands.get(log?.operand)?.0.place);
         self.tray.take(|log, told| match told {
             Told::Line(_, line) => showing.line(log, &line, now),
+            Told::Note(Note::Waiting) if logs.get(log).is_some_and(Log::is_pattern_in_a_shell) => {
+                *unreadable = true;
+                if let Some(log) = logs.get_mut(log) {
+                    log.ended = true;
+                }
+                tell!("{}: {MISSING}; {PATTERNS}", escaped(showing.name(log).as_bytes()));
+            }
             Told::Note(note) => {
                 let said = match note {
                     Note::Rotated { .. } | Note::Truncated { .. } => verbose,
@@ -522,7 +553,15 @@ impl Sources {
                 }
                 if let Some(why) = why {
                     *unreadable = true;
-                    let advice = place(logs.get(log)).map(|place| advice(why, place)).unwrap_or_default();
+                    let is_of_that_name = |path: &Vec<u8>| logs.get(log).is_some_and(|log| log.path == *path);
+                    let advice = match place(logs.get(log)) {
+                        // What sftp finds by a pattern has another name.
+                        Some(Place::Host { path, .. }) if Pattern::is_one(path) && is_of_that_name(path) => {
+                            format!("; {PATTERNS}")
+                        }
+                        Some(place) => advice(why, place),
+                        None => String::new(),
+                    };
                     tell!("{}: {why}{advice}", escaped(showing.name(log).as_bytes()));
                 }
             }
