@@ -46,6 +46,7 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
         ("ssh-weblog", &["--help"][..]),
         ("ssh-weblog", &["-h"]),
         ("ssh-weblog-cp", &["--help"]),
+        ("ssh-weblog-cp", &["-h"]),
         ("ssh-weblog-server", &["--help"]),
         ("ssh-weblog-server", &["check", "--help"]),
         ("ssh-weblog-server", &["fingerprint", "--help"]),

@@ -284,6 +284,7 @@ fn main() -> ExitCode {
 mod pages;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 
