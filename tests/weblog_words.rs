@@ -45,6 +45,8 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
     let commands = [
         ("ssh-weblog", &["--help"][..]),
         ("ssh-weblog", &["-h"]),
+        ("ssh-weblog-cp", &["--help"]),
+        ("ssh-weblog-cp", &["-h"]),
         ("ssh-weblog-server", &["--help"]),
         ("ssh-weblog-server", &["check", "--help"]),
         ("ssh-weblog-server", &["fingerprint", "--help"]),
@@ -54,6 +56,7 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
         let directory = directory();
         let mut command = Command::new(match program {
             "ssh-weblog" => env!("CARGO_BIN_EXE_ssh-weblog"),
+            "ssh-weblog-cp" => env!("CARGO_BIN_EXE_ssh-weblog-cp"),
             _ => env!("CARGO_BIN_EXE_ssh-weblog-server"),
         });
         let output = command.args(words).env("COLUMNS", "80").current_dir(directory.path()).output().unwrap();
@@ -62,6 +65,14 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
         assert!(help.contains("\nExamples:\n  ssh-weblog") && help.contains("\nExit status: 0 "), "{help}");
         for line in help.lines() {
             assert!(line.chars().count() <= 80, "{program} {words:?}: {line}");
+        }
+        // Of prose that was wrapped by hand and is wrapped again, every other line is short.
+        for paragraph in help.split("\n\n").filter(|text| !text.contains("\n ") && !text.starts_with(' ')) {
+            let lines: Vec<_> = paragraph.trim_end().lines().collect();
+            for two in lines.windows(2) {
+                let next = two[1].split(' ').next().unwrap();
+                assert!(two[0].len() + 1 + next.len() > 80, "{program} {words:?}: {}", two[0]);
+            }
         }
         // An example that is broken by the terminal would not begin like one.
         let examples = help.split("\nExamples:\n").nth(1).unwrap().split("\n\n").next().unwrap();
@@ -222,4 +233,27 @@ fn what_the_system_refuses_is_no_wrong_argument_and_no_failed_login() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.ends_with("; TMPDIR must name a directory that is there and writable\n"), "{told}");
     assert!(!told.contains("--help"), "{told}");
+}
+
+#[test]
+fn over_counts_the_hits_of_logs_that_are_read_one_after_the_other_where_they_belong() {
+    let directory = directory();
+    let hit = |minute: u32, second: u32| HIT.replace("12:00:00", &format!("12:{minute:02}:{second:02}"));
+    let whole: String = (0..20).flat_map(|minute| (0..60).map(move |second| hit(minute, second))).collect();
+    for name in ["one.log", "two.log"] {
+        fs::write(directory.path().join(name), &whole).unwrap();
+    }
+    let over = |rate: &str, logs: &[&str]| {
+        let words = ["--no-follow", "--top", "1", "--over", rate, "--for", "60s"];
+        let output = run("ssh-weblog", &directory, &[&words[..], logs].concat(), "");
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    assert_eq!(over("1.5/s", &["one.log"]), (0, String::new()));
+    for logs in [&["one.log", "two.log"][..], &["???.log"], &["--sorted", "one.log", "two.log"]] {
+        let (status, shown) = over("1.5/s", logs);
+        assert_eq!(status, 3, "{logs:?}");
+        let evidence = "over 1.5/s for 60s: 91 hits in 60s (1.5/s), 2026-03-01T12:";
+        assert!(shown.starts_with(evidence), "{logs:?}: {shown}");
+        assert_eq!(over("2/s", logs), (0, String::new()), "{logs:?}");
+    }
 }

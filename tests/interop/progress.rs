@@ -19,8 +19,11 @@ fn backlog(files: &Files) {
 /// Runs it on a terminal, and gives all that was ever written there, and what is left on the screen.
 fn seen(files: &Files, program: &Command, then: &str) -> (String, String) {
     let all = files.text("all");
-    let script =
-        format!("script -q -c \"{}{then}; echo {ENDED} \\$?\" {all}; echo all of it", words(program));
+    // What is narrow for a bar, and wide enough for the paths in what is told.
+    let script = format!(
+        "script -q -c \"stty cols 80; {}{then}; echo {ENDED} \\$?\" {all}; echo all of it",
+        words(program)
+    );
     let terminal = Terminal::run(&script);
     let screen = terminal.wait_for("all of it");
     assert!(screen.contains(ENDED), "{screen}");
@@ -40,8 +43,10 @@ fn a_bar_is_seen_while_a_backlog_is_read_and_is_gone_before_anything_else_is() {
         let log = files.text("access.log");
         program.args(["--no-follow", "--stats", "-v", &here(), &log]);
         let (all, screen) = seen(&files, &program, "");
-        let bars: Vec<_> = all.match_indices(BAR).map(|(at, _)| all[at + BAR.len()..].trim_start()).collect();
+        let bars: Vec<_> =
+            all.match_indices(BAR).map(|(at, _)| all[at..].split(['\r', '\x1b']).next().unwrap()).collect();
         assert!(bars.len() > 1 && bars.iter().all(|bar| bar.contains("% [")), "{all}");
+        assert!(bars.iter().all(|bar| bar.len() <= 80), "one line: {all}");
         assert!(all.contains('>') && all.contains("MiB"), "{all}");
         assert!(!screen.contains(BAR), "{screen}");
         // The words about the log stand on lines of their own, and so does the report.

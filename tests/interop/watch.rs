@@ -197,6 +197,7 @@ fn what_cannot_be_had_is_told_and_does_not_stop_the_others() {
     let unreached = format!("ssh://127.0.0.1:{}/a.log", free_port());
     let local = files.text("b.log");
     for (sources, status) in [
+        (vec![&pattern], 0),
         (vec![&pattern, &local], 0),
         (vec![&missing, &pattern, &local], 1),
         (vec![&unreached, &pattern, &local], 255),
@@ -209,11 +210,95 @@ fn what_cannot_be_had_is_told_and_does_not_stop_the_others() {
         let mut lines: Vec<_> = shown.lines().map(|line| line.split(' ').next().unwrap()).collect();
         lines.sort_unstable();
         let there = |name: &str| format!("{}:{}", here(), files.text(name));
-        let mut expected = [local.clone(), there("a.log"), there("b.log")];
+        let mut expected = vec![there("a.log"), there("b.log")];
+        expected.extend(sources.contains(&&local).then(|| local.clone()));
         expected.sort_unstable();
         assert_eq!(lines, expected, "each hit says where it is from");
         assert_eq!(told.matches("host key fingerprint").count(), 1, "one connection a host: {told}");
         assert_eq!(told.contains("no such file"), status == 1, "{told}");
+    }
+}
+
+#[test]
+fn a_host_that_is_tried_again_and_never_there_is_not_said_to_be_lost() {
+    let files = Files::new();
+    let port = free_port();
+    let mut command = ssh_weblog(&files, port);
+    let output = run(command.args(["--no-follow", "--retry", "1", "127.0.0.1:a.log"]), b"");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(255), "{told}");
+    let why = format!("connect to host 127.0.0.1 port {port}: Connection refused");
+    let expected =
+        format!("127.0.0.1: cannot be reached ({why}); again in 1 s\n127.0.0.1: cannot be reached ({why})\n");
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_pattern_where_a_command_reads_is_told_once_counted_and_no_reason_to_wait() {
+    let files = Files::new();
+    let server = serving(Generation::Bookworm, &files);
+    append(&files.path("a.log"), &hit("-", "/a", 200));
+    append(&files.path("[b].log"), &hit("-", "/b", 200));
+    let watched = |arguments: &[&str], log: &str| {
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-q", "-n", "+1", "--format", "{resource}"]).args(arguments);
+        let output = run(command.arg(format!("{}:{}", here(), files.text(log))), b"");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    for arguments in
+        [&["--via", "sh"][..], &["--via", "sh", "--no-follow"], &["--via", "tail", "--no-follow"]]
+    {
+        let (status, shown, told) = watched(arguments, "*.log");
+        assert_eq!((status, shown.as_str()), (Some(1), ""), "{arguments:?}: {told}");
+        assert_eq!(told.matches("; patterns need sftp: name each log\n").count(), 1, "{arguments:?}: {told}");
+    }
+    for via in ["sh", "tail"] {
+        let (status, shown, told) = watched(&["--via", via, "--no-follow"], "[b].log");
+        assert_eq!(
+            (status, shown.as_str(), told.as_str()),
+            (Some(0), "/b\n", ""),
+            "a file of exactly this name"
+        );
+    }
+}
+
+#[test]
+fn more_logs_than_a_connection_may_have_sessions_are_read_by_more_connections() {
+    const LOGS: usize = 8;
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let server = sshd(generation, &files, &["MaxSessions 3"]);
+        let name = |log: usize| files.text(&format!("{log}.log"));
+        let write = |log: usize| append(name(log).as_ref(), &hit("-", &format!("/{log}"), 200));
+        let sources: Vec<_> = (0..LOGS).map(|log| format!("{}:{}", here(), name(log))).collect();
+        let all: Vec<_> = (0..LOGS).map(|log| format!("/{log}")).collect();
+        (0..LOGS).for_each(write);
+        for via in ["sh", "tail"] {
+            let mut command = ssh_weblog(&files, server.port);
+            command.args(["--no-follow", "--via", via, "--format", "{resource}"]);
+            let output = run(command.args(&sources), b"");
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(0), "{via}: {told}");
+            let shown = String::from_utf8(output.stdout).unwrap();
+            let mut lines: Vec<_> = shown.lines().collect();
+            lines.sort_unstable();
+            assert_eq!(lines, all, "{via}: {told}");
+            assert_eq!(told.matches("host key fingerprint").count(), 1, "once a host: {told}");
+            assert!(!told.contains("no session"), "{told}");
+        }
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-n1", "--via", "sh", "--format", "{resource}", "--stop-on", "/end"]);
+        let mut watching = Watching::start(command.args(&sources));
+        for _ in 0..2 {
+            let mut lines: Vec<_> = (0..LOGS).filter_map(|_| watching.line()).collect();
+            lines.sort_unstable();
+            assert_eq!(lines, all, "{}", watching.running.log());
+            (0..LOGS).for_each(write);
+        }
+        append(name(LOGS - 1).as_ref(), &hit("-", "/end", 200));
+        assert_eq!(watching.running.wait().code(), Some(0), "{}", watching.running.log());
+        assert_eq!(watching.running.log().matches("via sh: ").count(), 1, "{}", watching.running.log());
     }
 }
 

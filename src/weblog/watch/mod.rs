@@ -502,6 +502,21 @@ impl Watch {
         }
     }
 
+    /// The connection, still on its way, for what that one has no session for.
+    fn overflow(&mut self, of: usize) -> usize {
+        let Some(host) = self.hosts.get(of) else { return of };
+        let is_coming = |to: &usize| self.hosts.get(*to).is_some_and(|host| !host.was_up());
+        if let Some(to) = host.overflow.filter(is_coming) {
+            return to;
+        }
+        let (to, another) = (self.hosts.len(), host.another(&self.waker));
+        self.hosts.push(another);
+        if let Some(host) = self.hosts.get_mut(of) {
+            host.overflow = Some(to);
+        }
+        to
+    }
+
     fn host(&mut self, peer: PeerId) -> Option<(usize, &mut Host)> {
         self.hosts.iter_mut().enumerate().find(|(_, host)| host.peer() == Some(peer))
     }
@@ -531,6 +546,10 @@ impl Application<Client> for Watch {
                         host.read_by(conn, log)?;
                     }
                 }
+            }
+            News::Full(log) => {
+                let to = self.overflow(at);
+                self.sources.move_to_host(log, to);
             }
         }
         self.wake();

@@ -7,11 +7,12 @@ mod advice;
 use super::WatchOptions;
 use super::host::{ByCommand, Notices};
 use super::showing::Showing;
+use crate::driver::glob::Pattern;
 use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
 use crate::driver::text::escaped;
 use crate::tell;
-use crate::weblog::follow::files::{Files, Trouble};
+use crate::weblog::follow::files::{Files, MISSING, Trouble};
 use crate::weblog::follow::ledger::Ledger;
 use crate::weblog::follow::local::{Local, trouble};
 use crate::weblog::follow::logs::{Share, Told, Tray};
@@ -47,6 +48,9 @@ pub const LOGS_MAX: usize = 4096;
 /// A log that a pattern has not found for so long is not followed any more. Where it was read to is kept until another log
 /// needs the room.
 pub const LET_GO: Duration = Duration::from_secs(60 * 60);
+
+/// What is said of a pattern where a command reads logs.
+const PATTERNS: &str = "patterns need sftp: name each log";
 
 /// A log, or several by a pattern, as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +110,13 @@ struct Log {
     leaves: Rc<Cell<bool>>,
     /// Nothing more comes of it.
     ended: bool,
+}
+
+impl Log {
+    /// A follower in a shell there looks for a file of exactly this name, and has never seen one.
+    fn is_pattern_in_a_shell(&self) -> bool {
+        self.shell.is_some() && Pattern::is_one(&self.path) && self.ledger.written_and_read() == (0, 0)
+    }
 }
 
 /// How a name is looked for.
@@ -300,6 +311,9 @@ impl Sources {
             if *host == number && *looking == Looking::Yes {
                 (*looking, is_first) = (Looking::Done, true);
                 let (name, path) = (name.clone(), path.clone());
+                if via == Via::Tail && options.follow && Pattern::is_one(&path) {
+                    tell!("{}: {PATTERNS}", escaped(name.as_bytes()));
+                }
                 let log = self.add(at, path, name, options, showing, None);
                 self.refuse_packed(log, via);
             }
@@ -345,6 +359,16 @@ impl Sources {
         if let Some(refused) = self.logs.get_mut(log).filter(|log| is_packed(log)) {
             refused.ended = true;
             self.tray.end(log, Some(format!("via {}: a packed log is read by sftp only", via.name())));
+        }
+    }
+
+    /// A log that a command reads is read by another connection, once that is there.
+    pub(super) fn move_to_host(&mut self, log: usize, number: usize) {
+        if let Some(log) = self.logs.get(log)
+            && let Some((Source { place: Place::Host { host, .. }, .. }, _)) =
+                self.operands.get_mut(log.operand)
+        {
+            *host = number;
         }
     }
 
@@ -535,6 +559,13 @@ impl Sources {
         let place = |log: Option<&Log>| Some(&operands.get(log?.operand)?.0.place);
         self.tray.take(|log, told| match told {
             Told::Line(_, line) => showing.line(log, &line, now),
+            Told::Note(Note::Waiting) if logs.get(log).is_some_and(Log::is_pattern_in_a_shell) => {
+                *unreadable = true;
+                if let Some(log) = logs.get_mut(log) {
+                    log.ended = true;
+                }
+                tell!("{}: {MISSING}; {PATTERNS}", escaped(showing.name(log).as_bytes()));
+            }
             Told::Note(note) => {
                 let said = match note {
                     Note::Rotated { .. } | Note::Truncated { .. } => verbose,
@@ -562,7 +593,15 @@ impl Sources {
                 }
                 if let Some(why) = why {
                     *unreadable = true;
-                    let advice = place(logs.get(log)).map(|place| advice(why, place)).unwrap_or_default();
+                    let is_of_that_name = |path: &Vec<u8>| logs.get(log).is_some_and(|log| log.path == *path);
+                    let advice = match place(logs.get(log)) {
+                        // What sftp finds by a pattern has another name.
+                        Some(Place::Host { path, .. }) if Pattern::is_one(path) && is_of_that_name(path) => {
+                            format!("; {PATTERNS}")
+                        }
+                        Some(place) => advice(why, place),
+                        None => String::new(),
+                    };
                     tell!("{}: {why}{advice}", escaped(showing.name(log).as_bytes()));
                 }
             }

@@ -91,6 +91,7 @@ impl Host {
         let Some(reader) = readers.get_mut(&id) else { return Ok(News::Nothing) };
         match event {
             ChannelEvent::Opened => {
+                connected.has_session = true;
                 let command = match &mut reader.log {
                     ByCommand::Shell(log) => {
                         let mut random = [0; NONCE_LEN / 2];
@@ -101,6 +102,12 @@ impl Host {
                     ByCommand::Tail(_, command) => command.as_slice(),
                 };
                 conn.channel(id)?.request_exec(command)?;
+            }
+            // As many sessions as sshd's MaxSessions has this connection.
+            ChannelEvent::OpenFailure { .. } if connected.has_session => {
+                let log = reader.log.number();
+                readers.remove(&id);
+                return Ok(News::Full(log));
             }
             ChannelEvent::OpenFailure { description, .. } => {
                 reader.log.end(format!("no session for it: {}", escaped(description)));
@@ -226,6 +233,14 @@ impl ByCommand {
             _ => {}
         }
         Ok(next)
+    }
+
+    /// The number of the log.
+    fn number(&self) -> usize {
+        match self {
+            Self::Shell(log) => log.borrow().log(),
+            Self::Tail(log, _) => log.log(),
+        }
     }
 
     /// Nothing comes of it because of a trouble: a text for the user.
