@@ -22,7 +22,7 @@ use strombus::weblog::follow::Start;
 use strombus::weblog::follow::via::Via;
 use strombus::weblog::options::ViewOptions;
 use strombus::weblog::view::Destination;
-use strombus::weblog::watch::{NO_CONNECTION, Place, Source, UNREADABLE, WatchError, WatchOptions, watch};
+use strombus::weblog::watch::{Place, Source, UNREADABLE, WatchError, WatchOptions, watch};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes what is freed, passwords among it.

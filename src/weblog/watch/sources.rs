@@ -3,6 +3,7 @@
 //! It does not know how a host is reached, nor what becomes of a line.
 
 mod advice;
+mod named;
 
 use super::WatchOptions;
 use super::host::{ByCommand, Notices};
@@ -32,6 +33,7 @@ use core::cell::{Cell, RefCell};
 use core::task::Poll;
 use core::time::Duration;
 use mio::Waker;
+pub use named::{Place, Source};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::RawFd;
@@ -51,43 +53,6 @@ pub const LET_GO: Duration = Duration::from_secs(60 * 60);
 
 /// What is said of a pattern where a command reads logs.
 const PATTERNS: &str = "patterns need sftp: name each log";
-
-/// A log, or several by a pattern, as it was named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// As it was typed.
-    pub name: String,
-    /// Where it is.
-    pub place: Place,
-}
-
-/// Where a log is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// On a host, by its number.
-    Host {
-        /// Of [`WatchOptions::hosts`].
-        host: usize,
-        /// From the login directory, if it is not absolute.
-        path: Vec<u8>,
-    },
-    /// Here.
-    Local(PathBuf),
-    /// Standard input.
-    Standard,
-}
-
-impl Place {
-    /// Whether it is that of packed logs, by its name: nobody writes to them any more.
-    fn is_packed(&self) -> bool {
-        let path = match self {
-            Self::Host { path, .. } => path,
-            Self::Local(path) => path.as_os_str().as_bytes(),
-            Self::Standard => return false,
-        };
-        path.ends_with(b".gz")
-    }
-}
 
 /// What is read to its end as it comes, without a position: standard input, a FIFO.
 struct Stream {
@@ -470,7 +435,7 @@ impl Sources {
                         continue;
                     }
                     None => {
-                        let name = if by_pattern { found_name(&source, &path) } else { source.name.clone() };
+                        let name = if by_pattern { source.found(&path) } else { source.name.clone() };
                         self.add(operand, path.clone(), name, options, showing, state)
                     }
                     Some(log) if self.comes_back(log) => log,
@@ -681,19 +646,6 @@ impl Places {
 /// Whether it has to be read as it comes: a FIFO, also one of the shell's (`<(…)`).
 fn is_stream(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
-}
-
-/// What a log is called that was found by a pattern: as it was typed, with the path in place of the pattern.
-fn found_name(source: &Source, path: &[u8]) -> String {
-    let path = String::from_utf8_lossy(path);
-    match &source.place {
-        Place::Local(_) | Place::Standard => path.into_owned(),
-        Place::Host { path: pattern, .. } => {
-            let pattern = String::from_utf8_lossy(pattern);
-            let before = source.name.strip_suffix(&*pattern).unwrap_or_default();
-            format!("{before}{path}")
-        }
-    }
 }
 
 fn since_of(since: Stamp, log_format: Option<&str>) -> Since {
