@@ -109,6 +109,12 @@ impl Ledger {
         self.0.borrow_mut().before = before;
     }
 
+    /// Whether its follower has begun. What is read as it comes, or by a command, keeps no place here.
+    pub(crate) fn has_place(&self) -> bool {
+        let book = self.0.borrow();
+        book.begun > 0 || book.late
+    }
+
     pub(super) fn is_late(&self) -> bool {
         self.0.borrow().late
     }
@@ -192,6 +198,21 @@ mod tests {
         assert_eq!(ledger.written_and_read(), (u64::MAX, 7 * 7 + 1));
         assert_eq!(ledger.behind(), u64::MAX - 50);
         assert_eq!(ledger.receipt().generations, 3);
+    }
+
+    #[test]
+    fn a_place_is_had_by_whom_has_begun_and_not_by_whom_only_counts() {
+        let ledger = Ledger::default();
+        ledger.count(9);
+        ledger.count_generation();
+        ledger.gap("a gap");
+        assert!(!ledger.has_place());
+        ledger.set_late();
+        assert!(ledger.has_place(), "all that comes is new");
+        let ledger = Ledger::default();
+        ledger.begin();
+        assert!(ledger.has_place());
+        assert!(Ledger::from(Checkpoint::default()).has_place());
     }
 
     #[test]

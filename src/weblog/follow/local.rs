@@ -5,6 +5,7 @@
 //! many bytes are read in one turn of the loop and no more. Whoever owns the loop registers the descriptor and calls
 //! `Local::turn`. It does not know which bytes are a line.
 
+use super::NOT_REGULAR;
 use super::files::{Files, Kind, Stat, Trouble};
 use super::opening;
 use crate::driver::glob::{FITTING_MAX, TooMany};
@@ -310,13 +311,15 @@ fn errno(errno: Errno) -> Trouble {
     trouble(&errno.into())
 }
 
-fn trouble(error: &io::Error) -> Trouble {
+/// What an error of the system's means for whoever reads a log.
+pub(crate) fn trouble(error: &io::Error) -> Trouble {
     if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)) {
         return Trouble::Exhausted;
     }
     match error.kind() {
         io::ErrorKind::NotFound => Trouble::Missing,
         io::ErrorKind::PermissionDenied => Trouble::Denied,
+        io::ErrorKind::IsADirectory => Trouble::Other(NOT_REGULAR.to_owned()),
         _ => Trouble::Other(escaped(error.to_string().as_bytes())),
     }
 }

@@ -34,7 +34,7 @@ Examples:
 
 /// What is asked for.
 #[derive(Debug, Parser)]
-#[command(name = "", no_binary_name = true, disable_help_subcommand = true)]
+#[command(name = "", no_binary_name = true, disable_help_subcommand = true, term_width = 80)]
 pub(super) enum Command {
     /// The records that come from now on
     Tail {
@@ -159,6 +159,15 @@ mod tests {
             if let Err(ended) = parse(command) {
                 assert!(!ended.err.contains('\x1b'), "{}", ended.err);
             }
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command_fits_80_columns() {
+        let of = |name: &str| parse(format!("{name} --help").as_bytes()).unwrap_err().out;
+        for help in NAMES.map(of) {
+            assert!(help.lines().count() > 2, "{help}");
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
         }
     }
 

@@ -26,7 +26,7 @@ pub mod when;
 #[cfg(test)]
 mod tests;
 
-pub use alert::{Alert, BUCKETS_MAX, Evidence, LATE_MAX};
+pub use alert::{APART_MAX, Alert, BUCKETS_MAX, Evidence, LATE_MAX};
 pub use filter::REGEX_MAX;
 pub use mask::Room;
 pub use ranking::{NAME_MAX, NAMES_MAX, Order, Ranking, Top};
