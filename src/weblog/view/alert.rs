@@ -92,6 +92,8 @@ pub struct Alert {
     newest: i64,
     /// Hits of the window that ends with the newest second.
     sum: u64,
+    /// So many hits may come, wherever they belong, before any window can have too many.
+    slack: u64,
     stale: u32,
     quarters_max: usize,
     /// The one that was counted in last at the end.
@@ -139,6 +141,7 @@ impl Alert {
             total: 0,
             newest: 0,
             sum: 0,
+            slack: 0,
             stale: 0,
             quarters_max: QUARTERS_MAX.0,
             quarters: VecDeque::new(),
@@ -204,6 +207,7 @@ impl Alert {
         }
         self.sum += u64::from(late < self.over.seconds);
         self.total += 1;
+        self.slack = self.slack.saturating_sub(1);
         Some(late)
     }
 
@@ -237,22 +241,35 @@ impl Alert {
 
     /// Of the windows that hold a hit which came `late` seconds late: by how many seconds before the newest the first one ends that
     /// has too many hits, and how many.
-    fn end_over(&self, late: usize) -> Option<(usize, u64)> {
-        if self.total as f64 <= self.over.allowed {
+    fn end_over(&mut self, late: usize) -> Option<(usize, u64)> {
+        if self.total as f64 <= self.over.allowed || late > LATE_MAX && self.slack > 0 {
             return None;
         }
-        let first = (late + 1).saturating_sub(self.over.seconds);
+        if late <= LATE_MAX {
+            let first = (late + 1).saturating_sub(self.over.seconds);
+            return self.windows(first).take(late + 1 - first).find(|(_, sum)| self.is_over(*sum));
+        }
+        // There are many of them: all are looked at, so that this need not be done again soon.
+        let most = self.windows(0).take(self.buckets.len()).max_by_key(|(_, sum)| *sum)?;
+        self.slack = (self.over.allowed - most.1 as f64) as u64;
+        self.is_over(most.1).then_some(most)
+    }
+
+    fn is_over(&self, sum: u64) -> bool {
+        sum as f64 > self.over.allowed
+    }
+
+    /// The windows that end `first` and more seconds before the newest: how many, and their hits.
+    fn windows(&self, first: usize) -> impl Iterator<Item = (usize, u64)> + '_ {
         let mut sum = match first {
             0 => self.sum,
             _ => (first..first + self.over.seconds).map(|back| self.hits_back(back)).sum(),
         };
-        for back in first..=late {
-            if sum as f64 > self.over.allowed {
-                return Some((back, sum));
-            }
+        (first..).map(move |back| {
+            let window = (back, sum);
             sum = (sum + self.hits_back(back + self.over.seconds)) - self.hits_back(back);
-        }
-        None
+            window
+        })
     }
 
     /// How many seconds a quarter of the window has.
