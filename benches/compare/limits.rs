@@ -26,7 +26,7 @@ const PACKET: usize = MAXIMUM_PACKET_SIZE as usize;
 const PACKETS: usize = DATA_MARK / PACKET;
 
 /// Reads and writes of the server in one login with an exec, by strace of `examples/bench_server`.
-const EXCHANGES: usize = 7;
+const EXCHANGES: usize = 8;
 
 /// Bytes of one of them, about.
 const MESSAGE: usize = 256;

@@ -83,7 +83,7 @@ pub struct Column {
     pub is_compared: bool,
 }
 
-/// A peer's figures, one for each column; none if it can't do the row.
+/// A peer's figures, one for each column, NaN for one that it has not; none if it can't do the row.
 pub struct Line {
     pub name: String,
     pub figures: Option<Vec<Rounds>>,
@@ -123,6 +123,7 @@ pub fn table(title: &str, columns: &[Column], lines: &[Line]) -> String {
 fn cell(figure: &Rounds, digits: usize) -> String {
     let (median, least, most) = (figure.median(), figure.least(), figure.most());
     match figure.0.len() {
+        _ if median.is_nan() => " - |".to_owned(),
         1 => format!(" {median:.digits$} |"),
         _ => format!(" {median:.digits$} ({least:.digits$}–{most:.digits$}) |"),
     }

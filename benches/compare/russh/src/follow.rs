@@ -1,4 +1,4 @@
-//! `tail -n0 -f`: a file is read once, by one task, and handed to all who follow it.
+//! `tail -n0 -f`: a file is read once, by a thread of its own, and handed to all who follow it.
 
 use bytes::Bytes;
 use russh::Channel;
@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use tokio::io::unix::AsyncFd;
+use std::thread;
 use tokio::sync::broadcast::{self, Sender};
 
 /// Blocks that wait for one who does not keep up; more, and he is ended.
@@ -27,21 +27,20 @@ impl Files {
         }
         let mut file = File::open(path)?;
         file.seek(SeekFrom::End(0))?;
-        let events = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
+        let events = inotify::init(inotify::CreateFlags::CLOEXEC)?;
         inotify::add_watch(&events, path, inotify::WatchFlags::MODIFY)?;
-        let events = AsyncFd::register(events)?;
         let (sender, receiver) = broadcast::channel(BLOCKS_WAITING);
         files.insert(path.to_owned(), sender.clone());
-        tokio::spawn(async move {
-            let mut block = vec![0; 64 * 1024];
+        thread::spawn(move || {
+            let (mut block, mut names) = (vec![0; 64 * 1024], [MaybeUninit::uninit(); 4096]);
+            let mut events = inotify::Reader::new(events, &mut names);
             loop {
                 while let Ok(n @ 1..) = file.read(&mut block) {
                     let _nobody_follows = sender.send(Bytes::copy_from_slice(&block[..n]));
                 }
-                let Ok(mut ready) = events.readable().await else { return };
-                let mut names = [MaybeUninit::uninit(); 4096];
-                while inotify::Reader::new(events.get_ref(), &mut names).next().is_ok() {}
-                ready.clear_ready();
+                if events.next().is_err() {
+                    return;
+                }
             }
         });
         Ok(receiver)

@@ -94,7 +94,10 @@ impl Names {
         }
         if let Some(name) = &self.kex {
             // The marks of extensions stand in the same list, and stay.
-            let marks = own.kex.iter().filter(|kex| kex.as_ref().contains("ext-info") || kex.as_ref().contains("strict"));
+            let marks = own
+                .kex
+                .iter()
+                .filter(|kex| kex.as_ref().contains("ext-info") || kex.as_ref().contains("strict"));
             let kex = [name.as_str().try_into().map_err(|()| unknown(name))?];
             own.kex = Cow::Owned(kex.into_iter().chain(marks.copied()).collect());
         }
@@ -112,7 +115,8 @@ fn limits() -> Limits {
 }
 
 fn run(arguments: Arguments) -> Outcome<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(arguments.threads).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(arguments.threads).enable_all().build()?;
     runtime.block_on(async {
         match arguments.role {
             Role::Server(options) => server::serve(options).await,

@@ -68,7 +68,12 @@ impl Handler for Connection {
         Ok(())
     }
 
-    async fn exec_request(&mut self, id: ChannelId, command: &[u8], session: &mut Session) -> Result<(), russh::Error> {
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
         session.channel_success(id)?;
         let words = String::from_utf8_lossy(command).into_owned();
         let words: Vec<_> = words.split_ascii_whitespace().collect();
