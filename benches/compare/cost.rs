@@ -1,8 +1,9 @@
 //! What processes take of the machine, as Linux tells it.
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::fs;
 use std::process::Child;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ const USER_HZ: f64 = 100.0;
 
 /// How long a server's children may take to end.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// No client takes longer.
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Processor seconds of a process and of its children that have ended, user and system.
 ///
@@ -39,12 +43,20 @@ pub fn settled(pid: u32) -> f64 {
     processor(pid)
 }
 
-/// Waits for the end of a process; whether it went well, and its processor seconds.
+/// Waits for the end of a process, which is killed if it takes too long; whether it went well, and its processor seconds.
 pub fn wait(mut child: Child) -> (bool, f64) {
     let pid = Pid::from_child(&child);
+    let (done, over) = channel::<()>();
+    let watchdog = thread::spawn(move || {
+        if over.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+            let _ended = kill_process(pid, Signal::KILL);
+        }
+    });
     // Its figures are there until it is waited for.
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("a child");
     let spent = processor(child.id());
+    drop(done);
+    watchdog.join().expect("it only waits");
     (child.wait().expect("a child").success(), spent)
 }
 
