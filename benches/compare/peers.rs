@@ -53,8 +53,9 @@ impl Peer {
                     format!("Ciphers {}", names.cipher),
                     format!("MACs {}", names.mac),
                     format!("KexAlgorithms {}", names.kex),
-                    // It says where it listens, and logs each login besides.
-                    "LogLevel INFO".to_owned(),
+                    // It says where it listens, and logs each login besides. A bash of this level reads no ~/.bashrc, which is
+                    // nothing of OpenSSH's.
+                    "LogLevel INFO\nSetEnv SHLVL=1".to_owned(),
                 ];
                 let lines: Vec<_> = lines.iter().map(String::as_str).collect();
                 return Some(sshd(*generation, files, &lines));

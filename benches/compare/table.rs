@@ -67,6 +67,7 @@ impl Ratio {
 impl core::fmt::Display for Ratio {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
+            Self::Told(ratio) if *ratio < 0.1 => write!(f, "{ratio:.4}"),
             Self::Told(ratio) => write!(f, "{ratio:.2}"),
             Self::WithinSpread => f.write_str("≈"),
             Self::TooFewRounds => f.write_str("?"),
