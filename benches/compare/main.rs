@@ -129,6 +129,10 @@ fn main() {
     }
     let arguments = Arguments::parse();
     let rows: Vec<_> = Row::all().into_iter().filter(|row| arguments.is_wanted(row)).collect();
+    if rows.is_empty() {
+        eprintln!("compare: no row has such a name; --list tells them");
+        std::process::exit(2);
+    }
     if arguments.list {
         return rows.iter().for_each(|row| println!("{}", row.name()));
     }
