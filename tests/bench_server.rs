@@ -63,8 +63,11 @@ fn all_who_follow_a_file_get_what_is_added_even_who_reads_late() {
     let server = serve(&files);
     let path = files.write("log", "before\n");
     let follow = || {
-        let mut client = client(&files, &server, &format!("tail -n0 -f {path}"));
-        client.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
+        let ssh = client(&files, &server, &format!("tail -n0 -f {path}"));
+        // Who waits for what never comes is ended.
+        let mut client = Command::new("timeout");
+        client.arg(deadline().as_secs().to_string()).arg(ssh.get_program()).args(ssh.get_args());
+        client.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
     };
     let mut followers = [follow(), follow()];
     let mut log = OpenOptions::new().append(true).open(&path).unwrap();
