@@ -1,0 +1,253 @@
+//! The client of all rows in which servers are compared: one loop that asks for commands, and reads and credits, or pours. It is
+//! a process of its own, so that what it takes is told apart:
+//!
+//! ```text
+//! compare load WORK COUNT PORT KEY CIPHER MAC KEX
+//! ```
+//!
+//! WORK is `take` or `pour` for COUNT bytes, `login` for so many connections with `true`, `hold` for so many with a session. The
+//! last says `ready` and ends with its standard input. Whatever the server's host key is, it is taken.
+
+use core::time::Duration;
+use mio::Waker;
+use mio::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
+use strombus::crypto::SystemRng;
+use strombus::crypto::sign::PrivateKey;
+use strombus::driver::algorithms::AlgorithmOptions;
+use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, Stream, files};
+use strombus::transport::{Client, ClientConfig, TransportConfig};
+use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
+use strombus::wire::DisconnectReason;
+use strombus::wire::number::Sender as Role;
+
+/// Logins at a time.
+pub const LOGINS_AT_ONCE: u64 = 8;
+
+/// Connections that are being made at a time to be held.
+const HELD_AT_ONCE: u64 = 32;
+
+/// No work takes longer.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    Take,
+    Pour,
+    Login,
+    Hold,
+}
+
+impl Work {
+    pub const ALL: [Self; 4] = [Self::Take, Self::Pour, Self::Login, Self::Hold];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Take => "take",
+            Self::Pour => "pour",
+            Self::Login => "login",
+            Self::Hold => "hold",
+        }
+    }
+
+    /// What the server is asked for.
+    pub fn command(self, count: u64) -> Option<String> {
+        match self {
+            Self::Take => Some(format!("head -c {count} /dev/zero")),
+            Self::Pour => Some("cat >/dev/null".to_owned()),
+            Self::Login => Some("true".to_owned()),
+            Self::Hold => None,
+        }
+    }
+}
+
+struct Load {
+    work: Work,
+    command: Option<String>,
+    address: SocketAddr,
+    key: Arc<PrivateKey>,
+    config: Arc<ClientConfig>,
+    waker: Arc<Waker>,
+    /// Connections still to be begun, and those that are under way.
+    to_begin: u64,
+    under_way: u64,
+    /// Bytes still to come, or to be poured.
+    left: u64,
+    /// Commands that ended with 0.
+    ended: u64,
+    until: Instant,
+}
+
+impl Load {
+    fn begin(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Client>) -> Result<(), Error> {
+        let at_once = if self.work == Work::Hold { HELD_AT_ONCE } else { LOGINS_AT_ONCE };
+        while self.to_begin > 0 && self.under_way < at_once {
+            let stream = Stream::Tcp(TcpStream::connect(self.address)?);
+            let user = ClientUserauthConfig { user_name: "root".to_owned() };
+            let (limits, rng) = (ChannelLimits::default(), Box::new(SystemRng));
+            peers.add(cx, stream, Connection::new(Arc::clone(&self.config), user, limits, rng, cx.now))?;
+            self.to_begin -= 1;
+            self.under_way += 1;
+        }
+        Ok(())
+    }
+
+    /// A connection is where it should get to.
+    fn done(&mut self) -> Result<(), Error> {
+        self.under_way -= 1;
+        if self.to_begin > 0 {
+            self.waker.wake()?;
+        }
+        Ok(())
+    }
+
+    fn pour(&mut self, conn: &mut Connection<Client>, id: ChannelId) -> Result<(), Error> {
+        while self.left > 0 {
+            let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+            let filled = conn.channel(id)?.fill(|space| {
+                let n = space.len().min(left);
+                space[..n].fill(0);
+                Ok::<_, Error>(n)
+            })?;
+            let Some(n @ 1..) = filled else { return Ok(()) };
+            self.left -= n as u64;
+        }
+        Ok(conn.channel(id)?.send_eof()?)
+    }
+
+    fn channel_event(
+        &mut self,
+        conn: &mut Connection<Client>,
+        id: ChannelId,
+        event: ChannelEvent<'_>,
+    ) -> Result<(), Error> {
+        match event {
+            ChannelEvent::Opened => match &self.command {
+                Some(command) => conn.channel(id)?.request_exec(command.as_bytes())?,
+                None => self.done()?,
+            },
+            ChannelEvent::Reply { success } => {
+                assert!(success, "the command is refused");
+                if self.work == Work::Pour {
+                    self.pour(conn, id)?;
+                }
+            }
+            ChannelEvent::Data { data } => {
+                self.left -= data.len() as u64;
+                conn.channel(id)?.adjust_window(data.len())?;
+            }
+            ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
+                assert_eq!(exit_status, 0, "the command fails");
+                self.ended += 1;
+            }
+            ChannelEvent::Closed => conn.disconnect(DisconnectReason::BY_APPLICATION, "done"),
+            ChannelEvent::OpenFailure { .. } => panic!("no session is granted"),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Application<Client> for Load {
+    fn event(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        conn: &mut Connection<Client>,
+        event: Event<'_, Client>,
+    ) -> Result<(), Error> {
+        match event {
+            Event::Kex(host) => conn.accept_host_key(host.ticket)?,
+            Event::Userauth(ClientUserauthEvent::Continue { ticket, .. }) => {
+                conn.request_publickey(ticket, Arc::clone(&self.key))?;
+            }
+            Event::Authenticated => drop(conn.open_session()?),
+            Event::Channel(id, event) => self.channel_event(conn, id, event)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn writable(
+        &mut self,
+        _: &mut Context<'_>,
+        _: PeerId,
+        conn: &mut Connection<Client>,
+        id: ChannelId,
+    ) -> Result<(), Error> {
+        self.pour(conn, id)
+    }
+
+    fn disconnect(&mut self, _: &mut Context<'_>, _: PeerId, why: Result<(), Error>) {
+        why.unwrap_or_else(|error| panic!("a connection was ended: {error}"));
+        self.done().expect("a loop");
+    }
+
+    fn source(
+        &mut self,
+        cx: &mut Context<'_>,
+        peers: &mut Peers<'_, Client>,
+        source: Source,
+    ) -> Result<(), Error> {
+        assert!(source != Source::Timer || Instant::now() < self.until, "it takes too long");
+        self.begin(cx, peers)
+    }
+
+    fn is_done(&self) -> bool {
+        self.to_begin + self.under_way == 0
+    }
+}
+
+fn config(cipher: &str, mac: &str, kex: &str) -> Arc<ClientConfig> {
+    let mut algorithms = AlgorithmOptions::new(Role::Client);
+    for (keyword, name) in [("Ciphers", cipher), ("MACs", mac), ("KexAlgorithms", kex)] {
+        algorithms.set(keyword, name).expect("a keyword").expect("a name");
+    }
+    let transport = TransportConfig { algorithms: algorithms.chosen().clone(), ..TransportConfig::client() };
+    Arc::new(ClientConfig { transport })
+}
+
+/// Does the work that the words tell.
+pub fn run(words: &[String]) {
+    let [work, count, port, key, cipher, mac, kex] = words else { panic!("seven words") };
+    let work = *Work::ALL.iter().find(|known| known.name() == work).expect("a work");
+    let (count, port): (u64, u16) = (count.parse().expect("a count"), port.parse().expect("a port"));
+    let is_bulk = matches!(work, Work::Take | Work::Pour);
+    let until = Instant::now() + DEADLINE;
+    let app = |waker| {
+        let (left, to_begin) = if is_bulk { (count, 1) } else { (0, count) };
+        Ok(Load {
+            work,
+            command: work.command(count),
+            address: ([127, 0, 0, 1], port).into(),
+            key: Arc::new(files::read_private_key(Path::new(key)).expect("a key")),
+            config: config(cipher, mac, kex),
+            waker,
+            to_begin,
+            under_way: 0,
+            left,
+            ended: 0,
+            until,
+        })
+    };
+    let mut driver = Driver::with_waker(app).expect("a loop");
+    driver
+        .with(|load: &mut Load, cx, peers| {
+            cx.set_timer(Some(until));
+            load.begin(cx, peers)
+        })
+        .expect("connected");
+    driver.run().expect("a loop");
+    if work == Work::Hold {
+        println!("ready");
+        std::io::stdout().flush().expect("someone waits");
+        std::io::stdin().read_to_end(&mut Vec::new()).expect("its end");
+        std::process::exit(0); // thousands of connections close by themselves
+    }
+    assert_eq!((driver.app.left, driver.app.ended), (0, if is_bulk { 1 } else { count }), "all of it");
+}
