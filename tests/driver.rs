@@ -1,6 +1,7 @@
 //! The loop on real sockets: bulk both ways under rekeys, and no rounds for nothing.
 
 use mio::net::{TcpListener, TcpStream};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -262,6 +263,15 @@ fn t109_a_pending_verdict_costs_no_rounds_and_is_heard_when_it_comes() {
     verdict.join().unwrap();
     let rounds = server.join().unwrap();
     assert!(rounds < 60, "{rounds} rounds for one login");
+}
+
+#[test]
+fn t108_a_peer_that_stays_after_its_end_costs_no_rounds() {
+    let (address, _waker, server) = serve(Echo::new(), RekeyLimit::default());
+    let mut stranger = std::net::TcpStream::connect(address).unwrap();
+    stranger.write_all(b"SSH-1.5-none\r\n").unwrap();
+    let rounds = server.join().unwrap();
+    assert!(rounds < 20, "{rounds} rounds until the server has closed");
 }
 
 #[test]

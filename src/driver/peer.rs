@@ -98,6 +98,8 @@ pub(super) struct Peer<S: UserauthSide> {
     pub(super) deadline: Option<Instant>,
     /// Ended here; until then it may send what is left.
     linger: Option<(Instant, Result<(), Error>)>,
+    /// All was sent, and the peer hears so.
+    shut: bool,
     /// Writing failed, and what the peer said before is still to be read.
     broken: Option<io::Error>,
 }
@@ -124,6 +126,7 @@ impl<S: UserauthSide> Peer<S> {
             queued: false,
             deadline: None,
             linger: None,
+            shut: false,
             broken: None,
         }
     }
@@ -270,7 +273,10 @@ impl<S: UserauthSide> Peer<S> {
         let (mut gone, mut more) = (self.flush().is_err(), false);
         if !gone && self.conn.pending_output() == 0 {
             pool.reclaim(&mut self.conn);
-            self.stream.shutdown();
+            // Once: the system tells of each, as if the peer had done something.
+            if !core::mem::replace(&mut self.shut, true) {
+                self.stream.shutdown();
+            }
             gone = S::ROLE == Sender::Client || self.drain(pool);
             more = self.readable;
         }
