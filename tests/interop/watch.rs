@@ -4,7 +4,7 @@ use super::openssh::{Files, Generation, Server, free_port, is_long, ours, run, s
 use super::weblog::{Watching, append, here, hit, ssh_weblog};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 /// Cuts of a connection, in a short run and in a long one.
@@ -183,6 +183,27 @@ fn without_sftp_a_shell_is_taken_and_one_that_was_asked_for_is_missed() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("no sftp there") && told.contains("Subsystem sftp internal-sftp"), "{told}");
+}
+
+#[test]
+fn a_follower_there_that_ends_at_once_is_not_begun_again_at_once() {
+    let files = Files::new();
+    // Without it the follower can't wait, and ends.
+    fs::create_dir(files.path("bin")).unwrap();
+    let sleep = files.write("bin/sleep", "#!/bin/sh\nexit 1\n");
+    fs::set_permissions(&sleep, fs::Permissions::from_mode(0o755)).unwrap();
+    let command = format!("PATH={}:/usr/bin:/bin exec sh -s", files.text("bin"));
+    let server = sshd(Generation::Trixie, &files, &[&format!("ForceCommand={command}")]);
+    let log = files.path("access.log");
+    append(&log, &hit("-", "/0", 200));
+    let mut command = ssh_weblog(&files, server.port);
+    command.args(["--via", "sh", "-n1", "--format", "{resource}", "--stop-on", "/end"]);
+    let mut watching = Watching::start(command.arg(here()).arg(&log));
+    assert_eq!(watching.line().as_deref(), Some("/0"), "{}", watching.running.log());
+    watching.running.wait_for("again in").unwrap_or_else(|| panic!("{}", watching.running.log()));
+    append(&log, &hit("-", "/end", 200));
+    assert_eq!(watching.line().as_deref(), Some("/end"), "{}", watching.running.log());
+    assert_eq!(watching.running.wait().code(), Some(0));
 }
 
 #[test]

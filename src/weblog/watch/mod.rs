@@ -543,7 +543,7 @@ impl Application<Client> for Watch {
                 let logs = self.sources.start_commands(at, via, &self.options, &mut self.showing);
                 for log in logs {
                     if let Some(host) = self.hosts.get_mut(at) {
-                        host.read_by(conn, log)?;
+                        host.read_by(conn, log, cx.now)?;
                     }
                 }
             }

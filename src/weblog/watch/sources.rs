@@ -540,15 +540,17 @@ impl Sources {
                 if said {
                     let name = escaped(showing.name(log).as_bytes());
                     let Some(place) = place(logs.get(log)) else { return };
-                    match (place, note) {
-                        (Place::Host { host, .. }, Note::Trouble(text)) => {
-                            let words = format!("{text}{}\n", advice(text, place));
+                    let words = match note {
+                        Note::Trouble(text) => format!("{text}{}\n", advice(text, place)),
+                        Note::Waiting => format!("{note}{}\n", meant(place)),
+                        _ => format!("{note}\n"),
+                    };
+                    match place {
+                        Place::Host { host, .. } => {
                             let troubles = troubles.entry(*host).or_default();
                             troubles.push(words.as_bytes(), now, |text| tell!("{name}: {text}"));
                         }
-                        (_, Note::Trouble(text)) => tell!("{name}: {text}{}", advice(text, place)),
-                        (_, Note::Waiting) => tell!("{name}: {note}{}", meant(place)),
-                        _ => tell!("{name}: {note}"),
+                        _ => tell!("{name}: {}", words.trim_end()),
                     }
                 }
             }

@@ -14,6 +14,7 @@ use crate::weblog::follow::via::Via;
 use crate::weblog::watch::UNREADABLE;
 use crate::wire::{DisconnectReason, Fault};
 use core::cell::RefCell;
+use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Instant;
@@ -27,7 +28,11 @@ pub(super) struct Reader {
     credit: usize,
     /// The command could not be run there.
     refused: bool,
+    begun: Instant,
 }
+
+/// A follower there that has run for less than this is not begun again at once: the connection is made anew, with its pauses.
+const RUN_MIN: Duration = Duration::from_secs(1);
 
 /// How a command's output is to be understood.
 pub(in crate::weblog::watch) enum ByCommand {
@@ -68,12 +73,13 @@ impl Host {
         &mut self,
         conn: &mut Connection<Client>,
         log: ByCommand,
+        now: Instant,
     ) -> Result<(), Error> {
         if let State::Connected(connected) = &mut self.state
             && let Way::Commands(readers) = &mut connected.way
         {
             let id = conn.open_session()?;
-            readers.insert(id, Reader { log, input: Vec::new(), credit: 0, refused: false });
+            readers.insert(id, Reader { log, input: Vec::new(), credit: 0, refused: false, begun: now });
         }
         Ok(())
     }
@@ -162,8 +168,12 @@ impl Host {
         reader: Reader,
         now: Instant,
     ) -> Result<News, Error> {
+        let ran = now.saturating_duration_since(reader.begun);
         match reader.log {
-            ByCommand::Shell(log) if log.borrow().has_begun() => self.read_by(conn, ByCommand::Shell(log))?,
+            ByCommand::Shell(log) if log.borrow().has_begun() => match ran < RUN_MIN {
+                true => conn.disconnect(DisconnectReason::BY_APPLICATION, "the follower has ended"),
+                false => self.read_by(conn, ByCommand::Shell(log), now)?,
+            },
             ByCommand::Shell(_) => return Ok(self.lacking(conn, now)),
             ByCommand::Tail(..) if reader.refused => return Ok(self.lacking(conn, now)),
             ByCommand::Tail(..) if !self.manner.follow => {}

@@ -180,21 +180,23 @@ fn a_pattern_that_cannot_be_looked_for_is_told_and_lets_nothing_go() {
 
 #[test]
 fn what_a_host_says_of_its_logs_in_ever_new_words_is_shown_up_to_a_bound() {
-    let mut watched = Watched::new();
-    let place = Place::Host { host: 0, path: b"/a.log".to_vec() };
-    let source = Source { name: "host:/a.log".to_owned(), place };
-    watched.sources.operands = vec![(source, Looking::Done)];
-    let Watched { sources, options, showing, now, .. } = &mut watched;
-    let log = sources.add(0, b"/a.log".to_vec(), "host:/a.log".to_owned(), options, showing, None);
-    let mut share = Share { tray: Rc::clone(&sources.tray), log };
-    let mut say = |sources: &mut Sources, count: usize| {
-        for number in 0..count {
-            let text = format!("{number} {}", "x".repeat(1000));
-            crate::weblog::follow::Sink::note(&mut share, Note::Trouble(text));
-        }
-        sources.take(showing, false, false, *now);
-        sources.troubles.get(&0).is_some_and(Notices::is_silent)
-    };
-    assert!(!say(sources, 10), "what is within the bound is shown");
-    assert!(say(sources, 10), "what is beyond it is not");
+    for (note, quiet) in [(Note::Trouble as fn(String) -> Note, false), (Note::Gap, true)] {
+        let mut watched = Watched::new();
+        let place = Place::Host { host: 0, path: b"/a.log".to_vec() };
+        let source = Source { name: "host:/a.log".to_owned(), place };
+        watched.sources.operands = vec![(source, Looking::Done)];
+        let Watched { sources, options, showing, now, .. } = &mut watched;
+        let log = sources.add(0, b"/a.log".to_vec(), "host:/a.log".to_owned(), options, showing, None);
+        let mut share = Share { tray: Rc::clone(&sources.tray), log };
+        let mut say = |sources: &mut Sources, count: usize| {
+            for number in 0..count {
+                let text = format!("{number} {}", "x".repeat(1000));
+                crate::weblog::follow::Sink::note(&mut share, note(text));
+            }
+            sources.take(showing, quiet, false, *now);
+            sources.troubles.get(&0).is_some_and(Notices::is_silent)
+        };
+        assert!(!say(sources, 10), "what is within the bound is shown");
+        assert!(say(sources, 10), "what is beyond it is not");
+    }
 }
