@@ -11,14 +11,15 @@ use crate::driver::text::escaped;
 use crate::weblog::follow::Options;
 use crate::weblog::follow::ledger::Ledger;
 use crate::weblog::follow::logs::{LocalLogs, Told};
+use crate::weblog::follow::opening;
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::Line;
 use crate::weblog::record::{Malformed, Record};
-use rustix::fs::{Mode, OFlags};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -318,19 +319,25 @@ impl Kept {
     }
 }
 
+/// The regular file that the follower of a log reads under this name, and how long it is.
+///
+/// # Errors
+/// The system's; a link that is not to be trusted; what is no regular file is not found.
+pub(super) fn open(path: &Path) -> io::Result<(fs::File, u64)> {
+    let file = fs::File::from(opening::open(path.as_os_str().as_bytes())?);
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
 /// The beginning of a file, from which its format is known before a new line comes.
 fn head(path: &Path) -> io::Result<Vec<u8>> {
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
-    let file = fs::File::from(file);
     let mut head = Vec::new();
-    if file.metadata()?.is_file() {
-        file.take(HEAD_MAX).read_to_end(&mut head)?;
-    }
+    open(path)?.0.take(HEAD_MAX).read_to_end(&mut head)?;
     Ok(head)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use core::time::Duration;
     use std::fs::OpenOptions;
@@ -338,6 +345,16 @@ mod tests {
 
     fn file(path: PathBuf) -> LogFile {
         LogFile { name: "shop".to_owned(), path, log_format: Some("combined".to_owned()) }
+    }
+
+    /// A file of a log that has not begun.
+    pub(in super::super) fn begun(path: &Path) -> Begun {
+        Begun {
+            file: 0,
+            path: path.to_owned(),
+            generation: 0,
+            parser: RecordParser::named("combined").unwrap(),
+        }
     }
 
     /// Reads once.
