@@ -307,7 +307,7 @@ impl View {
         }
         match out.len() - before {
             0 => Shown::Nothing,
-            ..=SHOWN_END => Shown::Line,
+            1..=SHOWN_END => Shown::Line,
             _ => {
                 out.truncate(before);
                 self.show_skipped(Some(1), out);

@@ -279,3 +279,22 @@ fn t109_keys_that_cost_something_are_worked_off_one_by_one_and_ctrl_c_does_not_w
     (0..3).for_each(|_| place.turn());
     assert_eq!(place.desk.dashboards.len(), 0, "q ends it");
 }
+
+#[test]
+fn a_report_larger_than_a_window_is_followed_by_the_next() {
+    let (mut place, ann, _) = place(Caps::default());
+    place.log_hits((0..500).map(|number| format!("/{number:0>100}")));
+    place.ask(ann, None, "stats --every 1s --top 500 --json");
+    place.read_reports(1);
+    let hits = |told: Told| {
+        assert!(told.out.len() > NARROW as usize);
+        let report: serde_json::Value = serde_json::from_str(told.out.lines().last().unwrap()).unwrap();
+        report["hits"].as_u64()
+    };
+    assert_eq!(hits(place.told(ann)), Some(500));
+    place.log_hits(["/new"].map(str::to_owned).into_iter());
+    place.now += Duration::from_secs(1);
+    place.turn();
+    place.turn();
+    assert_eq!(hits(place.told(ann)), Some(501));
+}
