@@ -322,7 +322,6 @@ impl Session {
             Activity::None | Activity::CatchingUp(_) | Activity::Ending(_) | Activity::Over => {}
         }
         self.activity = Activity::None;
-        self.count_unread();
     }
 
     /// Watches from now on. There is a feed of it already, or room for one; if there is none, it ends.
