@@ -517,7 +517,7 @@ impl CatchUp {
             if asked.crlf {
                 *pending = super::feed::crlf(pending);
             }
-            if *seq > before {
+            if *seq > before || !pending.is_empty() {
                 return true;
             }
         }
