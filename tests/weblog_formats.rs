@@ -79,6 +79,20 @@ fn requests() -> Vec<Request> {
         request(&long, &[("Referer", &[b"https://x.org/".as_slice(), &[b'y'; 4000]].concat())]),
         request(b"/bare", &[]),
         request(b"/dash", &[("Referer", b"-"), ("User-Agent", b"-")]),
+        // Where headers are logged, these look like fields.
+        request(
+            b"/fields",
+            &[
+                ("Status", b"599"),
+                ("Size", b"18446744073709551615"),
+                ("Timestamp", b"2099-01-01T00:00:00Z"),
+                ("Vhost", b"other.example"),
+                ("Request", b"PUT /other HTTP/1.0"),
+                ("Remote-User", b"admin"),
+                ("Httpreferer", b"https://other.example/"),
+                ("X.Status", b"599"),
+            ],
+        ),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! What `ssh-weblog` and `ssh-weblog-server` say to whoever uses them for the first time: helps, and errors with what to do next.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -45,6 +45,8 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
     let commands = [
         ("ssh-weblog", &["--help"][..]),
         ("ssh-weblog", &["-h"]),
+        ("ssh-weblog-cp", &["--help"]),
+        ("ssh-weblog-cp", &["-h"]),
         ("ssh-weblog-server", &["--help"]),
         ("ssh-weblog-server", &["check", "--help"]),
         ("ssh-weblog-server", &["fingerprint", "--help"]),
@@ -54,6 +56,7 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
         let directory = directory();
         let mut command = Command::new(match program {
             "ssh-weblog" => env!("CARGO_BIN_EXE_ssh-weblog"),
+            "ssh-weblog-cp" => env!("CARGO_BIN_EXE_ssh-weblog-cp"),
             _ => env!("CARGO_BIN_EXE_ssh-weblog-server"),
         });
         let output = command.args(words).env("COLUMNS", "80").current_dir(directory.path()).output().unwrap();
@@ -62,6 +65,14 @@ fn every_help_ends_with_examples_and_a_status_and_fits_80_columns() {
         assert!(help.contains("\nExamples:\n  ssh-weblog") && help.contains("\nExit status: 0 "), "{help}");
         for line in help.lines() {
             assert!(line.chars().count() <= 80, "{program} {words:?}: {line}");
+        }
+        // Of prose that was wrapped by hand and is wrapped again, every other line is short.
+        for paragraph in help.split("\n\n").filter(|text| !text.contains("\n ") && !text.starts_with(' ')) {
+            let lines: Vec<_> = paragraph.trim_end().lines().collect();
+            for two in lines.windows(2) {
+                let next = two[1].split(' ').next().unwrap();
+                assert!(two[0].len() + 1 + next.len() > 80, "{program} {words:?}: {}", two[0]);
+            }
         }
         // An example that is broken by the terminal would not begin like one.
         let examples = help.split("\nExamples:\n").nth(1).unwrap().split("\n\n").next().unwrap();
@@ -161,4 +172,88 @@ fn two_words_of_which_the_first_is_a_file_are_two_logs_and_said_to_be() {
     let expected =
         "a.log is a file here: two logs are read, a.log and none.log; for the host write a.log:none.log\n";
     assert!(status == 0 && told.starts_with(expected), "{told}");
+}
+
+/// Runs it in a directory, reading and writing these.
+fn run_with(
+    directory: &TempDir,
+    words: &[&str],
+    input: impl Into<Stdio>,
+    output: impl Into<Stdio>,
+) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssh-weblog"));
+    command.args(words).current_dir(directory.path()).env("HOME", directory.path());
+    command.stdin(input).stdout(output).stderr(Stdio::piped()).output().unwrap()
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told_and_what_was_lost_counts_as_not_shown() {
+    let directory = directory();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let told =
+        "standard output: No space left on device (os error 28); make room there, or send it elsewhere\n";
+    for words in [
+        &["--no-follow", "--state", "st", "a.log"][..],
+        &["--no-follow", "--stats", "a.log"],
+        &["-n", "+1", "a.log"], // its end is that of the output
+    ] {
+        let output = run_with(&directory, words, Stdio::null(), full());
+        assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(1), told), "{words:?}");
+    }
+    let (reader, nobody_reads) = io::pipe().unwrap();
+    drop(reader);
+    let words = ["--no-follow", "--state", "st", "a.log"];
+    let output = run_with(&directory, &words, Stdio::null(), nobody_reads);
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(141), 0), "{}", text(&output.stderr));
+    assert_eq!(text(&run("ssh-weblog", &directory, &words, "").stdout), "https://x.example/  --> /a\n");
+}
+
+#[test]
+fn standard_input_that_cannot_be_read_is_told_and_is_no_empty_log() {
+    let directory = directory();
+    let input = File::open(directory.path()).unwrap();
+    let output = run_with(&directory, &["--stats", "-q", "-", "a.log", "--no-follow"], input, Stdio::piped());
+    let told = "-: not a regular file; name a log, or logs by a pattern: DIRECTORY/*.log\n";
+    assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(1), told));
+    assert!(text(&output.stdout).contains("receipt a.log: "), "{}", text(&output.stdout));
+}
+
+#[test]
+fn what_the_system_refuses_is_no_wrong_argument_and_no_failed_login() {
+    let directory = directory();
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 6; exec \"$0\" --no-follow a.log";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_ssh-weblog")]).current_dir(directory.path());
+    let output = command.output().unwrap();
+    let expected = "ssh-weblog: too many open files; name fewer logs, or allow more open files (ulimit -n)\n";
+    assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(1), expected));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssh-weblog"));
+    let output = command.arg("demo").env("TMPDIR", directory.path().join("none")).output().unwrap();
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.ends_with("; TMPDIR must name a directory that is there and writable\n"), "{told}");
+    assert!(!told.contains("--help"), "{told}");
+}
+
+#[test]
+fn over_counts_the_hits_of_logs_that_are_read_one_after_the_other_where_they_belong() {
+    let directory = directory();
+    let hit = |minute: u32, second: u32| HIT.replace("12:00:00", &format!("12:{minute:02}:{second:02}"));
+    let whole: String = (0..20).flat_map(|minute| (0..60).map(move |second| hit(minute, second))).collect();
+    for name in ["one.log", "two.log"] {
+        fs::write(directory.path().join(name), &whole).unwrap();
+    }
+    let over = |rate: &str, logs: &[&str]| {
+        let words = ["--no-follow", "--top", "1", "--over", rate, "--for", "60s"];
+        let output = run("ssh-weblog", &directory, &[&words[..], logs].concat(), "");
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    assert_eq!(over("1.5/s", &["one.log"]), (0, String::new()));
+    for logs in [&["one.log", "two.log"][..], &["???.log"], &["--sorted", "one.log", "two.log"]] {
+        let (status, shown) = over("1.5/s", logs);
+        assert_eq!(status, 3, "{logs:?}");
+        let evidence = "over 1.5/s for 60s: 91 hits in 60s (1.5/s), 2026-03-01T12:";
+        assert!(shown.starts_with(evidence), "{logs:?}: {shown}");
+        assert_eq!(over("2/s", logs), (0, String::new()), "{logs:?}");
+    }
 }

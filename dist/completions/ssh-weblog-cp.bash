@@ -23,7 +23,7 @@ _ssh__weblog__cp() {
 
     case "${cmd}" in
         ssh__weblog__cp)
-            opts="-r -p -q -P -i -l -B -v -F -J -o -c -4 -6 -C -h -V --quiet --resume --cat --batch --verbose --help --version"
+            opts="-r -p -q -P -l -B -v -i -o -F -J -4 -6 -c -C -h -V --quiet --resume --cat --batch --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -33,11 +33,15 @@ _ssh__weblog__cp() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                -l)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -i)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                -l)
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -46,10 +50,6 @@ _ssh__weblog__cp() {
                     return 0
                     ;;
                 -J)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -23,7 +23,7 @@ _ssh__weblog() {
 
     case "${cmd}" in
         ssh__weblog)
-            opts="-p -i -l -o -F -J -4 -6 -n -q -v -h -V --batch --no-follow --with-rotated --log-format --via --state --sorted --retry --show --json --format --dashboard --anonymize --status --method --vhost --path --referrer --agent --from --site --bots --since --until --stats --every --top --over --for --stop-on --quiet --verbose --seconds --help --version"
+            opts="-p -l -i -o -F -J -4 -6 -n -q -v -h -V --batch --no-follow --with-rotated --log-format --via --state --sorted --retry --show --json --format --dashboard --anonymize --status --method --vhost --path --referrer --agent --from --site --bots --since --until --stats --every --top --over --for --stop-on --quiet --verbose --seconds --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -33,11 +33,11 @@ _ssh__weblog() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                -i)
+                -l)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                -l)
+                -i)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

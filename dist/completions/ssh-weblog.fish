@@ -1,6 +1,6 @@
 complete -c ssh-weblog -s p -d 'Port of sshd on the hosts, unless a SOURCE names one' -r
-complete -c ssh-weblog -s i -d 'File of a private key to log in with; may be repeated' -r
 complete -c ssh-weblog -s l -d 'User to log in as, unless a SOURCE names one' -r
+complete -c ssh-weblog -s i -d 'File of a private key to log in with; may be repeated' -r
 complete -c ssh-weblog -s o -d 'An option by its name in ssh_config(5), as Key=Value; may be repeated' -r
 complete -c ssh-weblog -s F -d 'Configuration to read instead of ~/.ssh/config and /etc/ssh/ssh_config; none: no file at all' -r -F
 complete -c ssh-weblog -s J -d 'Hosts to connect through, commas between: ann@gate.example:2222' -r

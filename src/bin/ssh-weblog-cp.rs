@@ -8,9 +8,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use strombus::copy::operand::{Host, Operand};
-use strombus::copy::{CopyOptions, Manner, NO_CONNECTION, Plan, USAGE, copy};
+use strombus::copy::{CopyOptions, Manner, Plan, copy};
 use strombus::driver::algorithms::PRESET_HELP;
-use strombus::driver::config::{self, CommandLine, LoadError};
+use strombus::driver::arguments::{ConnectionArguments, Wrong};
+use strombus::driver::config;
 use strombus::driver::options::Options;
 use strombus::driver::text::escaped_lines;
 use strombus::tell;
@@ -21,29 +22,30 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 const EXAMPLES: &str = "\
-SRC and DST: [USER@]HOST:PATH, ssh://[USER@]HOST[:PORT]/PATH, a local file; DST may be - for standard output.
-Either all SRC are on hosts, or DST is. A PATH is from the login directory if it is not absolute; patterns in it (* ? [a-z]) are
-expanded there, unless a file has exactly this name.
+SRC and DST: [USER@]HOST:PATH, ssh://[USER@]HOST[:PORT]/PATH, or a local file; DST may be - for standard output. Either all SRC \
+are on hosts, or DST is. A PATH on a host is from the login directory if it does not begin with /; patterns in it (* ? [a-z]) are \
+expanded there, unless a file has exactly this name; quote them, or your shell expands them here.
 
 Examples:
   ssh-weblog-cp ann@shop.example:/var/log/nginx/access.log .
   ssh-weblog-cp 'shop.example:/var/log/nginx/*.gz' logs/
   ssh-weblog-cp -rp site/ ann@shop.example:/srv/www
-  ssh-weblog-cp --resume shop.example:dump.tar ssh://ann@[2001:db8::1]:2222/srv/big .
+  ssh-weblog-cp --resume ssh://ann@[2001:db8::1]:2222/srv/dump.tar .
   ssh-weblog-cp shop.example:access.log - | ssh-weblog --stats -
 
-A file appears under its name once it is whole; until then it is .NAME.part beside it. What was cut off stays, with size and time
-of the source in .NAME.part.meta if there is more than 64 KiB of it. --resume goes on with that if size and time of the source
-are what they were and the first 64 KiB and the last 1 MiB there are equal; else it begins again. A DST of the same size (with
+A file appears under its name once it is whole; until then it is .NAME.part beside it. What was cut off stays, with size and time \
+of the source in .NAME.part.meta if there is more than 64 KiB of it. --resume goes on with that if size and time of the source \
+are what they were and the first 64 KiB and the last 1 MiB there are equal; else it begins again. A DST of the same size (with \
 -p: and time) and the same last 1 MiB is left as it is. A change of the source that leaves all of this as it was is not seen.
-Not copied, but named: devices, FIFOs, sockets, with -r links to directories; links to files are followed. Set-user-ID and its
-like are never set. Where DST is a link, it is not written through and not replaced.
-By cat no mode, no time and no limit is kept, and a file there is overwritten as it comes.
 
-Exit status: 0 all is copied, 1 some is not, 2 bad arguments, 130 Ctrl-C, 143 SIGTERM, 141 nobody reads the output, 255 no
+Not copied, but named: devices, FIFOs, sockets, with -r links to directories; links to files are followed. Set-user-ID and its \
+like are never set. Where DST is a link, it is not written through and not replaced. By cat no mode, no time and no limit is \
+kept, and a file there is overwritten as it comes.
+
+Exit status: 0 all is copied, 1 some is not, 2 bad arguments, 130 Ctrl-C, 143 SIGTERM, 141 nobody reads the output, 255 no \
 connection or login.";
 
-/// Copies files to or from a host over SSH.
+/// Copies files to or from a host over SSH
 #[derive(Parser)]
 #[command(name = "ssh-weblog-cp", version, override_usage = "ssh-weblog-cp [OPTIONS] SRC... DST")]
 #[command(after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
@@ -57,12 +59,9 @@ struct Arguments {
     /// No progress, no fingerprint and no notices
     #[arg(short, long)]
     quiet: bool,
-    /// Port of the host
+    /// Port of sshd on the host, unless SRC or DST names one
     #[arg(short = 'P', value_name = "PORT")]
     port: Option<String>,
-    /// File of a private key; may be repeated
-    #[arg(short, value_name = "FILE")]
-    identity: Vec<String>,
     /// So many KiBit a second at the most
     #[arg(short, value_name = "KIBIT", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -72,30 +71,17 @@ struct Arguments {
     /// Copy one file by cat, for a host without sftp
     #[arg(long)]
     cat: bool,
-    /// Never ask for anything
+    /// Never ask for anything: no password, no passphrase, no host key; for cron
     #[arg(short = 'B', long)]
     batch: bool,
     /// Tell the story of the login, and what becomes of each file; more with -vv and -vvv
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// File to be read instead of ~/.ssh/config and /etc/ssh/ssh_config; none for none
-    #[arg(short = 'F', value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// Hosts to go through
-    #[arg(short = 'J', value_name = "HOSTS")]
-    jump: Option<String>,
-    /// An option by its name in ssh_config(5), as Key=Value; may be repeated
-    #[arg(short, value_name = "OPTION")]
-    option: Vec<String>,
+    #[command(flatten)]
+    connection: ConnectionArguments,
     /// Ciphers, the first is preferred
     #[arg(short, value_name = "CIPHERS")]
     ciphers: Option<String>,
-    /// IPv4 only
-    #[arg(short = '4', conflicts_with = "inet6")]
-    inet: bool,
-    /// IPv6 only
-    #[arg(short = '6')]
-    inet6: bool,
     /// Compress
     #[arg(short = 'C')]
     compress: bool,
@@ -104,25 +90,11 @@ struct Arguments {
     operands: Vec<OsString>,
 }
 
-/// Why nothing is copied: a text for the user, and the exit status.
-struct Wrong(String, u8);
-
-impl From<LoadError> for Wrong {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::CommandLine(_) => Self(format!("{}; see --help", error.text()), USAGE),
-            _ => Self(error.text().to_owned(), NO_CONNECTION),
-        }
-    }
-}
-
 impl Arguments {
     fn plan(&self) -> Result<Plan, Wrong> {
-        let wrong = |text: &str| Err(Wrong(format!("{text}; see --help"), USAGE));
+        let wrong = |text: &str| Err(Wrong::usage(text));
         let parsed = self.operands.iter().map(|text| Operand::parse(text));
-        let mut operands = parsed
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| Wrong(format!("{error}; see --help"), USAGE))?;
+        let mut operands = parsed.collect::<Result<Vec<_>, _>>().map_err(Wrong::usage)?;
         let Some(target) = operands.pop() else { return wrong("no operands") };
         if self.cat && operands.len() > 1 {
             return wrong("--cat copies one file");
@@ -160,28 +132,16 @@ impl Arguments {
 
     fn connection(&self, host: &Host) -> Result<Options, Wrong> {
         let port = host.port.map(|port| port.to_string());
-        // The first of two values counts, as for ssh; what has a name of its own comes first.
         let named = [
             ("Port", port.as_deref()),
             ("Port", self.port.as_deref()),
             ("BatchMode", self.batch.then_some("yes")),
             ("LogLevel", config::log_level(self.verbose)),
             ("LogLevel", self.quiet.then_some("ERROR")),
-            ("AddressFamily", self.inet.then_some("inet")),
-            ("AddressFamily", self.inet6.then_some("inet6")),
             ("Compression", self.compress.then_some("yes")),
             ("Ciphers", self.ciphers.as_deref()),
         ];
-        let named = named.into_iter().filter_map(|(keyword, value)| Some(config::option(keyword, value?)));
-        let identities = self.identity.iter().map(|file| config::option("IdentityFile", file));
-        let jump = self.jump.iter().map(|hosts| format!("ProxyJump={hosts}"));
-        let line = CommandLine {
-            host: host.name.clone(),
-            user: host.user.clone(),
-            options: named.chain(identities).chain(jump).chain(self.option.iter().cloned()).collect(),
-            file: self.file.clone(),
-        };
-        let options = config::load(&line)?.options()?;
+        let options = self.connection.load(&host.name, host.user.as_deref(), named)?.options()?;
         if self.verbose > 0 {
             options.passed_over.iter().for_each(|text| tell!("{}", escaped_lines(text)));
         }
@@ -203,7 +163,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.plan() {
         Ok(plan) => ExitCode::from(copy(plan, &arguments.options())),
-        Err(Wrong(text, status)) => {
+        Err(Wrong { text, status }) => {
             tell!("ssh-weblog-cp: {}", escaped_lines(&text));
             ExitCode::from(status)
         }

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use strombus::copy::operand::{Host, Operand};
 use strombus::driver::algorithms::PRESET_HELP;
-use strombus::driver::config::{self, CommandLine, LoadError};
+use strombus::driver::arguments::{ConnectionArguments, Wrong};
+use strombus::driver::config;
+use strombus::driver::glob::Pattern;
 use strombus::driver::options::Options;
 use strombus::driver::text::escaped_lines;
 use strombus::tell;
@@ -20,17 +22,14 @@ use strombus::weblog::follow::Start;
 use strombus::weblog::follow::via::Via;
 use strombus::weblog::options::ViewOptions;
 use strombus::weblog::view::Destination;
-use strombus::weblog::watch::{NO_CONNECTION, Place, Source, WatchOptions, watch};
+use strombus::weblog::watch::{Place, Source, UNREADABLE, WatchError, WatchOptions, watch};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes what is freed, passwords among it.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
-/// Wrong arguments.
-const USAGE: u8 = 2;
-
-/// How often a silent host is asked whether it is there (seconds), and how often in vain, unless the configuration says so.
+/// How often a silent host is asked whether it is there (seconds), unless the configuration says so.
 const ALIVE_INTERVAL: u32 = 15;
 
 const EXAMPLES: &str = "\
@@ -64,27 +63,11 @@ struct Arguments {
     /// Port of sshd on the hosts, unless a SOURCE names one
     #[arg(short, value_name = "PORT")]
     port: Option<String>,
-    /// File of a private key to log in with; may be repeated
-    #[arg(short, value_name = "FILE")]
-    identity: Vec<String>,
     /// User to log in as, unless a SOURCE names one
     #[arg(short, value_name = "USER")]
     login_name: Option<String>,
-    /// An option by its name in ssh_config(5), as Key=Value; may be repeated
-    #[arg(short, value_name = "OPTION")]
-    option: Vec<String>,
-    /// Configuration to read instead of ~/.ssh/config and /etc/ssh/ssh_config; none: no file at all
-    #[arg(short = 'F', value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// Hosts to connect through, commas between: ann@gate.example:2222
-    #[arg(short = 'J', value_name = "HOSTS")]
-    jump: Option<String>,
-    /// IPv4 only
-    #[arg(short = '4', conflicts_with = "inet6")]
-    inet: bool,
-    /// IPv6 only
-    #[arg(short = '6')]
-    inet6: bool,
+    #[command(flatten)]
+    connection: ConnectionArguments,
     /// Never ask for anything: no password, no passphrase, no host key; for cron
     #[arg(long)]
     batch: bool,
@@ -131,30 +114,26 @@ struct Arguments {
 
 const LOGS: &str = "Logs";
 
-/// Why nothing is watched: a text for the user, and the exit status.
-struct Wrong(String, u8);
-
-impl Wrong {
-    fn usage(text: impl core::fmt::Display) -> Self {
-        Self(format!("{text}; see --help"), USAGE)
-    }
-}
-
-impl From<LoadError> for Wrong {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::CommandLine(_) => Self::usage(error.text()),
-            _ => Self(error.text().to_owned(), NO_CONNECTION),
-        }
+/// The status of what ended a watch early, with a text.
+fn wrong(error: WatchError) -> Wrong {
+    match error {
+        WatchError::Usage(text) => Wrong::usage(text),
+        WatchError::System(text) => Wrong { text, status: UNREADABLE },
     }
 }
 
 impl Arguments {
-    fn destination(&self) -> Destination {
+    /// `sources` are what is watched; the logs that one of them stands for have names of their own.
+    fn destination(&self, sources: &[Source]) -> Destination {
         let terminal = std::io::stdout().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let names_sources = self.sources.len() > 1 && !self.is_of_the_article();
+        let is_pattern = |source: &Source| match &source.place {
+            Place::Host { path, .. } => Pattern::is_one(path),
+            Place::Local(path) => Pattern::is_one(path.as_os_str().as_bytes()),
+            Place::Standard => false,
+        };
+        let names_sources = sources.len() > 1 || sources.iter().any(is_pattern);
         Destination { escaped: terminal, coloured: terminal && !plain, names_sources }
     }
 
@@ -209,18 +188,23 @@ impl Arguments {
         if self.seconds.is_some() {
             return Err(Wrong::usage("--seconds is for demo"));
         }
-        let (mut names, mut hosts, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut typed, mut hosts, mut sources) = (Vec::<(Host, usize)>::new(), Vec::new(), Vec::new());
         for (name, operand) in self.operands()? {
             let place = match operand {
                 Operand::Standard => Place::Standard,
                 Operand::Local(path) => Place::Local(path),
                 Operand::Remote(remote) => {
-                    let host = match names.iter().position(|name| *name == remote.host) {
-                        Some(host) => host,
+                    let host = match typed.iter().find(|(host, _)| *host == remote.host) {
+                        Some((_, host)) => *host,
                         None => {
-                            hosts.push(self.connection(&remote.host)?);
-                            names.push(remote.host);
-                            names.len() - 1
+                            let options = self.connection(&remote.host)?;
+                            let same = hosts.iter().position(|other| leads_to_the_same(other, &options));
+                            let host = same.unwrap_or_else(|| {
+                                hosts.push(options);
+                                hosts.len() - 1
+                            });
+                            typed.push((remote.host, host));
+                            host
                         }
                     };
                     if remote.path.is_empty() {
@@ -232,7 +216,7 @@ impl Arguments {
             sources.push(Source { name, place });
         }
         if self.verbose > 0 {
-            let passed_over = hosts.iter().flat_map(|options: &Options| &options.passed_over);
+            let passed_over = hosts.iter().flat_map(|options| &options.passed_over);
             passed_over.for_each(|text| tell!("{}", escaped_lines(text)));
         }
         Ok((sources, hosts))
@@ -241,10 +225,10 @@ impl Arguments {
     fn options(&self) -> Result<WatchOptions, Wrong> {
         let (sources, hosts) = if self.is_demo() { Default::default() } else { self.named()? };
         Ok(WatchOptions {
+            destination: self.destination(&sources),
             sources,
             hosts,
             view: self.view.clone(),
-            destination: self.destination(),
             log_format: self.log_format.clone(),
             start: self.start()?,
             with_rotated: self.with_rotated,
@@ -261,29 +245,24 @@ impl Arguments {
 
     fn connection(&self, host: &Host) -> Result<Options, Wrong> {
         let port = host.port.map(|port| port.to_string()).or_else(|| self.port.clone());
-        // The first of two values counts, as for ssh; what has a name of its own comes first.
         let named = [
             ("Port", port.as_deref()),
             ("BatchMode", self.batch.then_some("yes")),
             ("LogLevel", config::log_level(self.verbose.saturating_sub(1))),
             ("LogLevel", self.quiet.then_some("ERROR")),
-            ("AddressFamily", self.inet.then_some("inet")),
-            ("AddressFamily", self.inet6.then_some("inet6")),
         ];
-        let named = named.into_iter().filter_map(|(keyword, value)| Some(config::option(keyword, value?)));
-        let identities = self.identity.iter().map(|file| config::option("IdentityFile", file));
-        let jump = self.jump.iter().map(|hosts| format!("ProxyJump={hosts}"));
-        let line = CommandLine {
-            host: host.name.clone(),
-            user: host.user.as_deref().or(self.login_name.as_deref()).map(str::to_owned),
-            options: named.chain(identities).chain(jump).chain(self.option.iter().cloned()).collect(),
-            file: self.file.clone(),
-        };
-        let mut options = config::load(&line)?.options()?;
-        let interval = &mut options.config.server_alive_interval.0;
-        *interval = if *interval == 0 { ALIVE_INTERVAL } else { *interval };
-        Ok(options)
+        let user = host.user.as_deref().or(self.login_name.as_deref());
+        let loaded = self.connection.load(&host.name, user, named)?;
+        Ok(loaded.or_server_alive_interval(ALIVE_INTERVAL).options()?)
     }
+}
+
+/// Whether one connection serves both, however they were typed.
+fn leads_to_the_same(one: &Options, other: &Options) -> bool {
+    let place = |options: &Options| (options.user.clone(), options.host.clone(), options.port);
+    let way = |options: &Options| (options.proxy_command.clone(), options.config.proxy_jump.clone());
+    let name = |options: &Options| options.config.host_key_alias.clone();
+    place(one) == place(other) && way(one) == way(other) && name(one) == name(other)
 }
 
 /// Whether it may be the host of `HOST PATH`.
@@ -293,16 +272,11 @@ fn is_word(operand: &OsString) -> bool {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = arguments.options().and_then(|options| {
-        if !arguments.is_demo() {
-            return watch(options).map_err(Wrong::usage);
-        }
-        options.check().map_err(Wrong::usage)?;
-        demo::run(options).map_err(|text| Wrong(text, NO_CONNECTION))
-    });
+    let run = if arguments.is_demo() { demo::run } else { watch };
+    let done = arguments.options().and_then(|options| run(options).map_err(wrong));
     match done {
         Ok(status) => ExitCode::from(status),
-        Err(Wrong(text, status)) => {
+        Err(Wrong { text, status }) => {
             tell!("ssh-weblog: {}", escaped_lines(&text));
             ExitCode::from(status)
         }
@@ -313,9 +287,69 @@ fn main() -> ExitCode {
 mod pages;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
+    use super::*;
+
     #[test]
     fn its_pages_are_those_of_its_command_line() {
-        super::pages::agree(&<super::Arguments as clap::CommandFactory>::command());
+        pages::agree(&<Arguments as clap::CommandFactory>::command());
+    }
+
+    /// What is watched, without any file of ssh's.
+    fn asked(words: &[&str]) -> WatchOptions {
+        let words = [&["ssh-weblog", "-F", "none"], words].concat();
+        Arguments::parse_from(words).options().unwrap_or_else(|wrong| panic!("{}", wrong.text))
+    }
+
+    #[test]
+    fn a_silent_host_is_asked_every_15_seconds_unless_something_is_configured() {
+        let interval = |words: &[&str]| {
+            let options = asked(&[words, &["shop.example:a.log"]].concat());
+            let config = &options.hosts[0].config;
+            (config.server_alive_interval.0, config.server_alive_count_max)
+        };
+        assert_eq!(interval(&[]), (ALIVE_INTERVAL, 3));
+        assert_eq!(interval(&["-o", "ServerAliveInterval=40", "-o", "ServerAliveCountMax=5"]), (40, 5));
+        assert_eq!(interval(&["-o", "ServerAliveInterval=0"]), (0, 3), "never, if that is asked for");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "Host shop.*\n  ServerAliveInterval 0\n").unwrap();
+        let words = ["ssh-weblog", "-F", file.path().to_str().unwrap(), "shop.example:a", "blog.example:a"];
+        let options = Arguments::parse_from(words).options().unwrap_or_else(|wrong| panic!("{}", wrong.text));
+        let intervals: Vec<_> =
+            options.hosts.iter().map(|host| host.config.server_alive_interval.0).collect();
+        assert_eq!(intervals, [0, ALIVE_INTERVAL]);
+    }
+
+    #[test]
+    fn one_connection_serves_a_host_however_its_name_and_port_were_typed() {
+        let hosts = |words: &[&str]| {
+            let options = asked(words);
+            let of = |source: &Source| match source.place {
+                Place::Host { host, .. } => host,
+                _ => usize::MAX,
+            };
+            (options.hosts.len(), options.sources.iter().map(of).collect::<Vec<_>>())
+        };
+        let typed = ["-p", "2222", "-l", "ann", "h:a", "ann@h:b", "ssh://ann@h:2222/c", "ssh://h/d", "h:e"];
+        assert_eq!(hosts(&typed), (1, vec![0; 5]));
+        let other = ["ann@h:a", "bob@h:b", "ssh://ann@h:2222/c", "ann@i:d", "ssh://ann@h:22/e"];
+        assert_eq!(hosts(&other), (4, vec![0, 1, 2, 3, 0]));
+    }
+
+    #[test]
+    fn sources_are_named_where_there_may_be_several() {
+        for (words, named) in [
+            (&["h:/var/log/a.log"][..], false),
+            (&["h", "/var/log/a.log"], false),
+            (&["h:/var/log/[st].log"], true),
+            (&["h", "/var/log/*.log"], true),
+            (&["/var/log/?.log"], true),
+            (&["-"], false),
+            (&["h:a.log", "b.log"], true),
+            (&["demo"], false),
+        ] {
+            assert_eq!(asked(words).destination.names_sources, named, "{words:?}");
+        }
     }
 }

@@ -29,7 +29,7 @@ mod upload;
 mod walk;
 mod work;
 
-pub use crate::driver::exit::{BROKEN_PIPE, INTERRUPTED, NO_CONNECTION, TERMINATED};
+pub use crate::driver::exit::{BROKEN_PIPE, INTERRUPTED, NO_CONNECTION, TERMINATED, USAGE};
 pub use work::Manner;
 
 use crate::driver::options::Options;
@@ -46,8 +46,6 @@ use std::rc::Rc;
 
 /// Something was not copied; it was named on standard error.
 pub const FAILED: u8 = 1;
-/// Wrong arguments.
-pub const USAGE: u8 = 2;
 
 /// What is copied where.
 pub enum Plan {

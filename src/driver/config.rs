@@ -147,6 +147,15 @@ pub fn load(line: &CommandLine) -> Result<Loaded, LoadError> {
 }
 
 impl Loaded {
+    /// The same, where a silent host is asked after so many seconds whether it is there, unless something else is configured.
+    #[must_use]
+    pub fn or_server_alive_interval(mut self, seconds: u32) -> Self {
+        if !self.outcome.given.contains_key("ServerAliveInterval") {
+            self.outcome.config.server_alive_interval.0 = seconds;
+        }
+        self
+    }
+
     /// The options of a connection.
     ///
     /// # Errors

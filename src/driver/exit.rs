@@ -1,5 +1,7 @@
 //! The exit statuses that programs share, those of ssh(1) and of shells. What else they end with is their own.
 
+/// Wrong arguments.
+pub const USAGE: u8 = 2;
 /// Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 /// Nobody reads standard output any more.

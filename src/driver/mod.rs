@@ -19,6 +19,8 @@ pub mod agent;
 pub mod algorithms;
 mod application;
 #[cfg(feature = "programs")]
+pub mod arguments;
+#[cfg(feature = "programs")]
 pub mod authenticator;
 #[cfg(feature = "programs")]
 pub mod config;

@@ -13,7 +13,7 @@ use super::config::{self, CommandLine, load};
 use super::join::Join;
 use super::login::{Login, Refused};
 use super::options::{Options, shell};
-use super::text::{escaped, escaped_lines, excerpt};
+use super::text::{escaped, escaped_lines, excerpt, words};
 use super::{Application, Context, Driver, Error, PeerId, Peers, Source, Stream};
 use crate::connection::{ChannelEvent, ChannelId, Connection, Event, open_failure};
 use crate::transport::Client;
@@ -55,7 +55,7 @@ pub enum Unreached {
 
 impl From<io::Error> for Unreached {
     fn from(error: io::Error) -> Self {
-        Self::Failed(error.to_string())
+        Self::Failed(words(&error))
     }
 }
 
@@ -121,15 +121,16 @@ impl Proxy {
     /// The first stream: a command's, or TCP.
     fn start(&mut self, options: &Options) -> Result<Stream, Unreached> {
         if let Some(command) = &options.proxy_command {
-            let (stream, child) =
-                run(command).map_err(|error| Unreached::Failed(format!("ProxyCommand: {error}")))?;
+            let (stream, child) = run(command)
+                .map_err(|error| Unreached::Failed(format!("ProxyCommand: {}", words(&error))))?;
             self.command = Some(child);
             return Ok(stream);
         }
         let (host, port) = (&options.host, options.port);
         let stream = super::connect(host, port, &options.way());
-        let stream = stream
-            .map_err(|error| Unreached::Failed(format!("connect to host {host} port {port}: {error}")))?;
+        let stream = stream.map_err(|error| {
+            Unreached::Failed(format!("connect to host {host} port {port}: {}", words(&error)))
+        })?;
         Ok(Stream::Tcp(stream))
     }
 

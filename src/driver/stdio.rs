@@ -23,7 +23,7 @@ const CHUNK: usize = 64 * 1024;
 #[derive(Default)]
 struct State {
     bytes: Vec<u8>,
-    /// Input: its end. Output: nothing more will be pushed.
+    /// Input: its end, maybe by an error. Output: nothing more will be pushed.
     ended: bool,
     /// The thread is writing what it took.
     busy: bool,
@@ -42,8 +42,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, waker: &Waker) {
-        self.lock().ended = true;
+    fn end(&self, waker: &Waker, error: Option<io::Error>) {
+        let mut state = self.lock();
+        (state.ended, state.error) = (true, error);
+        drop(state);
         let _ended = waker.wake();
     }
 
@@ -69,7 +71,8 @@ impl Input {
         Ok(Self(shared))
     }
 
-    /// Starts to open a file and to read it to its end. One that can't be opened ends at once.
+    /// Starts to open a file and to read it to its end. One that can't be opened ends at once, with [that
+    /// error](Self::take_error).
     ///
     /// # Errors
     /// The system has no thread left.
@@ -78,7 +81,7 @@ impl Input {
         let theirs = Arc::clone(&shared);
         thread::Builder::new().name("input".to_owned()).spawn(move || match File::open(path) {
             Ok(file) => read(&theirs, &waker, file.as_fd()),
-            Err(_) => theirs.end(&waker),
+            Err(error) => theirs.end(&waker, Some(error)),
         })?;
         Ok(Self(shared))
     }
@@ -92,6 +95,11 @@ impl Input {
             self.0.changed.notify_one();
         }
         state.ended && state.bytes.is_empty()
+    }
+
+    /// Why it could not be read to its end, if that is so; told once.
+    pub fn take_error(&self) -> Option<io::Error> {
+        self.0.lock().error.take()
     }
 }
 
@@ -109,7 +117,7 @@ fn read(shared: &Shared, waker: &Waker, descriptor: BorrowedFd<'_>) {
             }
             Ok(0) | Err(_) => {
                 drop(state);
-                return shared.end(waker);
+                return shared.end(waker, result.err().map(io::Error::from));
             }
             Ok(n) => {
                 while state.bytes.len() + n > BUFFER_MAX {
@@ -335,6 +343,29 @@ mod tests {
         writing.join().unwrap();
         assert!(came == bytes && output.take_written().1.is_none());
         assert!(input.offer(|_| 0), "it ends at the end");
+    }
+
+    #[test]
+    fn why_input_ends_before_its_end_is_told_once() {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let ended = |input: &Input| {
+            while !input.offer(|_| 0) {
+                thread::yield_now();
+            }
+            (input.take_error().map(|error| error.kind()), input.take_error().is_some())
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let empty = directory.path().join("empty");
+        File::create(&empty).unwrap();
+        for (path, kind) in [
+            (directory.path().join("none"), Some(io::ErrorKind::NotFound)),
+            (directory.path().to_owned(), Some(io::ErrorKind::IsADirectory)),
+            (empty, None),
+        ] {
+            let input = Input::open(path, Arc::clone(&waker)).unwrap();
+            assert_eq!(ended(&input), (kind, false));
+        }
     }
 
     #[test]

@@ -47,6 +47,13 @@ pub fn release() -> VecDeque<String> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
 }
 
+/// What the system says of an error, without the number that Rust puts behind it.
+#[must_use]
+pub fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error ").next().unwrap_or_default().to_owned()
+}
+
 /// Appends `bytes` with everything that could act escaped: C0, DEL and C1 as `\x1b`, bidirectional controls and line
 /// separators as `\u{202e}`, invalid UTF-8 as U+FFFD. A backslash stays one.
 pub fn escape(bytes: &[u8], out: &mut Vec<u8>) {

@@ -9,7 +9,7 @@ use super::serve::notify::Notify;
 use super::serve::settings::{Limits, LogFile, Settings};
 use super::serve::users::{User, Users};
 use super::serve::{ServerOptions, Stopper, WeblogServer};
-use super::watch::{Place, Source, WatchOptions, watch};
+use super::watch::{Place, Source, WatchError, WatchOptions, watch};
 use crate::crypto::SystemRng;
 use crate::crypto::sign::{PrivateKey, PublicKey};
 use crate::driver::config;
@@ -50,22 +50,22 @@ const PATH: &str = "access/access.log";
 /// own, whatever the options name.
 ///
 /// # Errors
-/// A text for the user.
-pub fn run(options: WatchOptions) -> Result<u8, String> {
-    let files = Files::make().map_err(text)?;
+/// See [`WatchError`].
+pub fn run(options: WatchOptions) -> Result<u8, WatchError> {
+    options.check().map_err(WatchError::Usage)?;
+    let files = Files::make()?;
     let path = files.directory.path().to_owned();
     terminal::before_end(move || drop(fs::remove_dir_all(path)));
     let mut generator = Generator::new(2003);
-    write_before(&files.log, &mut generator).map_err(text)?;
-    let (port, stopper, serving) = serve(&files)?;
+    write_before(&files.log, &mut generator)?;
+    let (port, stopper, serving) = serve(&files).map_err(WatchError::System)?;
     tell!("From another terminal, while this runs:");
     tell!("{}", login(port, &files));
     let (stop, stopped) = channel();
     let log = files.log.clone();
     let writing = thread::Builder::new()
         .name("writer".to_owned())
-        .spawn(move || write(&log, &mut generator, &stopped))
-        .map_err(text)?;
+        .spawn(move || write(&log, &mut generator, &stopped))?;
     let watched = watch(WatchOptions {
         sources: vec![Source {
             name: format!("{USER}@{HOST}:{PATH}"),
@@ -79,9 +79,11 @@ pub fn run(options: WatchOptions) -> Result<u8, String> {
     });
     drop(stop);
     stopper.stop();
-    let served = serving.join().map_err(|_| "the server failed")?;
-    let written = writing.join().map_err(|_| "the writer failed")?;
-    served.and(written.map_err(text)).and(watched)
+    let served = serving.join().unwrap_or_else(|_| Err("the server failed".to_owned()));
+    let written = writing.join().unwrap_or_else(|_| Err(io::Error::other("the writer failed")));
+    served.map_err(WatchError::System)?;
+    written?;
+    watched
 }
 
 /// What is gone at the end.
@@ -98,7 +100,9 @@ impl Files {
     /// An empty log, and a key to log in with.
     fn make() -> io::Result<Self> {
         let private = Permissions::from_mode(0o700);
-        let directory = tempfile::Builder::new().prefix("ssh-weblog-demo").permissions(private).tempdir()?;
+        let made = tempfile::Builder::new().prefix("ssh-weblog-demo").permissions(private).tempdir();
+        let advice = "TMPDIR must name a directory that is there and writable";
+        let directory = made.map_err(|error| io::Error::other(format!("{error}; {advice}")))?;
         let path = |name| directory.path().join(name);
         let (log, key, authorized_keys, known_hosts) =
             (path("access.log"), path("id_ed25519"), path("authorized_keys"), path("known_hosts"));

@@ -167,6 +167,14 @@ mod tests {
         assert!(!split(&[&exact])[0].2, "a line of just that length is whole");
     }
 
+    #[test]
+    fn t101_of_a_line_without_an_end_no_more_is_kept_than_the_bound() {
+        let mut splitter = LineSplitter::default();
+        (0..1024).for_each(|_| splitter.push(&[b'x'; 4096], |_| panic!("it has no end")));
+        assert_eq!(splitter.held.len(), LINE_MAX + 1);
+        assert!(splitter.held.capacity() <= 2 * (LINE_MAX + 1));
+    }
+
     proptest! {
         #[test]
         fn any_cut_of_the_stream_gives_the_same_lines(

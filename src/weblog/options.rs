@@ -202,15 +202,26 @@ pub fn words(command: &str) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// Quotes a word for a POSIX shell.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{quoted, words};
+    use super::{TOP_MAX, ViewOptions, words};
+    use crate::driver::text::quoted;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        view: ViewOptions,
+    }
+
+    #[test]
+    fn a_top_has_no_more_names_than_the_bound() {
+        let top = |count: u32| Arguments::try_parse_from(["", "--top", &count.to_string()]);
+        assert_eq!(top(TOP_MAX.into()).unwrap().view.top, Some(TOP_MAX));
+        for count in [0, u32::from(TOP_MAX) + 1] {
+            assert!(top(count).unwrap_err().to_string().contains("1..=1000"), "{count}");
+        }
+    }
 
     #[test]
     fn words_are_split_as_a_shell_does_and_nothing_is_expanded() {
@@ -229,7 +240,8 @@ mod tests {
     #[test]
     fn t100_a_quoted_path_is_one_word_whatever_it_holds() {
         for path in ["/var/log/a.log", "it's", "a b;$(id)`id`", "-n", "\"\n\\"] {
-            assert_eq!(words(&quoted(path)), Some(vec![path.to_owned()]), "{path}");
+            let quoted = String::from_utf8(quoted(path.as_bytes())).unwrap();
+            assert_eq!(words(&quoted), Some(vec![path.to_owned()]), "{path}");
         }
     }
 }

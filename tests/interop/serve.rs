@@ -240,31 +240,70 @@ fn the_logs_are_there_by_sftp_with_their_rotated_siblings_and_cannot_be_changed(
     }
 }
 
+/// A copy of a large file that has begun, so slow that it does not come to its end.
+fn copying(serving: &Serving, generation: Generation) -> Running {
+    append(&serving.files.path("shop.log.1"), &hit("-", "/old", 200).repeat(100_000));
+    let mut sftp = Command::new(generation.program("sftp"));
+    sftp.args(["-q", "-l", "2000", "-b", "-", "-F", "none", "-P", &serving.port.to_string()]);
+    sftp.args(["-i", &serving.files.text("user_key"), "-o", "StrictHostKeyChecking=no"]);
+    sftp.args(["-o", &format!("UserKnownHostsFile={}", serving.files.text("learnt")), "ann@127.0.0.1"]);
+    let got = serving.files.path("got");
+    let mut copying = Running::start(sftp.stdin(Stdio::piped()).stdout(Stdio::null()));
+    writeln!(copying.child.stdin.take().unwrap(), "get shop/shop.log.1 {}", got.display()).unwrap();
+    serving.running.wait_for("\"command\":\"sftp\"").unwrap();
+    eventually("its first bytes are there", || got.metadata().is_ok_and(|metadata| metadata.len() > 0));
+    copying
+}
+
+/// The audit has a part of the copy.
+fn has_a_part(serving: &Serving) {
+    let line =
+        serving.running.wait_for("\"transfer\"").unwrap_or_else(|| panic!("{}", serving.running.log()));
+    let bytes = line.rsplit("\"bytes\":").next().unwrap().trim_end_matches('}').parse::<u64>().unwrap();
+    let whole = serving.files.path("shop.log.1").metadata().unwrap().len();
+    assert!(line.contains("\"user\":\"ann\"") && line.contains("\"path\":\"/shop/shop.log.1\""), "{line}");
+    assert!((1..whole).contains(&bytes), "{line}");
+}
+
 #[test]
 fn the_audit_has_a_copy_whose_client_is_killed() {
     for generation in Generation::ALL {
         let serving = Serving::start("audit = 'json'");
-        append(&serving.files.path("shop.log.1"), &hit("-", "/old", 200).repeat(100_000));
-        let mut sftp = Command::new(generation.program("sftp"));
-        // So slow that it does not come to the end.
-        sftp.args(["-q", "-l", "2000", "-b", "-", "-F", "none", "-P", &serving.port.to_string()]);
-        sftp.args(["-i", &serving.files.text("user_key"), "-o", "StrictHostKeyChecking=no"]);
-        sftp.args(["-o", &format!("UserKnownHostsFile={}", serving.files.text("learnt")), "ann@127.0.0.1"]);
-        let got = serving.files.path("got");
-        let mut copying = Running::start(sftp.stdin(Stdio::piped()).stdout(Stdio::null()));
-        writeln!(copying.child.stdin.take().unwrap(), "get shop/shop.log.1 {}", got.display()).unwrap();
-        serving.running.wait_for("\"command\":\"sftp\"").unwrap();
-        eventually("its first bytes are there", || got.metadata().is_ok_and(|metadata| metadata.len() > 0));
-        copying.signal(Signal::KILL);
-        let line = serving.running.wait_for("\"transfer\"").unwrap();
-        let bytes = line.rsplit("\"bytes\":").next().unwrap().trim_end_matches('}').parse::<u64>().unwrap();
-        let whole = serving.files.path("shop.log.1").metadata().unwrap().len();
-        assert!(
-            line.contains("\"user\":\"ann\"") && line.contains("\"path\":\"/shop/shop.log.1\""),
-            "{line}"
-        );
-        assert!((1..whole).contains(&bytes), "{line}");
+        copying(&serving, generation).signal(Signal::KILL);
+        has_a_part(&serving);
     }
+}
+
+#[test]
+fn a_copy_holds_up_the_end_no_longer_than_viewers_may_and_is_in_the_audit() {
+    for generation in Generation::ALL {
+        let mut serving = Serving::start("audit = 'json'");
+        let mut copying = copying(&serving, generation);
+        serving.running.signal(Signal::TERM);
+        has_a_part(&serving);
+        assert_eq!(serving.running.wait().code(), Some(0), "{}", serving.running.log());
+        assert_ne!(copying.wait().code(), Some(0), "it has not got all");
+    }
+}
+
+#[test]
+fn a_viewer_who_takes_nothing_holds_up_the_end_no_longer_than_he_may() {
+    let mut serving = Serving::start("");
+    let mut stopped = serving.watch("tail --show raw shop");
+    append(&serving.log(), &hit("-", "/first", 200));
+    assert!(stopped.line().unwrap().contains("/first"));
+    stopped.running.signal(Signal::STOP);
+    // More than the sockets and a window hold, so that he has not got all when it stops.
+    append(&serving.log(), &hit("-", "/more", 200).repeat(150_000));
+    eventually("the server has read them", || serving.shown("metrics").contains("{log=\"shop\"} 150001"));
+    let mut live = serving.watch("tail --format '{path}' shop");
+    append(&serving.log(), &hit("-", "/last", 200));
+    serving.running.signal(Signal::TERM);
+    assert_eq!(live.line().as_deref(), Some("/last"));
+    assert_eq!(live.line(), None);
+    assert_eq!(serving.running.wait().code(), Some(0), "{}", serving.running.log());
+    stopped.running.signal(Signal::CONT);
+    assert_eq!(stopped.running.wait().code(), Some(255));
 }
 
 #[test]

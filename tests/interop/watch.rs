@@ -5,6 +5,7 @@ use super::weblog::{Watching, append, here, hit, ssh_weblog};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 /// Cuts of a connection, in a short run and in a long one.
 const CUTS: (u32, u32) = (4, 1000);
@@ -196,6 +197,7 @@ fn what_cannot_be_had_is_told_and_does_not_stop_the_others() {
     let unreached = format!("ssh://127.0.0.1:{}/a.log", free_port());
     let local = files.text("b.log");
     for (sources, status) in [
+        (vec![&pattern], 0),
         (vec![&pattern, &local], 0),
         (vec![&missing, &pattern, &local], 1),
         (vec![&unreached, &pattern, &local], 255),
@@ -208,11 +210,95 @@ fn what_cannot_be_had_is_told_and_does_not_stop_the_others() {
         let mut lines: Vec<_> = shown.lines().map(|line| line.split(' ').next().unwrap()).collect();
         lines.sort_unstable();
         let there = |name: &str| format!("{}:{}", here(), files.text(name));
-        let mut expected = [local.clone(), there("a.log"), there("b.log")];
+        let mut expected = vec![there("a.log"), there("b.log")];
+        expected.extend(sources.contains(&&local).then(|| local.clone()));
         expected.sort_unstable();
         assert_eq!(lines, expected, "each hit says where it is from");
         assert_eq!(told.matches("host key fingerprint").count(), 1, "one connection a host: {told}");
         assert_eq!(told.contains("no such file"), status == 1, "{told}");
+    }
+}
+
+#[test]
+fn a_host_that_is_tried_again_and_never_there_is_not_said_to_be_lost() {
+    let files = Files::new();
+    let port = free_port();
+    let mut command = ssh_weblog(&files, port);
+    let output = run(command.args(["--no-follow", "--retry", "1", "127.0.0.1:a.log"]), b"");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(255), "{told}");
+    let why = format!("connect to host 127.0.0.1 port {port}: Connection refused");
+    let expected =
+        format!("127.0.0.1: cannot be reached ({why}); again in 1 s\n127.0.0.1: cannot be reached ({why})\n");
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_pattern_where_a_command_reads_is_told_once_counted_and_no_reason_to_wait() {
+    let files = Files::new();
+    let server = serving(Generation::Bookworm, &files);
+    append(&files.path("a.log"), &hit("-", "/a", 200));
+    append(&files.path("[b].log"), &hit("-", "/b", 200));
+    let watched = |arguments: &[&str], log: &str| {
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-q", "-n", "+1", "--format", "{resource}"]).args(arguments);
+        let output = run(command.arg(format!("{}:{}", here(), files.text(log))), b"");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    for arguments in
+        [&["--via", "sh"][..], &["--via", "sh", "--no-follow"], &["--via", "tail", "--no-follow"]]
+    {
+        let (status, shown, told) = watched(arguments, "*.log");
+        assert_eq!((status, shown.as_str()), (Some(1), ""), "{arguments:?}: {told}");
+        assert_eq!(told.matches("; patterns need sftp: name each log\n").count(), 1, "{arguments:?}: {told}");
+    }
+    for via in ["sh", "tail"] {
+        let (status, shown, told) = watched(&["--via", via, "--no-follow"], "[b].log");
+        assert_eq!(
+            (status, shown.as_str(), told.as_str()),
+            (Some(0), "/b\n", ""),
+            "a file of exactly this name"
+        );
+    }
+}
+
+#[test]
+fn more_logs_than_a_connection_may_have_sessions_are_read_by_more_connections() {
+    const LOGS: usize = 8;
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let server = sshd(generation, &files, &["MaxSessions 3"]);
+        let name = |log: usize| files.text(&format!("{log}.log"));
+        let write = |log: usize| append(name(log).as_ref(), &hit("-", &format!("/{log}"), 200));
+        let sources: Vec<_> = (0..LOGS).map(|log| format!("{}:{}", here(), name(log))).collect();
+        let all: Vec<_> = (0..LOGS).map(|log| format!("/{log}")).collect();
+        (0..LOGS).for_each(write);
+        for via in ["sh", "tail"] {
+            let mut command = ssh_weblog(&files, server.port);
+            command.args(["--no-follow", "--via", via, "--format", "{resource}"]);
+            let output = run(command.args(&sources), b"");
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(0), "{via}: {told}");
+            let shown = String::from_utf8(output.stdout).unwrap();
+            let mut lines: Vec<_> = shown.lines().collect();
+            lines.sort_unstable();
+            assert_eq!(lines, all, "{via}: {told}");
+            assert_eq!(told.matches("host key fingerprint").count(), 1, "once a host: {told}");
+            assert!(!told.contains("no session"), "{told}");
+        }
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-n1", "--via", "sh", "--format", "{resource}", "--stop-on", "/end"]);
+        let mut watching = Watching::start(command.args(&sources));
+        for _ in 0..2 {
+            let mut lines: Vec<_> = (0..LOGS).filter_map(|_| watching.line()).collect();
+            lines.sort_unstable();
+            assert_eq!(lines, all, "{}", watching.running.log());
+            (0..LOGS).for_each(write);
+        }
+        append(name(LOGS - 1).as_ref(), &hit("-", "/end", 200));
+        assert_eq!(watching.running.wait().code(), Some(0), "{}", watching.running.log());
+        assert_eq!(watching.running.log().matches("via sh: ").count(), 1, "{}", watching.running.log());
     }
 }
 
@@ -275,4 +361,120 @@ fn a_watch_ends_when_until_has_passed() {
         assert_eq!(output.status.code(), Some(0), "{until}: {}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(String::from_utf8_lossy(&output.stdout), shown, "{until}");
     }
+}
+
+#[test]
+fn a_way_that_keeps_no_positions_leaves_those_that_were_kept_and_says_so_once() {
+    let files = Files::new();
+    let server = serving(Generation::Bookworm, &files);
+    let (log, other, state) = (files.path("access.log"), files.text("other.log"), files.text("state"));
+    append(&log, &hit("-", "/0", 200));
+    append(other.as_ref(), "");
+    let shown = |via: &str| {
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-q", "--no-follow", "--via", via, "--state", &state, "--format", "{resource}"]);
+        command.args([&log.to_str().unwrap(), &&*other].map(|log| format!("{}:{log}", here())));
+        let output = run(&mut command, b"");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        (String::from_utf8(output.stdout).unwrap(), told)
+    };
+    assert_eq!(shown("sftp"), ("/0\n".to_owned(), String::new()));
+    let kept = fs::read_to_string(&state).unwrap();
+    for via in ["sh", "tail"] {
+        let told =
+            format!("127.0.0.1: via {via}: --state keeps no positions of logs there; that needs sftp\n");
+        assert_eq!(shown(via), ("/0\n".to_owned(), told));
+        assert_eq!(fs::read_to_string(&state).unwrap(), kept);
+    }
+    append(&log, &hit("-", "/1", 200));
+    assert_eq!(shown("sftp").0, "/1\n");
+}
+
+/// `--sorted` lines wait for earlier ones. While they do, they are not shown, whatever was read.
+#[test]
+fn a_line_that_waits_to_be_sorted_is_not_lost_by_a_sudden_end_however_many_come() {
+    let files = Files::new();
+    let (log, state) = (files.path("access.log"), files.text("state"));
+    let all = |count: usize| (0..count).map(|n| format!("/{n}")).collect::<Vec<_>>();
+    append(&log, &hit("-", "/0", 200));
+    let words = ["-q", "-n", "+1", "--sorted", "--state", &state, "--format", "{resource}"];
+    let mut watching = Watching::start(ours("ssh-weblog").args(words).arg(&log));
+    // Something always waits, and yet positions are kept.
+    let (_never, tick) = std::sync::mpsc::channel::<()>();
+    let mut written = 1;
+    while !fs::read_to_string(&state).is_ok_and(|kept| kept.contains("\"offset\":")) {
+        append(&log, &hit("-", &format!("/{written}"), 200));
+        written += 1;
+        assert!(written < 3000, "{}", watching.running.log());
+        let _tick = tick.recv_timeout(std::time::Duration::from_millis(20));
+    }
+    watching.running.signal(Signal::KILL);
+    watching.running.wait();
+    let mut shown: Vec<_> = std::iter::from_fn(|| watching.line()).collect();
+    let output = run(ours("ssh-weblog").args(words).arg("--no-follow").arg(&log), b"");
+    let rest = String::from_utf8(output.stdout).unwrap();
+    assert!(!rest.starts_with("/0\n"), "it does not begin anew");
+    shown.extend(rest.lines().map(str::to_owned));
+    shown.sort_unstable_by_key(|line| line[1..].parse::<usize>().unwrap());
+    shown.dedup();
+    assert_eq!(shown, all(written));
+}
+
+#[test]
+fn an_end_by_until_is_no_better_than_what_has_failed() {
+    let files = Files::new();
+    let server = serving(Generation::Trixie, &files);
+    append(&files.path("a.log"), &hit("https://one.example/", "/1", 200));
+    fs::create_dir(files.path("d.log")).unwrap();
+    let (local, directory) = (files.text("a.log"), files.text("d.log"));
+    let there = format!("{}:{local}", here());
+    let unreached = format!("ssh://127.0.0.1:{}/a.log", free_port());
+    for (sources, status) in [
+        (vec![&there, &local], 0),
+        (vec![&directory, &there, &local], 1),
+        (vec![&unreached, &directory, &there, &local], 255),
+    ] {
+        let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 2;
+        let mut command = ssh_weblog(&files, server.port);
+        let output = run(command.args(["--until", &format!("@{soon}")]).args(&sources), b"");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{sources:?}: {told}");
+    }
+}
+
+#[test]
+fn a_packed_log_is_read_from_its_beginning_to_its_end_and_not_followed() {
+    let files = Files::new();
+    let server = serving(Generation::Bookworm, &files);
+    append(&files.path("old.log"), &(hit("-", "/0", 200) + &hit("-", "/1", 200)));
+    assert!(run(Command::new("gzip").arg(files.path("old.log")), b"").status.success());
+    append(&files.path("a.log"), &hit("-", "/before", 200));
+    let (packed, log) = (files.text("old.log.gz"), files.text("a.log"));
+    let ended = |words: &[&str]| {
+        let mut command = ssh_weblog(&files, server.port);
+        let output = run(command.args(["-q", "--format", "{resource}"]).args(words), b"");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let both = (0, "/0\n/1\n".to_owned(), String::new());
+    let (there, pattern) = (format!("{}:{packed}", here()), files.text("*.gz"));
+    for packed in [&packed, &there, &pattern] {
+        assert_eq!(ended(&[packed]), both, "{packed}");
+    }
+    assert_eq!(ended(&["-n1", &packed]).1, "/1\n");
+    let (status, _, told) = ended(&[&files.text("none.log.gz")]);
+    assert!(status == 1 && told.ends_with("none.log.gz: no such file; look at the path\n"), "{told}");
+    let (status, _, told) = ended(&["--via", "sh", &there]);
+    assert!(status == 1 && told.ends_with(".gz: via sh: a packed log is read by sftp only\n"), "{told}");
+    let output = run(ours("ssh-weblog").args(["--stats", &packed]), b"");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("receipt"), "{output:?}");
+    // What is not packed is followed on.
+    let mut command = ours("ssh-weblog");
+    let words = ["--format", "{resource}", "--stop-on", "/end"];
+    let mut watching = Watching::start(command.args(words).args([&packed, &log]));
+    assert_eq!((watching.line().as_deref(), watching.line().as_deref()), (Some("/0"), Some("/1")));
+    append(log.as_ref(), &hit("-", "/end", 200));
+    assert_eq!(watching.line().as_deref(), Some("/end"));
+    assert_eq!(watching.running.wait().code(), Some(0));
 }

@@ -69,7 +69,8 @@ fn follow(words: [&str; 6]) -> Result<(), String> {
         quiet: false,
         verbose: true,
         seconds: None,
-    })?;
+    })
+    .map_err(|error| error.to_string())?;
     Ok(())
 }
 

@@ -97,8 +97,13 @@ pub(crate) trait Files {
         into: &mut Vec<u8>,
     ) -> Result<usize, Trouble>;
 
-    /// The names in a directory and what they stand for, links followed, in no order; without `.` and `..`.
-    async fn list(&self, directory: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble>;
+    /// The names in a directory that `fits` says are wanted, and what they stand for, links followed, in no order; without `.` and
+    /// `..`. What others put there costs no more than its name.
+    async fn list(
+        &self,
+        directory: &[u8],
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(Vec<u8>, Stat)>, Trouble>;
 
     /// Waits until something may be new, as long as `at_most`. Who cannot be told waits as long as it says.
     async fn wait(&self, at_most: Duration);

@@ -21,6 +21,11 @@ struct Book {
     finished: Receipt,
 }
 
+/// Bytes of some files together. Sizes are what others say: no sum of them is too large.
+pub(in crate::weblog) fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
+}
+
 /// One file: the place, and the bytes from where reading began.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Account {
@@ -80,10 +85,9 @@ impl Ledger {
     #[must_use]
     pub fn written_and_read(&self) -> (u64, u64) {
         let book = self.0.borrow();
-        let finished = (book.finished.written, book.finished.read);
-        book.open
-            .iter()
-            .fold(finished, |(written, read), account| (written + account.written, read + account.read))
+        let of =
+            |finished, account: fn(&Account) -> u64| sum(book.open.iter().map(account).chain([finished]));
+        (of(book.finished.written, |account| account.written), of(book.finished.read, |account| account.read))
     }
 
     /// Bytes that were seen there and not told yet.
@@ -103,6 +107,12 @@ impl Ledger {
 
     pub(super) fn set_before(&self, before: Before) {
         self.0.borrow_mut().before = before;
+    }
+
+    /// Whether its follower has begun. What is read as it comes, or by a command, keeps no place here.
+    pub(crate) fn has_place(&self) -> bool {
+        let book = self.0.borrow();
+        book.begun > 0 || book.late
     }
 
     pub(super) fn is_late(&self) -> bool {
@@ -127,9 +137,8 @@ impl Ledger {
 
     /// Nothing more comes of this file. An empty one could not be told from others.
     pub(super) fn finish(&self, account: &Account) {
+        self.lose(account);
         let mut book = self.0.borrow_mut();
-        book.finished.written += account.written;
-        book.finished.read += account.read;
         book.finished.generations += 1;
         if account.position.head.len > 0 {
             book.before = Before::File(Position { ended: true, ..account.position.clone() });
@@ -138,15 +147,18 @@ impl Ledger {
 
     /// This file is not to be found any more.
     pub(super) fn lose(&self, account: &Account) {
-        let mut book = self.0.borrow_mut();
-        book.finished.written += account.written;
-        book.finished.read += account.read;
+        self.add(account.written, account.read);
     }
 
     /// So many bytes came of a log whose follower keeps its own place, or that has none.
     pub(crate) fn count(&self, bytes: u64) {
+        self.add(bytes, bytes);
+    }
+
+    fn add(&self, written: u64, read: u64) {
         let finished = &mut self.0.borrow_mut().finished;
-        (finished.written, finished.read) = (finished.written + bytes, finished.read + bytes);
+        finished.written = finished.written.saturating_add(written);
+        finished.read = finished.read.saturating_add(read);
     }
 
     /// One of its files was read to its end.
@@ -174,6 +186,34 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn t102_sizes_that_no_sum_holds_end_nobody() {
+        let ledger = Ledger::default();
+        let account = Account { written: i64::MAX as u64, read: 7, ..Account::default() };
+        (0..3).for_each(|_| ledger.finish(&account));
+        ledger.lose(&account);
+        ledger.count(1);
+        ledger.0.borrow_mut().open = vec![account; 3];
+        assert_eq!(ledger.written_and_read(), (u64::MAX, 7 * 7 + 1));
+        assert_eq!(ledger.behind(), u64::MAX - 50);
+        assert_eq!(ledger.receipt().generations, 3);
+    }
+
+    #[test]
+    fn a_place_is_had_by_whom_has_begun_and_not_by_whom_only_counts() {
+        let ledger = Ledger::default();
+        ledger.count(9);
+        ledger.count_generation();
+        ledger.gap("a gap");
+        assert!(!ledger.has_place());
+        ledger.set_late();
+        assert!(ledger.has_place(), "all that comes is new");
+        let ledger = Ledger::default();
+        ledger.begin();
+        assert!(ledger.has_place());
+        assert!(Ledger::from(Checkpoint::default()).has_place());
+    }
 
     #[test]
     fn gaps_beyond_the_bound_are_counted() {

@@ -5,8 +5,10 @@
 //! many bytes are read in one turn of the loop and no more. Whoever owns the loop registers the descriptor and calls
 //! `Local::turn`. It does not know which bytes are a line.
 
+use super::NOT_REGULAR;
 use super::files::{Files, Kind, Stat, Trouble};
 use super::opening;
+use crate::driver::glob::{FITTING_MAX, TooMany};
 use crate::driver::task::{Timers, Waiting};
 use crate::driver::text::escaped;
 use core::cell::{Cell, RefCell};
@@ -20,7 +22,7 @@ use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
@@ -250,15 +252,21 @@ impl Files for LocalFiles {
         Ok(read)
     }
 
-    async fn list(&self, directory: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
+    async fn list(
+        &self,
+        directory: &[u8],
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
         let entries =
             fs::read_dir(Path::new(OsStr::from_bytes(directory))).map_err(|error| trouble(&error))?;
         let named = |entry: io::Result<fs::DirEntry>| {
             let entry = entry.ok()?;
-            let metadata = fs::metadata(entry.path()).ok()?;
-            Some((entry.file_name().as_bytes().to_vec(), stat(&metadata)))
+            let name = entry.file_name().into_vec();
+            let metadata = fits(&name).then(|| fs::metadata(entry.path()))?.ok()?;
+            Some((name, stat(&metadata)))
         };
-        Ok(entries.filter_map(named).collect())
+        let listed: Vec<_> = entries.filter_map(named).take(FITTING_MAX + 1).collect();
+        if listed.len() > FITTING_MAX { Err(TooMany.into()) } else { Ok(listed) }
     }
 
     async fn wait(&self, at_most: Duration) {
@@ -303,13 +311,15 @@ fn errno(errno: Errno) -> Trouble {
     trouble(&errno.into())
 }
 
-fn trouble(error: &io::Error) -> Trouble {
+/// What an error of the system's means for whoever reads a log.
+pub(crate) fn trouble(error: &io::Error) -> Trouble {
     if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)) {
         return Trouble::Exhausted;
     }
     match error.kind() {
         io::ErrorKind::NotFound => Trouble::Missing,
         io::ErrorKind::PermissionDenied => Trouble::Denied,
+        io::ErrorKind::IsADirectory => Trouble::Other(NOT_REGULAR.to_owned()),
         _ => Trouble::Other(escaped(error.to_string().as_bytes())),
     }
 }

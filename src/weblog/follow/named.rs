@@ -69,13 +69,13 @@ pub(crate) async fn find(files: &impl Files, path: &[u8]) -> Result<Vec<Vec<u8>>
         Err(Trouble::Lost) => return Err(Trouble::Lost),
         _ => return Ok(vec![path.to_vec()]),
     }
-    let fitting = async |directory: &[u8], pattern: &Pattern| match files.list(directory).await {
-        Ok(entries) => {
-            Ok(entries.into_iter().map(|(name, _)| name).filter(|name| pattern.fits(name)).collect())
+    let fitting = async |directory: &[u8], pattern: &Pattern| {
+        match files.list(directory, |name| pattern.fits(name)).await {
+            Ok(entries) => Ok(entries.into_iter().map(|(name, _)| name).collect()),
+            // What is no directory, or cannot be read, has nothing that fits.
+            Err(Trouble::Missing | Trouble::Denied) => Ok(Vec::new()),
+            Err(trouble) => Err(trouble),
         }
-        // What is no directory, or cannot be read, has nothing that fits.
-        Err(Trouble::Missing | Trouble::Denied) => Ok(Vec::new()),
-        Err(trouble) => Err(trouble),
     };
     let found = expand(path, fitting).await?;
     let stats = files.stat_all(&found).await?;
@@ -122,7 +122,11 @@ mod tests {
             Err(Trouble::Missing)
         }
 
-        async fn list(&self, directory: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
+        async fn list(
+            &self,
+            directory: &[u8],
+            fits: impl Fn(&[u8]) -> bool,
+        ) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
             if directory.ends_with(b"secret") {
                 return Err(Trouble::Denied);
             }
@@ -135,6 +139,7 @@ mod tests {
             let names = below.filter_map(|below| below.split(|byte| *byte == b'/').next());
             let mut names: Vec<_> = names.map(|name| (name.to_vec(), Stat::default())).collect();
             names.dedup();
+            names.retain(|(name, _)| fits(name));
             Ok(names)
         }
 
@@ -163,8 +168,13 @@ mod tests {
             Err(Trouble::Missing)
         }
 
-        async fn list(&self, _: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
-            Ok((0..self.0).map(|number| (format!("{number}.log").into_bytes(), Stat::default())).collect())
+        async fn list(
+            &self,
+            _: &[u8],
+            fits: impl Fn(&[u8]) -> bool,
+        ) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
+            let names = (0..self.0).map(|number| format!("{number}.log").into_bytes());
+            Ok(names.filter(|name| fits(name)).map(|name| (name, Stat::default())).collect())
         }
 
         async fn wait(&self, _: Duration) {}

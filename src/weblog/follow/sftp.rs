@@ -98,11 +98,14 @@ impl Host {
     }
 }
 
+/// No file is larger, whatever a server says of it (bytes).
+const SIZE_MAX: u64 = i64::MAX as u64;
+
 /// What is told of a file. One without a size is taken for empty, and read to its end all the same.
 fn stat(attrs: &Attributes<'_>) -> Stat {
     let kind = attrs.permissions.map(FileType::from_raw_mode);
     Stat {
-        size: attrs.size.unwrap_or(0),
+        size: attrs.size.unwrap_or(0).min(SIZE_MAX),
         mtime: attrs.ac_mod_time.map(|(_, mtime)| mtime.into()),
         identity: None,
         kind: kind.filter(|kind| *kind != FileType::Unknown).map(|kind| match kind {
@@ -222,22 +225,29 @@ impl Files for SftpFiles {
         Ok(n)
     }
 
-    async fn list(&self, directory: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
+    async fn list(
+        &self,
+        directory: &[u8],
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
         within(directory)?;
         let trouble = |failure| self.host.trouble(failure);
         let handle = self.host.client.open_directory(directory).await.map_err(trouble)?;
-        let (mut listed, mut links) = (Vec::new(), Vec::new());
+        let (mut listed, mut links, mut told) = (Vec::new(), Vec::new(), 0);
         loop {
             let asked = self.host.ask(&Request::Readdir { handle: handle.bytes() }).await?;
             let Some(entries) = asked.names().await.map_err(trouble)? else { break };
+            told += entries.len();
             // What is no name of a file there is not shown to anybody.
-            for Entry { name, attrs } in entries.into_iter().filter(|entry| is_component(&entry.name)) {
+            let is_name =
+                |Entry { name, .. }: &Entry| is_component(name) && name.len() <= NAME_LEN_MAX && fits(name);
+            for Entry { name, attrs } in entries.into_iter().filter(is_name) {
                 match attrs.permissions.map(FileType::from_raw_mode) {
                     None | Some(FileType::Symlink | FileType::Unknown) => links.push(name),
                     Some(_) => listed.push((name, stat(&attrs))),
                 }
             }
-            if listed.len() + links.len() > FITTING_MAX {
+            if told > FITTING_MAX {
                 return Err(TooMany.into());
             }
         }
@@ -268,6 +278,9 @@ impl SftpFiles {
         Ok(())
     }
 }
+
+/// The longest name of a file (bytes), as file systems have it.
+const NAME_LEN_MAX: usize = 255;
 
 /// What no server takes is not there.
 fn within(path: &[u8]) -> Result<(), Trouble> {

@@ -45,7 +45,8 @@ pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 /// The rotated files of the log at `path`, the oldest first. A directory that is not there has none.
 pub(super) async fn siblings<F: Files>(files: &F, path: &[u8]) -> Result<Vec<Sibling>, Trouble> {
     let (directory, base) = split(path);
-    let names = match files.list(directory).await {
+    let is_one = |name: &[u8]| name.strip_prefix(base).and_then(rank).is_some();
+    let names = match files.list(directory, is_one).await {
         Ok(names) => names,
         Err(trouble @ (Trouble::Lost | Trouble::Exhausted)) => return Err(trouble),
         Err(_) => return Ok(Vec::new()), // what is wrong with it, the log itself tells

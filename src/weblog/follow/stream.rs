@@ -59,6 +59,11 @@ impl ShellLog {
         self.follower.handle_data(data, |event| out.event(event))
     }
 
+    /// The number of the log.
+    pub(crate) const fn log(&self) -> usize {
+        self.out.share.log
+    }
+
     /// Nothing more comes because of a trouble: a text for the user.
     pub(crate) fn end(&self, why: String) {
         self.out.share.tray.end(self.out.share.log, Some(why));
@@ -139,6 +144,11 @@ impl TailLog {
         let share = &mut self.share;
         self.ledger.count(data.len() as u64);
         self.lines.push(data, |line| share.line(0, line));
+    }
+
+    /// The number of the log.
+    pub(crate) const fn log(&self) -> usize {
+        self.share.log
     }
 
     /// Nothing more comes; a text for the user if that is because of a trouble.

@@ -2,7 +2,8 @@
 //!
 //! Of a name only letters and digits count: `request_method`, `requestMethod` and `RequestMethod` are one. It counts however
 //! deep the object lies that holds it, with dots or without, but under names that speak of something else (the response's
-//! headers, the server behind). Of several that mean the same the one is taken that says it best, as `meaning` ranks them.
+//! headers, the server behind). What the client chose the name of too, the headers of its request, says no more than where it
+//! came from and what it is. Of several that mean the same the one is taken that says it best, as `meaning` ranks them.
 
 mod scanner;
 
@@ -92,12 +93,50 @@ fn speaks_of_something_else(name: &[u8]) -> bool {
             | b"error"
             | b"process"
             | b"observer"
+            | b"args"
+            | b"params"
+            | b"queryparams"
+            | b"cookies"
     )
+}
+
+/// What the headers of a request are called by.
+const HEADERS: &[u8] = b"headers";
+
+fn are_headers(holder: &[u8]) -> bool {
+    let mut of_holder = [0; NAME_MAX];
+    let holder = letters(holder, &mut of_holder);
+    matches!(holder.strip_prefix(b"request").unwrap_or(holder), HEADERS | b"header")
+}
+
+/// What holds a name, and the name there: one with dots tells both. A header's name is the client's, dots in it too.
+fn placed<'n>(holder: &'n [u8], name: &'n [u8]) -> (&'n [u8], &'n [u8]) {
+    if are_headers(holder) {
+        return (HEADERS, name);
+    }
+    // So Traefik writes a header.
+    if let Some(header) =
+        name.strip_prefix(b"request_").filter(|header| header.first().is_some_and(u8::is_ascii_uppercase))
+    {
+        return (HEADERS, header);
+    }
+    let (mut holder, mut rest) = (holder, name);
+    while let Some((part, behind)) = memchr::memchr(b'.', rest).and_then(|at| rest.split_at_checked(at)) {
+        (holder, rest) = (part, behind.get(1..).unwrap_or_default());
+        if are_headers(holder) {
+            return (HEADERS, rest);
+        }
+    }
+    (holder, rest)
 }
 
 /// What a name means, and how well it says so: the higher is taken.
 fn meaning(holder: &[u8], name: &[u8]) -> Option<(Field, u8)> {
     Some(match (holder, name) {
+        (HEADERS, b"referer" | b"referrer") => (Field::Referrer, 8),
+        (HEADERS, b"useragent") => (Field::Agent, 8),
+        (HEADERS, b"xforwardedfor") => (Field::ForwardedFor, 9),
+        (HEADERS, _) => return None,
         (b"source" | b"client", b"ip" | b"address") => (Field::Client, 8),
         (b"url", b"original") => (Field::Target, 8),
         (b"useragent", b"original") => (Field::Agent, 9),
@@ -164,10 +203,7 @@ fn meaning(holder: &[u8], name: &[u8]) -> Option<(Field, u8)> {
 impl<'a> Table<'a> {
     /// Takes a scalar, if its name means something and no better one was found.
     fn take(&mut self, holder: &'a [u8], name: &'a [u8], value: Scalar<'a>) {
-        let (holder, name) = match memchr::memrchr(b'.', name).and_then(|at| name.split_at_checked(at)) {
-            Some((dotted, last)) => (dotted.rsplit(|byte| *byte == b'.').next().unwrap_or_default(), last),
-            None => (holder, name),
-        };
+        let (holder, name) = placed(holder, name);
         let (mut of_holder, mut of_name) = ([0; NAME_MAX], [0; NAME_MAX]);
         let (holder, name) = (letters(holder, &mut of_holder), letters(name, &mut of_name));
         if name.is_empty() || speaks_of_something_else(holder) {
@@ -194,7 +230,8 @@ impl<'a> Table<'a> {
         match field {
             Field::Time => record.time = Some(Stamp::parse_any(bytes).ok()?),
             Field::Status => {
-                record.status = Some(number(bytes).ok().and_then(|code| u16::try_from(code).ok())?)
+                let code = number(bytes).ok().and_then(|code| u16::try_from(code).ok());
+                record.status = Some(code.filter(|code| *code < 1000)?);
             }
             Field::Size => (record.size, record.has_size) = (number(bytes).ok()?, true),
             Field::Client => record.client = Some(client(without_port(text?.bytes())).ok()??),
@@ -279,7 +316,7 @@ fn duration(text: &[u8]) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dialect, duration, parse};
+    use super::{Dialect, NAME_MAX, duration, letters, parse};
     use crate::weblog::record::{Malformed, Text};
     use core::time::Duration;
 
@@ -377,6 +414,61 @@ mod tests {
         ] {
             let (record, _) = parse(line.as_bytes()).unwrap().unwrap();
             assert_eq!((record.status, record.host, record.referrer), (Some(200), None, None), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_client_names_no_field_by_its_headers() {
+        let names = [
+            "Status",
+            "Timestamp",
+            "Time-Iso8601",
+            "Vhost",
+            "Host",
+            "Request",
+            "Remote-User",
+            "Httpreferer",
+            "Httpuseragent",
+            "Body-Bytes-Sent",
+            "Size",
+            "Remote-Addr",
+            "Clientip",
+            "Method",
+            "Uri",
+            "Args",
+            "Logger",
+            "Request-Time",
+            "Duration",
+            "Downstream-Status",
+            "X.Status",
+            "url.original",
+        ];
+        let said = names.map(|name| format!(r#""{name}":["599"],"request.{name}":["599"],"#)).concat();
+        for place in [r#""headers":{"#, r#""Headers":{"#] {
+            let line = CADDY.replace(r#""headers":{"#, &format!("{place}{said}"));
+            assert_eq!(parse(line.as_bytes()), parse(CADDY.as_bytes()), "{line}");
+        }
+        let said = names.map(|name| format!(r#""request_{name}":"599","#)).concat();
+        let line = TRAEFIK.replace(r#"{"ClientAddr""#, &format!(r#"{{{said}"ClientAddr""#));
+        assert_eq!(parse(line.as_bytes()), parse(TRAEFIK.as_bytes()), "{line}");
+        let dotted = r#"{"request.headers.X.Status":"599","request.headers.Referer":"https://x.org/","status":200,"uri":"/a"}"#;
+        let (record, _) = parse(dotted.as_bytes()).unwrap().unwrap();
+        assert_eq!((record.status, text(record.referrer).as_deref()), (Some(200), Some("https://x.org/")));
+    }
+
+    #[test]
+    fn a_name_of_too_many_letters_is_none() {
+        let mut into = [0; NAME_MAX];
+        let most = "a-".repeat(NAME_MAX);
+        assert_eq!(letters(most.as_bytes(), &mut into), [b'a'; NAME_MAX]);
+        assert_eq!(letters((most + "a").as_bytes(), &mut into), b"");
+    }
+
+    #[test]
+    fn a_status_has_three_digits_at_the_most() {
+        for (status, expected) in [("0", Some(0)), ("999", Some(999)), ("1000", None)] {
+            let line = format!(r#"{{"uri":"/a","status":{status}}}"#);
+            assert_eq!(parse(line.as_bytes()).unwrap().unwrap().0.status, expected);
         }
     }
 

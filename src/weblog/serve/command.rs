@@ -40,7 +40,7 @@ Examples:
 
 /// What is asked for.
 #[derive(Debug, Parser)]
-#[command(name = "", no_binary_name = true, disable_help_subcommand = true)]
+#[command(name = "", no_binary_name = true, disable_help_subcommand = true, term_width = 80)]
 pub(super) enum Command {
     /// The records that come from now on
     Tail {
@@ -204,6 +204,15 @@ mod tests {
         }
         assert!(Ended::failed(1, &"ä\n".repeat(COMMAND_MAX)).err.len() <= SAID_MAX + 100);
         assert!(!parse(b"tail --help").unwrap_err().out.ends_with("…\n"), "what is our own is whole");
+    }
+
+    #[test]
+    fn the_help_of_every_command_fits_80_columns() {
+        let of = |name: &str| parse(format!("{name} --help").as_bytes()).unwrap_err().out;
+        for help in NAMES.map(of) {
+            assert!(help.lines().count() > 2, "{help}");
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        }
     }
 
     #[test]

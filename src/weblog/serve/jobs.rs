@@ -235,12 +235,13 @@ mod tests {
         let options = ViewOptions { stats: true, ..ViewOptions::default() };
         let view = Arc::new(View::new(&options, Destination::default(), SystemTime::now()).unwrap());
         let (mut run, cancel) = (Run::new(view), AtomicBool::new(false));
-        let line = Line { bytes: b"no record", offset: 0, cut: false, partial: false };
+        let hit = br#"h - - [01/Mar/2026:12:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "-""#;
+        let line = Line { bytes: hit, offset: 0, cut: false, partial: false };
         for _ in 0..3 {
             show("shop", &line, &mut RecordParser::default(), &mut run, &cancel);
         }
         cancel.store(true, Ordering::Relaxed);
         show("shop", &line, &mut RecordParser::default(), &mut run, &cancel);
-        assert_eq!(run.into_report().unwrap().malformed(), 3);
+        assert_eq!(run.into_report().unwrap().hits(), 3);
     }
 }

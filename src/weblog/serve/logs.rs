@@ -9,7 +9,7 @@ use super::settings::LogFile;
 use super::tree::LogFiles;
 use crate::driver::text::escaped;
 use crate::weblog::follow::Options;
-use crate::weblog::follow::ledger::Ledger;
+use crate::weblog::follow::ledger::{Ledger, sum};
 use crate::weblog::follow::logs::{LocalLogs, Told};
 use crate::weblog::follow::opening;
 use crate::weblog::format::RecordParser;
@@ -196,7 +196,7 @@ impl Logs {
 
     /// Bytes that were written to a log and not read yet.
     pub(super) fn lag(&self, log: usize) -> u64 {
-        self.paths(log).map(|begun| self.files.behind(begun.file)).sum()
+        sum(self.paths(log).map(|begun| self.files.behind(begun.file)))
     }
 
     /// The files of a log that are followed, by their numbers, with what their followers say.

@@ -1,7 +1,8 @@
 //! `--over N --for D`: more hits within a time than there may be.
 //!
-//! The window slides by the records' own times, a second at a step; records may come late by [`LATE_MAX`] seconds. It does not
-//! know the clock: without records nothing comes true.
+//! The window slides by the records' own times, a second at a step; records may come late by [`LATE_MAX`] seconds, those of
+//! several logs, which may be read one after the other, by [`APART_MAX`]. It does not know the clock: without records nothing
+//! comes true.
 
 use super::json::Object;
 use super::ranking::{Order, Ranking, Top};
@@ -18,11 +19,17 @@ pub const BUCKETS_MAX: usize = 86_400;
 /// So many seconds a record may be older than the newest and still count where it belongs.
 pub const LATE_MAX: usize = 60;
 
+/// The same of several logs of which one may have been read much further than another: a month.
+pub const APART_MAX: usize = 31 * 86_400;
+
 /// So many records in a row that are older still: the times have gone back, and the window begins again there.
 const STALE_MAX: u32 = 64;
 
 /// The names that are counted for the evidence, in each quarter of the window.
 const NAMES_OF_QUARTER: usize = 512;
+
+/// Quarters whose names are kept: of one log, and of several that may be read one after the other.
+const QUARTERS_MAX: (usize, usize) = (10, 64);
 
 /// What `--over` and `--for` ask for.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,20 +83,27 @@ impl Over {
 pub struct Alert {
     over: Over,
     top: usize,
-    /// Hits of each second, the newest at the end: those of the window, and [`LATE_MAX`] before it.
+    /// So many seconds a record may be late.
+    late_max: usize,
+    /// Hits of each second, the newest at the end: those of the window, and of so many seconds before it.
     buckets: VecDeque<u32>,
+    /// Their sum.
+    total: u64,
     newest: i64,
     /// Hits of the window that ends with the newest second.
     sum: u64,
     stale: u32,
+    quarters_max: usize,
+    /// The one that was counted in last at the end.
     quarters: VecDeque<Quarter>,
     evidence: Option<Evidence>,
 }
 
-/// The names of about a quarter of the window.
+/// The names of as many seconds as are a quarter of the window.
 #[derive(Debug)]
 struct Quarter {
-    start: i64,
+    /// So many of them were before it.
+    number: i64,
     paths: Ranking,
     hosts: Ranking,
 }
@@ -108,7 +122,8 @@ pub struct Evidence {
     pub first: Stamp,
     /// The second of the last of them.
     pub last: Stamp,
-    /// The paths that came most since the window began, or a quarter of it before.
+    /// The paths that came most in the window and up to a quarter of it before and behind; where several logs were read far
+    /// from each other, only those of the last may be known.
     pub paths: Vec<Top>,
     /// The client addresses likewise.
     pub hosts: Vec<Top>,
@@ -119,13 +134,22 @@ impl Alert {
         Self {
             over,
             top: top as usize,
+            late_max: LATE_MAX,
             buckets: VecDeque::new(),
+            total: 0,
             newest: 0,
             sum: 0,
             stale: 0,
+            quarters_max: QUARTERS_MAX.0,
             quarters: VecDeque::new(),
             evidence: None,
         }
+    }
+
+    /// The records will be of several logs, of which one may be read before another.
+    #[must_use]
+    pub fn of_several(self) -> Self {
+        Self { late_max: APART_MAX, quarters_max: QUARTERS_MAX.1, ..self }
     }
 
     /// A record passed. True once there were too many; nothing is counted after that. A record without time is not counted.
@@ -134,7 +158,7 @@ impl Alert {
             && let Some(time) = record.time
             && let Some(late) = self.count(time.seconds())
         {
-            self.count_names(record);
+            self.count_names(time.seconds(), record);
             self.evidence = self.end_over(late).map(|(back, hits)| self.collect(time, back, hits));
         }
         self.evidence.is_some()
@@ -155,11 +179,11 @@ impl Alert {
     /// Counts a hit in its second; how many seconds that is before the newest. `None` if it is too old.
     fn count(&mut self, second: i64) -> Option<usize> {
         if self.buckets.is_empty() {
-            (self.newest, self.sum) = (second, 0);
+            (self.newest, self.sum, self.total) = (second, 0, 0);
             self.buckets.push_back(0);
         }
         let late = usize::try_from(self.newest.saturating_sub(second)).unwrap_or(0);
-        if late > LATE_MAX {
+        if late > self.late_max {
             self.stale += 1;
             if self.stale <= STALE_MAX {
                 return None;
@@ -179,6 +203,7 @@ impl Alert {
             *hits = hits.saturating_add(1);
         }
         self.sum += u64::from(late < self.over.seconds);
+        self.total += 1;
         Some(late)
     }
 
@@ -189,17 +214,17 @@ impl Alert {
             return;
         }
         self.newest = second;
-        if ahead >= self.over.seconds + LATE_MAX {
+        if ahead >= self.over.seconds + self.late_max {
             self.buckets.clear();
             self.buckets.push_back(0);
-            self.sum = 0;
+            (self.sum, self.total) = (0, 0);
             return;
         }
         for _ in 0..ahead {
             self.buckets.push_back(0);
             self.sum -= self.hits_back(self.over.seconds);
-            if self.buckets.len() > self.over.seconds + LATE_MAX {
-                self.buckets.pop_front();
+            if self.buckets.len() > self.over.seconds + self.late_max {
+                self.total -= u64::from(self.buckets.pop_front().unwrap_or(0));
             }
         }
     }
@@ -213,8 +238,15 @@ impl Alert {
     /// Of the windows that hold a hit which came `late` seconds late: by how many seconds before the newest the first one ends that
     /// has too many hits, and how many.
     fn end_over(&self, late: usize) -> Option<(usize, u64)> {
-        let mut sum = self.sum;
-        for back in 0..=late {
+        if self.total as f64 <= self.over.allowed {
+            return None;
+        }
+        let first = (late + 1).saturating_sub(self.over.seconds);
+        let mut sum = match first {
+            0 => self.sum,
+            _ => (first..first + self.over.seconds).map(|back| self.hits_back(back)).sum(),
+        };
+        for back in first..=late {
             if sum as f64 > self.over.allowed {
                 return Some((back, sum));
             }
@@ -223,14 +255,26 @@ impl Alert {
         None
     }
 
-    fn count_names(&mut self, record: &Record<'_>) {
-        let length = i64::try_from(self.over.seconds.div_ceil(4)).unwrap_or(1);
-        let window = length.saturating_mul(4);
-        let newest = self.newest;
-        self.quarters.retain(|quarter| newest.saturating_sub(quarter.start) < window + length);
-        if self.quarters.back().is_none_or(|quarter| newest.saturating_sub(quarter.start) >= length) {
-            let ranking = || Ranking::new(NAMES_OF_QUARTER);
-            self.quarters.push_back(Quarter { start: newest, paths: ranking(), hosts: ranking() });
+    /// How many seconds a quarter of the window has.
+    fn quarter(&self) -> i64 {
+        i64::try_from(self.over.seconds.div_ceil(4)).unwrap_or(1)
+    }
+
+    fn count_names(&mut self, second: i64, record: &Record<'_>) {
+        let number = second.div_euclid(self.quarter());
+        match self.quarters.iter().rposition(|quarter| quarter.number == number) {
+            Some(at) if at + 1 == self.quarters.len() => {}
+            Some(at) => {
+                let again = self.quarters.remove(at);
+                self.quarters.extend(again);
+            }
+            None => {
+                if self.quarters.len() == self.quarters_max {
+                    self.quarters.pop_front();
+                }
+                let ranking = || Ranking::new(NAMES_OF_QUARTER);
+                self.quarters.push_back(Quarter { number, paths: ranking(), hosts: ranking() });
+            }
         }
         let Some(quarter) = self.quarters.back_mut() else { return };
         if let Some(resource) = record.resource() {
@@ -248,9 +292,14 @@ impl Alert {
         let first = window.rev().find(has_hits).unwrap_or(back);
         let stamp =
             |back: usize| same_zone(time, self.newest.saturating_sub(i64::try_from(back).unwrap_or(0)));
+        let length = i64::try_from(self.over.seconds).unwrap_or(i64::MAX);
+        let end = self.newest.saturating_sub(i64::try_from(back).unwrap_or(0));
+        let numbers =
+            end.saturating_sub(length - 1).div_euclid(self.quarter())..=end.div_euclid(self.quarter());
         let tops = |of: fn(&Quarter) -> &Ranking| {
             let mut all = Ranking::new(NAMES_OF_QUARTER);
-            for top in self.quarters.iter().flat_map(|quarter| of(quarter).tops(usize::MAX, Order::Hits)) {
+            let quarters = self.quarters.iter().filter(|quarter| numbers.contains(&quarter.number));
+            for top in quarters.flat_map(|quarter| of(quarter).tops(usize::MAX, Order::Hits)) {
                 all.add_hits(&top.name, top.hits, top.bytes);
             }
             all.tops(self.top, Order::Hits)

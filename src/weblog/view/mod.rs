@@ -27,7 +27,7 @@ pub mod when;
 #[cfg(test)]
 mod tests;
 
-pub use alert::{Alert, BUCKETS_MAX, Evidence, LATE_MAX};
+pub use alert::{APART_MAX, Alert, BUCKETS_MAX, Evidence, LATE_MAX};
 pub(super) use bounds::Patience;
 pub use bounds::{BURST, EXPRESSIONS_MAX, EXPRESSIONS_SIZE_MAX, LINE_TIME, LISTED_MAX};
 pub use filter::REGEX_MAX;

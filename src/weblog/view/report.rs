@@ -6,7 +6,6 @@
 use super::Hit;
 use super::json::Object;
 use super::ranking::{NAMES_MAX, Order, Ranking, Top};
-use super::seconds::Seconds;
 use super::show::grouped;
 use crate::driver::text::escape;
 use crate::weblog::lines::Line;
@@ -93,7 +92,6 @@ pub struct Report {
     /// The earliest and the latest time of a hit.
     times: Option<(Stamp, Stamp)>,
     rankings: [Ranking; 4],
-    seconds: Seconds,
 }
 
 impl Report {
@@ -111,7 +109,6 @@ impl Report {
             status: BTreeMap::new(),
             times: None,
             rankings: Topic::ALL.map(|_| Ranking::new(NAMES_MAX)),
-            seconds: Seconds::default(),
         }
     }
 
@@ -132,7 +129,6 @@ impl Report {
             *self.status.entry(status).or_default() += 1;
         }
         if let Some(time) = record.time {
-            self.seconds.add(time, record.status.is_some_and(|status| status >= 400));
             self.times = Some(match self.times {
                 None => (time, time),
                 Some((first, last)) if time.instant() < first.instant() => (time, last),
@@ -153,24 +149,6 @@ impl Report {
         self.hits
     }
 
-    /// Bytes of the responses so far.
-    #[must_use]
-    pub const fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Lines that should have been records and are none.
-    #[must_use]
-    pub const fn malformed(&self) -> u64 {
-        self.malformed
-    }
-
-    /// Lines that were too long.
-    #[must_use]
-    pub const fn long(&self) -> u64 {
-        self.long
-    }
-
     /// The first names of a topic, in an order.
     #[must_use]
     pub fn tops(&self, topic: Topic, count: usize, order: Order) -> Vec<Top> {
@@ -185,12 +163,6 @@ impl Report {
             *classes.entry(status / 100).or_default() += hits;
         }
         classes
-    }
-
-    /// The last seconds.
-    #[must_use]
-    pub const fn seconds(&self) -> &Seconds {
-        &self.seconds
     }
 
     /// From the earliest to the latest hit, in seconds.

@@ -69,6 +69,12 @@ impl Run {
         Self { report: Some(report), ..self }
     }
 
+    /// The records will be of several logs, of which one may be read before another.
+    #[must_use]
+    pub fn of_several(self) -> Self {
+        Self { alert: self.alert.map(Alert::of_several), ..self }
+    }
+
     /// Ends with the first record that passes, unless there is an alert to wait for.
     #[must_use]
     pub fn until_true(self) -> Self {

@@ -64,12 +64,6 @@ impl Seconds {
             at.and_then(|at| self.ring.get(at)).copied().unwrap_or_default()
         })
     }
-
-    /// The second of the newest record, since 1970; `None` if there was none.
-    #[must_use]
-    pub fn newest(&self) -> Option<i64> {
-        (!self.ring.is_empty()).then_some(self.newest)
-    }
 }
 
 #[cfg(test)]
@@ -88,14 +82,12 @@ mod tests {
     #[test]
     fn each_second_has_its_hits_also_if_they_come_late() {
         let mut seconds = Seconds::default();
-        assert_eq!(seconds.newest(), None);
         for (second, is_error) in [(100, false), (103, true), (103, false), (101, true), (99, false)] {
             add(&mut seconds, second, is_error);
         }
         assert_eq!(last(&seconds, 103, 6), [(0, 0), (1, 0), (1, 0), (1, 1), (0, 0), (2, 1)]);
         assert_eq!(last(&seconds, 105, 3), [(2, 1), (0, 0), (0, 0)], "nothing came since");
         assert_eq!(last(&seconds, 100, 2), [(1, 0), (1, 0)]);
-        assert_eq!(seconds.newest(), Some(103));
     }
 
     #[test]

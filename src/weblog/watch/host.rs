@@ -68,6 +68,8 @@ struct Connected {
     peer: PeerId,
     login: Login,
     way: Way,
+    /// A session was opened for a log.
+    has_session: bool,
     /// Held as long as the connection.
     _proxy: Proxy,
 }
@@ -92,10 +94,14 @@ pub(super) enum News {
     Ready,
     /// The same, by commands.
     ReadyForCommands(Via),
+    /// The connection has no session for the log of this number.
+    Full(usize),
 }
 
 pub(super) struct Host {
     pub(super) options: Options,
+    /// The number of the connection that takes the logs which this one has no session for.
+    pub(super) overflow: Option<usize>,
     /// For texts.
     name: String,
     manner: Manner,
@@ -103,6 +109,7 @@ pub(super) struct Host {
     /// It was up once.
     was_up: bool,
     told_fingerprint: bool,
+    told_loss: bool,
     tries: u32,
     pause: Duration,
     lost: Option<Instant>,
@@ -121,11 +128,13 @@ impl Host {
         let state = State::Pausing(Instant::now());
         let mut host = Self {
             options,
+            overflow: None,
             name,
             manner,
             state,
             was_up: false,
             told_fingerprint: false,
+            told_loss: false,
             tries: 0,
             pause: PAUSE_MIN,
             lost: None,
@@ -136,6 +145,12 @@ impl Host {
         };
         host.connect(waker);
         host
+    }
+
+    /// Another connection to the same host, for logs that are read in the same way.
+    pub(super) fn another(&self, waker: &Arc<Waker>) -> Self {
+        let manner = Manner { via: Some(self.ways.current()), ..self.manner };
+        Self { told_fingerprint: true, told_loss: true, ..Self::new(self.options.clone(), manner, waker) }
     }
 
     /// The exit status, once nothing comes from there any more.
@@ -232,7 +247,7 @@ impl Host {
         };
         match add(stream, login.connection(now)) {
             Ok(peer) => {
-                let connected = Connected { peer, login, way: Way::None, _proxy: proxy };
+                let connected = Connected { peer, login, way: Way::None, has_session: false, _proxy: proxy };
                 self.state = State::Connected(Box::new(connected));
                 self.tell_notices();
             }
@@ -244,11 +259,12 @@ impl Host {
     fn unreached(&mut self, why: &str, now: Instant) {
         let tries = self.manner.retry.unwrap_or(if self.was_up { u32::MAX } else { 0 });
         if self.tries >= tries {
-            let spaced =
-                if self.was_up || self.manner.retry.is_some() { "connection lost for good" } else { "" };
-            match spaced {
-                "" => tell!("{why}"),
-                spaced => self.say(&format!("{spaced} ({why})")),
+            if self.was_up {
+                self.say(&format!("connection lost for good ({why})"));
+            } else if self.manner.retry.is_some() {
+                self.say(&format!("cannot be reached ({why})"));
+            } else {
+                tell!("{why}");
             }
             self.state = State::Over(NO_CONNECTION);
             return;
@@ -259,7 +275,8 @@ impl Host {
         let pause = self.pause.mul_f64(0.5 + f64::from(jitter % 512) / 1024.0);
         if !self.manner.quiet {
             let seconds = pause.as_secs_f64().ceil();
-            self.say(&format!("connection lost ({why}); again in {seconds} s"));
+            let what = if self.was_up { "connection lost" } else { "cannot be reached" };
+            self.say(&format!("{what} ({why}); again in {seconds} s"));
         }
         self.tries = self.tries.saturating_add(1);
         self.pause = (self.pause * 2).min(PAUSE_MAX);
@@ -376,9 +393,9 @@ impl Host {
         if self.manner.verbose {
             self.say(&format!("via {}", self.ways.current().name()));
         }
-        if let Some(loses) =
-            self.ways.current().loses().filter(|_| !self.was_up && self.manner.follow && !self.manner.quiet)
-        {
+        let tells = !self.told_loss && self.manner.follow && !self.manner.quiet;
+        if let Some(loses) = self.ways.current().loses().filter(|_| tells) {
+            self.told_loss = true;
             self.say(loses);
         }
         (self.was_up, self.tries, self.pause, self.lost) = (true, 0, PAUSE_MIN, None);

@@ -21,6 +21,8 @@ pub use sources::{LET_GO, LOGS_MAX, Place, Source};
 
 use super::dashboard::End;
 use super::follow::Start;
+use super::follow::files::Trouble;
+use super::follow::local::trouble;
 use super::follow::state::State;
 use super::follow::via::Via;
 use super::format::RecordParser;
@@ -35,6 +37,7 @@ use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source a
 use crate::tell;
 use crate::transport::Client;
 use board::Board;
+use core::fmt;
 use host::{Host, Manner, News};
 use mio::unix::SourceFd;
 use mio::{Interest, Waker};
@@ -42,8 +45,8 @@ use progress::Progress;
 use showing::Showing;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook_mio::v1_0::Signals;
-use sources::Sources;
-use std::io::{self, IsTerminal, Write};
+use sources::{Places, Sources};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -113,6 +116,45 @@ impl WatchOptions {
     }
 }
 
+/// Why nothing is watched any more: a text for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchError {
+    /// An option that can't be understood, or not be followed here. Nothing was done.
+    Usage(String),
+    /// The system refused something.
+    System(String),
+}
+
+impl fmt::Display for WatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Usage(text) | Self::System(text)) = self;
+        f.write_str(text)
+    }
+}
+
+impl core::error::Error for WatchError {}
+
+impl From<io::Error> for WatchError {
+    fn from(error: io::Error) -> Self {
+        Self::System(match trouble(&error) {
+            exhausted @ Trouble::Exhausted => exhausted.to_string(),
+            _ if error.kind() == ErrorKind::WouldBlock => {
+                format!("{error}: no thread is left; allow more processes (ulimit -u)")
+            }
+            _ => error.to_string(),
+        })
+    }
+}
+
+impl From<Error> for WatchError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io(error) => error.into(),
+            Error::Ssh(error) => Self::System(error.to_string()),
+        }
+    }
+}
+
 struct Watch {
     options: WatchOptions,
     waker: Arc<Waker>,
@@ -120,10 +162,13 @@ struct Watch {
     sources: Sources,
     showing: Showing,
     state: Option<State>,
+    /// With `--sorted`: up to where the logs were taken at some time, which is kept once that is shown.
+    places: Option<(Instant, Places)>,
     signals: Signals,
     signal_source: Option<SourceId>,
-    /// The end that the clock brings, and the next report.
+    /// The end that the clock brings; once the watch is over, that of the time in which hosts take a farewell.
     until: Option<Instant>,
+    /// The next report.
     report_due: Option<Instant>,
     out: Output,
     /// What is written there is seen where a bar would be.
@@ -131,6 +176,8 @@ struct Watch {
     progress: Option<Progress>,
     /// Bytes given to the output and not written yet.
     unwritten: usize,
+    /// Nothing is written any more, and so nothing counts as shown.
+    out_failed: bool,
     status: Option<u8>,
     /// All was read, which has this status; the dashboard is looked at until it is left.
     rest: Option<u8>,
@@ -142,19 +189,18 @@ struct Watch {
 /// Watches until the end, and returns the exit status.
 ///
 /// # Errors
-/// An option that can't be understood, as a text for the user; nothing was done then.
-pub fn watch(mut options: WatchOptions) -> Result<u8, String> {
-    let view = options.check()?;
+/// See [`WatchError`].
+pub fn watch(mut options: WatchOptions) -> Result<u8, WatchError> {
+    let view = options.check().map_err(WatchError::Usage)?;
     // Nothing comes any more that would pass.
     options.follow &= view.until().is_none_or(|until| !left_until(until).is_zero());
-    let text = |error: io::Error| error.to_string();
-    terminal::guard().map_err(text)?;
-    let state = options.state.as_deref().map(State::load).transpose()?;
-    let mut driver = Driver::with_waker(|waker| Watch::new(options, view, state, waker)).map_err(text)?;
-    driver.with(|app, cx, peers| app.start(cx, peers)).map_err(|error| error.to_string())?;
+    terminal::guard()?;
+    let state = options.state.as_deref().map(State::load).transpose().map_err(WatchError::Usage)?;
+    let mut driver = Driver::with_waker(|waker| Watch::new(options, view, state, waker))?;
+    driver.with(|app, cx, peers| app.start(cx, peers))?;
     let ended = driver.run();
     let status = driver.app.finish();
-    ended.map_err(|error| error.to_string())?;
+    ended?;
     Ok(status)
 }
 
@@ -199,12 +245,14 @@ impl Watch {
             out_is_terminal: io::stdout().is_terminal(),
             progress,
             unwritten: 0,
+            out_failed: false,
             status: None,
             rest: None,
             told_unsaved: false,
             woken: false,
             showing,
             state,
+            places: None,
             waker,
             options,
         })
@@ -273,7 +321,9 @@ impl Watch {
     /// The bar, unless somebody may be asked meanwhile.
     fn show_progress(&mut self, now: Instant) {
         if let Some(progress) = &mut self.progress {
-            let is_free = self.hosts.iter().all(Host::is_settled);
+            // Lines that are still being written there would go on behind it.
+            let is_in_use = self.out_is_terminal && self.unwritten > 0;
+            let is_free = !is_in_use && self.hosts.iter().all(Host::is_settled);
             progress.turn(is_free, now, || self.sources.written_and_read());
         }
     }
@@ -322,17 +372,40 @@ impl Watch {
         }
     }
 
-    /// Once all that was taken is written, the positions are those of what was shown.
+    /// Looks what became of the output. The status, if that has failed: of a reader who is gone without a word.
+    fn look_at_output(&mut self) -> Option<u8> {
+        let (written, error) = self.out.take_written();
+        self.unwritten = self.unwritten.saturating_sub(written);
+        let error = error?;
+        self.out_failed = true;
+        if error.kind() == ErrorKind::BrokenPipe {
+            return Some(BROKEN_PIPE);
+        }
+        tell!("standard output: {error}; make room there, or send it elsewhere");
+        Some(UNREADABLE)
+    }
+
+    /// Once all is written that was taken by some time, the positions of that time are those of what was shown.
     fn save(&mut self, now: Instant) {
-        if let Some(state) = self.state.as_mut().filter(|_| self.unwritten == 0) {
-            self.sources.save(state, &self.showing);
-            if state.due(now).is_some_and(|due| due <= now)
-                && let Err(error) = state.save(now)
-                && !self.told_unsaved
-            {
-                self.told_unsaved = true;
-                tell!("{error}");
-            }
+        let is_written = self.unwritten == 0 && !self.out_failed;
+        let Some(state) = self.state.as_mut().filter(|_| is_written) else { return };
+        // The first of what waits to be sorted came so long before; all that came earlier is shown.
+        let due = self.showing.due();
+        let is_shown = |at: Instant| due.is_none_or(|due| at + SORTED_WINDOW < due);
+        if let Some((_, places)) = self.places.take_if(|(at, _)| is_shown(*at)) {
+            places.keep(state);
+        }
+        if due.is_none() {
+            self.sources.places(&self.showing).keep(state);
+        } else if self.places.is_none() {
+            self.places = Some((now, self.sources.places(&self.showing)));
+        }
+        if state.due(now).is_some_and(|due| due <= now)
+            && let Err(error) = state.save(now)
+            && !self.told_unsaved
+        {
+            self.told_unsaved = true;
+            tell!("{error}");
         }
     }
 
@@ -362,19 +435,20 @@ impl Watch {
                 self.sources.end_of_host(at);
             }
         }
+        let of_hosts = self.hosts.iter().filter_map(Host::over).max();
+        let own = if self.sources.unreadable { UNREADABLE } else { 0 };
+        let so_far = of_hosts.unwrap_or(0).max(own);
         if self.sources.are_over() && !self.sources.has_lines() {
-            let of_hosts = self.hosts.iter().filter_map(Host::over).max();
-            let own = if self.sources.unreadable { UNREADABLE } else { 0 };
             match self.showing.board.as_mut().filter(|board| of_hosts.is_none() && board.has_hits()) {
                 Some(board) if self.rest.is_none() => {
                     self.rest = Some(own);
                     board.note("all is read; q quits");
                 }
                 Some(_) => {}
-                None => self.end(cx, peers, of_hosts.unwrap_or(0).max(own)),
+                None => self.end(cx, peers, so_far),
             }
         } else if self.until.is_some_and(|until| until <= cx.now) {
-            self.end(cx, peers, 0);
+            self.end(cx, peers, so_far);
         }
     }
 
@@ -391,21 +465,25 @@ impl Watch {
             board.leave(&mut drawn);
             self.out.push(&drawn);
         }
-        self.showing.flush();
         let receipts = self.sources.receipts(&self.showing);
-        if self.showing.end.is_none() || self.showing.reports() {
-            self.showing.report(&receipts);
-        }
+        self.showing.report(&receipts);
         self.write();
         self.out.finish();
         board.iter_mut().for_each(Board::release);
+        match self.look_at_output() {
+            Some(BROKEN_PIPE) => return BROKEN_PIPE,
+            failed => status = status.max(failed.unwrap_or(0)),
+        }
         if self.options.verbose && !self.showing.reports() {
             let mut text = Vec::new();
             receipts.iter().for_each(|receipt| receipt.write_text(&mut text));
             let _nobody_reads = io::stderr().write_all(&text);
         }
         if let Some(state) = &mut self.state {
-            self.sources.save(state, &self.showing);
+            if !self.out_failed {
+                self.places.into_iter().for_each(|(_, places)| places.keep(state));
+                self.sources.places(&self.showing).keep(state);
+            }
             if let Err(error) = state.save(Instant::now()) {
                 if !self.told_unsaved {
                     tell!("{error}");
@@ -422,6 +500,21 @@ impl Watch {
         if !core::mem::replace(&mut self.woken, true) {
             let _never_fails = self.waker.wake();
         }
+    }
+
+    /// The connection, still on its way, for what that one has no session for.
+    fn overflow(&mut self, of: usize) -> usize {
+        let Some(host) = self.hosts.get(of) else { return of };
+        let is_coming = |to: &usize| self.hosts.get(*to).is_some_and(|host| !host.was_up());
+        if let Some(to) = host.overflow.filter(is_coming) {
+            return to;
+        }
+        let (to, another) = (self.hosts.len(), host.another(&self.waker));
+        self.hosts.push(another);
+        if let Some(host) = self.hosts.get_mut(of) {
+            host.overflow = Some(to);
+        }
+        to
     }
 
     fn host(&mut self, peer: PeerId) -> Option<(usize, &mut Host)> {
@@ -453,6 +546,10 @@ impl Application<Client> for Watch {
                         host.read_by(conn, log)?;
                     }
                 }
+            }
+            News::Full(log) => {
+                let to = self.overflow(at);
+                self.sources.move_to_host(log, to);
             }
         }
         self.wake();
@@ -508,10 +605,8 @@ impl Application<Client> for Watch {
                         host.answered(conn);
                     }
                 }
-                let (written, error) = self.out.take_written();
-                self.unwritten = self.unwritten.saturating_sub(written);
-                if error.is_some() {
-                    self.end(cx, peers, BROKEN_PIPE);
+                if let Some(status) = self.look_at_output() {
+                    self.end(cx, peers, status);
                 }
             }
         }

@@ -17,7 +17,7 @@ const REST: u64 = BACKLOG_MIN / 16;
 /// Between two looks at how far it is.
 const BETWEEN: Duration = Duration::from_millis(100);
 
-const LINE: &str = "reading {percent:>3}% [{bar:30}] {binary_bytes:>11} of {binary_total_bytes} {binary_bytes_per_sec:>13} {eta:>5}";
+const LINE: &str = "reading {percent:>3}% [{wide_bar}] {binary_bytes:>11} of {binary_total_bytes} {binary_bytes_per_sec:>13} {eta:>5}";
 
 pub(super) struct Progress {
     backlog: Backlog,

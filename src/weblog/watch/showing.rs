@@ -36,8 +36,9 @@ type Rank = ((i64, u32), u64);
 /// Lines that wait for earlier ones.
 #[derive(Default)]
 struct Sorted {
-    /// Each with when it came.
-    waiting: BTreeMap<Rank, (Instant, Vec<u8>)>,
+    waiting: BTreeMap<Rank, Vec<u8>>,
+    /// The same in the order in which they came: by the count, when, and the record's time.
+    came: BTreeMap<u64, (Instant, (i64, u32))>,
     bytes: usize,
     count: u64,
 }
@@ -59,8 +60,10 @@ pub(super) struct Showing {
 
 impl Showing {
     pub(super) fn new(view: View, sorted: bool, quiet: bool, verbose: bool) -> Self {
+        let several = view.destination().names_sources;
+        let run = Run::new(Arc::new(view));
         Self {
-            run: Run::new(Arc::new(view)),
+            run: if several { run.of_several() } else { run },
             sources: Vec::new(),
             sorted: sorted.then(Sorted::default),
             board: None,
@@ -143,8 +146,8 @@ impl Showing {
 
     /// When lines that wait are to be shown, if some do.
     pub(super) fn due(&self) -> Option<Instant> {
-        let first = self.sorted.as_ref()?.waiting.values().map(|(came, _)| *came).min()?;
-        Some(first + SORTED_WINDOW)
+        let (_, (came, _)) = self.sorted.as_ref()?.came.first_key_value()?;
+        Some(*came + SORTED_WINDOW)
     }
 
     /// Shows the lines that have waited long enough.
@@ -157,10 +160,7 @@ impl Showing {
     /// Shows the lines that wait.
     pub(super) fn flush(&mut self) {
         if let Some(sorted) = &mut self.sorted {
-            for (_, (_, text)) in core::mem::take(&mut sorted.waiting) {
-                self.out.extend_from_slice(&text);
-            }
-            sorted.bytes = 0;
+            sorted.flush_all(&mut self.out);
         }
     }
 
@@ -200,21 +200,33 @@ impl Sorted {
         let time = time.unwrap_or_else(last);
         self.count += 1;
         self.bytes += text.len();
-        self.waiting.insert((time, self.count), (now, text));
+        self.waiting.insert((time, self.count), text);
+        self.came.insert(self.count, (now, time));
     }
 
     /// Appends what waits no longer: the earliest, as long as they came long enough ago or too much waits.
     fn flush(&mut self, now: Instant, out: &mut Vec<u8>) {
         let is_over = |came: Instant| now.saturating_duration_since(came) >= SORTED_WINDOW;
         // One that has waited long enough takes along all that is earlier.
-        let mut over = self.waiting.iter().rev().find(|(_, (came, _))| is_over(*came)).map(|(key, _)| *key);
+        let over = self.came.iter().take_while(|(_, (came, _))| is_over(*came));
+        let last = over.map(|(count, (_, time))| (*time, *count)).max();
         while let Some((key, _)) = self.waiting.first_key_value()
-            && (over.is_some_and(|last| *key <= last) || self.bytes > SORTED_MAX)
+            && (last.is_some_and(|last| *key <= last) || self.bytes > SORTED_MAX)
         {
-            if over == Some(*key) {
-                over = None;
-            }
-            let Some((_, (_, text))) = self.waiting.pop_first() else { return };
+            self.pop(out);
+        }
+    }
+
+    fn flush_all(&mut self, out: &mut Vec<u8>) {
+        while !self.waiting.is_empty() {
+            self.pop(out);
+        }
+    }
+
+    /// Appends the earliest.
+    fn pop(&mut self, out: &mut Vec<u8>) {
+        if let Some(((_, count), text)) = self.waiting.pop_first() {
+            self.came.remove(&count);
             self.bytes -= text.len();
             out.extend_from_slice(&text);
         }
@@ -224,6 +236,7 @@ impl Sorted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn sorted_lines_wait_for_earlier_ones_and_no_longer_than_the_window() {
@@ -247,5 +260,44 @@ mod tests {
             sorted.flush(now, &mut out);
         }
         assert!(sorted.bytes <= SORTED_MAX && out.len() == SORTED_MAX / 8);
+    }
+
+    /// Lines that wait, each with its rank, in the order in which they came.
+    #[derive(Default)]
+    struct Simple(Vec<(Instant, Rank)>);
+
+    impl Simple {
+        /// The counts of those that wait no longer, in the order of their ranks.
+        fn flush(&mut self, now: Instant) -> Vec<u64> {
+            let over = self.0.iter().filter(|(came, _)| now.duration_since(*came) >= SORTED_WINDOW);
+            let Some(last) = over.map(|(_, rank)| *rank).max() else { return Vec::new() };
+            let mut shown: Vec<_> = self.0.extract_if(.., |(_, rank)| *rank <= last).collect();
+            shown.sort_unstable_by_key(|(_, rank)| *rank);
+            shown.into_iter().map(|(_, (_, count))| count).collect()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sorted_lines_come_as_if_each_were_looked_at_every_time(
+            lines in prop::collection::vec((0..400_u64, prop::option::weighted(0.9, 0..9_i64)), 1..200),
+        ) {
+            let (mut now, mut sorted, mut simple) = (Instant::now(), Sorted::default(), Simple::default());
+            for (count, (later, time)) in (1..).zip(lines) {
+                now += Duration::from_millis(later);
+                let last = || simple.0.iter().map(|(_, (time, _))| *time).max().unwrap_or((i64::MIN, 0));
+                let rank = (time.map_or_else(last, |time| (time, 0)), count);
+                simple.0.push((now, rank));
+                sorted.push(time.map(|time| (time, 0)), count.to_le_bytes().to_vec(), now);
+                let mut out = Vec::new();
+                sorted.flush(now, &mut out);
+                let expected: Vec<_> = simple.flush(now).into_iter().flat_map(u64::to_le_bytes).collect();
+                prop_assert_eq!(out, expected);
+                let due = sorted.came.first_key_value().map(|(_, (came, _))| *came);
+                prop_assert_eq!(due, simple.0.iter().map(|(came, _)| *came).min());
+                prop_assert_eq!(sorted.came.len(), sorted.waiting.len());
+                prop_assert_eq!(sorted.bytes, 8 * sorted.waiting.len());
+            }
+        }
     }
 }

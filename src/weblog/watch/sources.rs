@@ -2,31 +2,38 @@
 //!
 //! It does not know how a host is reached, nor what becomes of a line.
 
+mod advice;
+mod named;
+
 use super::WatchOptions;
 use super::host::{ByCommand, Notices};
 use super::showing::Showing;
+use crate::driver::glob::Pattern;
 use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
 use crate::driver::text::escaped;
 use crate::tell;
-use crate::weblog::follow::files::{DENIED, Files, MISSING, Trouble};
-use crate::weblog::follow::ledger::Ledger;
-use crate::weblog::follow::local::Local;
+use crate::weblog::follow::files::{Files, MISSING, Trouble};
+use crate::weblog::follow::ledger::{Ledger, sum};
+use crate::weblog::follow::local::{Local, trouble};
 use crate::weblog::follow::logs::{Share, Told, Tray};
 use crate::weblog::follow::named::{Found, look};
+use crate::weblog::follow::position::Checkpoint;
 use crate::weblog::follow::shell;
 use crate::weblog::follow::state::State;
 use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::{Via, tail_command};
-use crate::weblog::follow::{Follower, NOT_REGULAR, Note, Options, Since, Start, sftp};
+use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::LineSplitter;
 use crate::weblog::time::Stamp;
 use crate::weblog::view::Receipt;
+use advice::{advice, meant};
 use core::cell::{Cell, RefCell};
 use core::task::Poll;
 use core::time::Duration;
 use mio::Waker;
+pub use named::{Place, Source};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::RawFd;
@@ -44,30 +51,8 @@ pub const LOGS_MAX: usize = 4096;
 /// needs the room.
 pub const LET_GO: Duration = Duration::from_secs(60 * 60);
 
-/// A log, or several by a pattern, as it was named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// As it was typed.
-    pub name: String,
-    /// Where it is.
-    pub place: Place,
-}
-
-/// Where a log is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// On a host, by its number.
-    Host {
-        /// Of [`WatchOptions::hosts`].
-        host: usize,
-        /// From the login directory, if it is not absolute.
-        path: Vec<u8>,
-    },
-    /// Here.
-    Local(PathBuf),
-    /// Standard input.
-    Standard,
-}
+/// What is said of a pattern where a command reads logs.
+const PATTERNS: &str = "patterns need sftp: name each log";
 
 /// What is read to its end as it comes, without a position: standard input, a FIFO.
 struct Stream {
@@ -90,6 +75,13 @@ struct Log {
     leaves: Rc<Cell<bool>>,
     /// Nothing more comes of it.
     ended: bool,
+}
+
+impl Log {
+    /// A follower in a shell there looks for a file of exactly this name, and has never seen one.
+    fn is_pattern_in_a_shell(&self) -> bool {
+        self.shell.is_some() && Pattern::is_one(&self.path) && self.ledger.written_and_read() == (0, 0)
+    }
 }
 
 /// How a name is looked for.
@@ -274,6 +266,7 @@ impl Sources {
         options: &WatchOptions,
         showing: &mut Showing,
     ) -> Vec<ByCommand> {
+        let mut is_first = false;
         for at in 0..self.operands.len() {
             let Some((Source { name, place: Place::Host { host, path } }, looking)) =
                 self.operands.get_mut(at)
@@ -281,10 +274,19 @@ impl Sources {
                 continue;
             };
             if *host == number && *looking == Looking::Yes {
-                *looking = Looking::Done;
+                (*looking, is_first) = (Looking::Done, true);
                 let (name, path) = (name.clone(), path.clone());
-                self.add(at, path, name, options, showing, None);
+                if via == Via::Tail && options.follow && Pattern::is_one(&path) {
+                    tell!("{}: {PATTERNS}", escaped(name.as_bytes()));
+                }
+                let log = self.add(at, path, name, options, showing, None);
+                self.refuse_packed(log, via);
             }
+        }
+        if is_first && options.state.is_some() {
+            let host = options.hosts.get(number).map(|host| escaped(host.host.as_bytes()));
+            let (host, via) = (host.unwrap_or_default(), via.name());
+            tell!("{host}: via {via}: --state keeps no positions of logs there; that needs sftp");
         }
         let start = match options.start {
             Some(Start::LinesBeforeEnd(lines)) => shell::Start::LinesBeforeEnd(lines),
@@ -315,6 +317,26 @@ impl Sources {
         readers
     }
 
+    /// What a command there says of a packed log is no text.
+    fn refuse_packed(&mut self, log: usize, via: Via) {
+        let is_packed =
+            |log: &Log| self.operands.get(log.operand).is_some_and(|(of, _)| of.place.is_packed());
+        if let Some(refused) = self.logs.get_mut(log).filter(|log| is_packed(log)) {
+            refused.ended = true;
+            self.tray.end(log, Some(format!("via {}: a packed log is read by sftp only", via.name())));
+        }
+    }
+
+    /// A log that a command reads is read by another connection, once that is there.
+    pub(super) fn move_to_host(&mut self, log: usize, number: usize) {
+        if let Some(log) = self.logs.get(log)
+            && let Some((Source { place: Place::Host { host, .. }, .. }, _)) =
+                self.operands.get_mut(log.operand)
+        {
+            *host = number;
+        }
+    }
+
     fn host_of(&self, log: usize) -> Option<usize> {
         let operand = self.logs.get(log)?.operand;
         match self.operands.get(operand)?.0.place {
@@ -323,9 +345,15 @@ impl Sources {
         }
     }
 
+    /// Whether an operand's logs are followed.
+    fn follows(&self, operand: usize) -> bool {
+        self.follow && self.operands.get(operand).is_some_and(|(source, _)| !source.place.is_packed())
+    }
+
     /// Starts the task that finds what a name stands for.
     fn look<F: Files + 'static>(&self, files: F, operand: usize, path: Vec<u8>) {
-        let (found, timers, follow) = (Rc::clone(&self.found), Rc::clone(&self.timers), self.follow);
+        let (found, timers, follow) =
+            (Rc::clone(&self.found), Rc::clone(&self.timers), self.follows(operand));
         self.tasks.starter().start(async move {
             look(&files, &path, follow, &timers, |new| found.borrow_mut().push((operand, new))).await;
         });
@@ -333,16 +361,17 @@ impl Sources {
 
     /// Starts the task that follows a log.
     fn follow<F: Files + 'static>(&self, files: F, log: usize, options: &WatchOptions, is_new: bool) {
-        let Some(Log { path, ledger, leaves, .. }) = self.logs.get(log) else { return };
+        let Some(Log { operand, path, ledger, leaves, .. }) = self.logs.get(log) else { return };
+        let follow = self.follows(*operand);
         let how = Options {
             start: match options.start {
                 Some(start) if !is_new => start,
-                _ if is_new || !options.follow || self.since.is_some() => Start::Line(1),
+                _ if is_new || !follow || self.since.is_some() => Start::Line(1),
                 _ => Start::LinesBeforeEnd(0),
             },
             since: self.since.map(|since| since_of(since, options.log_format.as_deref())),
             with_rotated: options.with_rotated && !is_new,
-            follow: options.follow,
+            follow,
             ..Options::default()
         };
         let share = Share { tray: Rc::clone(&self.tray), log };
@@ -406,7 +435,7 @@ impl Sources {
                         continue;
                     }
                     None => {
-                        let name = if by_pattern { found_name(&source, &path) } else { source.name.clone() };
+                        let name = if by_pattern { source.found(&path) } else { source.name.clone() };
                         self.add(operand, path.clone(), name, options, showing, state)
                     }
                     Some(log) if self.comes_back(log) => log,
@@ -495,6 +524,13 @@ impl Sources {
         let place = |log: Option<&Log>| Some(&operands.get(log?.operand)?.0.place);
         self.tray.take(|log, told| match told {
             Told::Line(_, line) => showing.line(log, &line, now),
+            Told::Note(Note::Waiting) if logs.get(log).is_some_and(Log::is_pattern_in_a_shell) => {
+                *unreadable = true;
+                if let Some(log) = logs.get_mut(log) {
+                    log.ended = true;
+                }
+                tell!("{}: {MISSING}; {PATTERNS}", escaped(showing.name(log).as_bytes()));
+            }
             Told::Note(note) => {
                 let said = match note {
                     Note::Rotated { .. } | Note::Truncated { .. } => verbose,
@@ -522,7 +558,15 @@ impl Sources {
                 }
                 if let Some(why) = why {
                     *unreadable = true;
-                    let advice = place(logs.get(log)).map(|place| advice(why, place)).unwrap_or_default();
+                    let is_of_that_name = |path: &Vec<u8>| logs.get(log).is_some_and(|log| log.path == *path);
+                    let advice = match place(logs.get(log)) {
+                        // What sftp finds by a pattern has another name.
+                        Some(Place::Host { path, .. }) if Pattern::is_one(path) && is_of_that_name(path) => {
+                            format!("; {PATTERNS}")
+                        }
+                        Some(place) => advice(why, place),
+                        None => String::new(),
+                    };
                     tell!("{}: {why}{advice}", escaped(showing.name(log).as_bytes()));
                 }
             }
@@ -532,6 +576,7 @@ impl Sources {
     }
 
     fn take_streams(&mut self, showing: &mut Showing, now: Instant) {
+        let place = |log: &Log| Some(&self.operands.get(log.operand)?.0.place);
         for Stream { input, lines, log, over } in self.streams.iter_mut().filter(|stream| !stream.over) {
             let mut came = 0;
             *over = input.offer(|bytes| {
@@ -542,17 +587,24 @@ impl Sources {
             if *over {
                 lines.finish(|line| showing.line(*log, &line, now));
             }
+            let name = || escaped(showing.name(*log).as_bytes());
             if let Some(log) = self.logs.get_mut(*log) {
                 log.ledger.count(came);
                 log.ended |= *over;
+                if let Some(error) = input.take_error() {
+                    self.unreadable = true;
+                    let why = trouble(&error).to_string();
+                    let advice = place(log).map(|place| advice(&why, place)).unwrap_or_default();
+                    tell!("{}: {why}{advice}", name());
+                }
             }
         }
     }
 
     /// Bytes that were written to all logs, as far as was seen, and read of them.
     pub(super) fn written_and_read(&self) -> (u64, u64) {
-        let amounts = self.logs.iter().map(|log| log.ledger.written_and_read());
-        amounts.fold((0, 0), |(written, read), (more, told)| (written + more, read + told))
+        let amounts = || self.logs.iter().map(|log| log.ledger.written_and_read());
+        (sum(amounts().map(|(written, _)| written)), sum(amounts().map(|(_, read)| read)))
     }
 
     /// What was read of each log.
@@ -569,66 +621,31 @@ impl Sources {
         self.logs.iter().enumerate().map(receipt).collect()
     }
 
-    /// All that was taken was shown.
-    pub(super) fn save(&mut self, state: &mut State, showing: &Showing) {
-        self.forgotten.drain(..).for_each(|name| state.forget(&name));
-        for (at, log) in self.logs.iter().enumerate() {
-            state.set(showing.name(at), log.ledger.checkpoint());
-        }
+    /// Up to where all logs were taken. Of one that has no place the one from before stays.
+    pub(super) fn places(&mut self, showing: &Showing) -> Places {
+        let known = self.logs.iter().enumerate().filter(|(_, log)| log.ledger.has_place());
+        let known = known.map(|(at, log)| (showing.name(at).to_owned(), log.ledger.checkpoint())).collect();
+        Places { forgotten: core::mem::take(&mut self.forgotten), known }
     }
 }
 
-/// What may have been meant by the name of a log that is not there.
-fn meant(place: &Place) -> String {
-    match place {
-        Place::Local(path) if is_like_a_host(path) => {
-            let name = escaped(path.as_os_str().as_bytes());
-            format!("; to watch a log on a host: ssh-weblog {name}:/var/log/…")
-        }
-        _ => String::new(),
+/// Up to where logs were taken at some time.
+pub(super) struct Places {
+    forgotten: Vec<String>,
+    known: Vec<(String, Checkpoint)>,
+}
+
+impl Places {
+    /// All that was taken by then was shown.
+    pub(super) fn keep(self, state: &mut State) {
+        self.forgotten.iter().for_each(|name| state.forget(name));
+        self.known.into_iter().for_each(|(name, checkpoint)| state.set(&name, checkpoint));
     }
-}
-
-/// What to do about a log that could not be read.
-fn advice(why: &str, place: &Place) -> String {
-    let text = match (why, place) {
-        (MISSING, Place::Local(path)) if !is_like_a_host(path) => {
-            "; look at the path, or leave --no-follow out to wait for it"
-        }
-        (MISSING, Place::Host { path, .. }) if !path.starts_with(b"/") => {
-            " there; a path without / at its beginning is from the login directory"
-        }
-        (MISSING, Place::Host { .. }) => " there; look at the path, or leave --no-follow out to wait for it",
-        (DENIED, Place::Local(_)) => "; run it as a user who may read it (on Debian one of the group adm)",
-        (DENIED, Place::Host { .. }) => "; log in as a user who may read it (on Debian one of the group adm)",
-        (NOT_REGULAR, _) => "; name a log, or logs by a pattern: DIRECTORY/*.log",
-        _ => "",
-    };
-    [text, &meant(place)].concat()
-}
-
-/// Whether a local name may be that of a host whose path was forgotten.
-fn is_like_a_host(path: &Path) -> bool {
-    let name = path.as_os_str().as_bytes();
-    !name.contains(&b'/') && !name.ends_with(b".log") && !path.exists()
 }
 
 /// Whether it has to be read as it comes: a FIFO, also one of the shell's (`<(…)`).
 fn is_stream(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
-}
-
-/// What a log is called that was found by a pattern: as it was typed, with the path in place of the pattern.
-fn found_name(source: &Source, path: &[u8]) -> String {
-    let path = String::from_utf8_lossy(path);
-    match &source.place {
-        Place::Local(_) | Place::Standard => path.into_owned(),
-        Place::Host { path: pattern, .. } => {
-            let pattern = String::from_utf8_lossy(pattern);
-            let before = source.name.strip_suffix(&*pattern).unwrap_or_default();
-            format!("{before}{path}")
-        }
-    }
 }
 
 fn since_of(since: Stamp, log_format: Option<&str>) -> Since {

@@ -29,14 +29,18 @@ struct There {
     listing: Vec<(&'static [u8], u32)>,
     held: VecDeque<(Ticket, Said)>,
     asked: Vec<&'static str>,
+    /// The paths of STAT.
+    stats: Vec<Vec<u8>>,
     refuse: Option<(StatusCode, &'static [u8])>,
+    /// What it says of each file's size.
+    size: Option<u64>,
 }
 
 impl There {
     fn attrs(&self, path: &[u8]) -> Said {
         match self.files.get(path) {
             Some((mode, bytes)) => Said::Attrs(Attributes {
-                size: Some(bytes.len() as u64),
+                size: Some(self.size.unwrap_or(bytes.len() as u64)),
                 permissions: Some(*mode),
                 ac_mod_time: Some((1, 1_772_323_200)),
                 ..Attributes::default()
@@ -50,7 +54,10 @@ impl Backend for There {
     fn handle_request(&mut self, ticket: Ticket, request: Request<'_, sftp::Handle>, _: &mut SftpServer) {
         let said = match (self.refuse, request) {
             (Some((code, message)), _) => Said::Status(code, message),
-            (_, Request::Stat { path }) => self.attrs(path),
+            (_, Request::Stat { path }) => {
+                self.stats.push(path.to_vec());
+                self.attrs(path)
+            }
             (_, Request::Fstat { handle }) => self.attrs(&self.open[&handle.slot()].clone()),
             (_, Request::Open { filename, .. } | Request::Opendir { path: filename }) => {
                 self.asked.push("open");
@@ -217,7 +224,7 @@ fn what_a_server_says_is_missing_denied_or_a_text_that_is_harmless_and_short() {
         case.there.refuse = Some(refuse);
         assert_eq!(case.run(async |files| files.stat(b"log").await), Err(expected.clone()));
         assert_eq!(case.run(async |files| files.open(b"log").await.err()), Some(expected.clone()));
-        assert_eq!(case.run(async |files| files.list(b"log").await.err()), Some(expected));
+        assert_eq!(case.run(async |files| files.list(b"log", |_| true).await.err()), Some(expected));
     }
     let mut case = Case::new();
     case.there.refuse = Some((StatusCode::FAILURE, long));
@@ -242,7 +249,7 @@ fn everybody_who_waits_for_a_channel_that_is_gone_is_told_so() {
     case.tasks.run();
     assert!(waiting.iter().all(|result| *result.borrow() == Some(Err(Trouble::Lost))));
     assert!(case.tasks.is_empty());
-    let later = case.start(async |files| files.list(b".").await.err());
+    let later = case.start(async |files| files.list(b".", |_| true).await.err());
     case.tasks.run();
     assert_eq!(later.take(), Some(Some(Trouble::Lost)));
 }
@@ -271,7 +278,7 @@ fn a_listing_looks_through_links_and_keeps_only_names() {
         (b"", FILE),
         (b"unknown", 0),
     ];
-    let listed = case.run(async |files| files.list(b"d").await).unwrap();
+    let listed = case.run(async |files| files.list(b"d", |_| true).await).unwrap();
     let kinds: Vec<_> = listed.iter().map(|(name, stat)| (name.as_slice(), stat.kind, stat.size)).collect();
     assert_eq!(
         kinds,
@@ -281,6 +288,15 @@ fn a_listing_looks_through_links_and_keeps_only_names() {
             (b"unknown", Some(Kind::Directory), 0)
         ]
     );
+}
+
+#[test]
+fn of_names_that_nobody_wants_nothing_is_asked() {
+    let mut case = Case::new();
+    case.there.listing = vec![(b"other", LINK), (b"a.log", LINK), (b"another", FILE), (b"b.log", FILE)];
+    let listed = case.run(async |files| files.list(b"d", |name| name.ends_with(b".log")).await).unwrap();
+    assert_eq!(listed.iter().map(|(name, _)| name.as_slice()).collect::<Vec<_>>(), [b"b.log"]);
+    assert_eq!(case.there.stats, [b"d/a.log"]);
 }
 
 #[test]
@@ -308,14 +324,35 @@ fn many_names_are_asked_for_together_and_each_has_its_own_answer() {
 #[test]
 fn a_listing_of_too_many_names_is_refused() {
     let mut case = Case::new();
-    // One answer holds so many, and each READDIR gives them again.
-    let names: Vec<(&[u8], u32)> = vec![(b"n", FILE); 5_000];
-    let listed = case.start(async |files| files.list(b"d").await);
-    for _ in 0..=FITTING_MAX / names.len() + 3 {
-        case.there.listing.clone_from(&names);
-        case.answer();
+    // One answer holds so many, and each READDIR gives them again. What is no name counts as well.
+    for name in [&b"n"[..], b"a/b"] {
+        let names = vec![(name, FILE); 5_000];
+        let listed = case.start(async |files| files.list(b"d", |_| true).await);
+        for _ in 0..=FITTING_MAX / names.len() + 3 {
+            case.there.listing.clone_from(&names);
+            case.answer();
+        }
+        assert_eq!(listed.take(), Some(Err(TooMany.into())));
     }
-    assert_eq!(listed.take(), Some(Err(TooMany.into())));
+}
+
+#[test]
+fn a_name_that_is_too_long_is_listed_for_nobody() {
+    let mut case = Case::new();
+    let (longest, longer): (&[u8], &[u8]) =
+        (vec![b'n'; NAME_LEN_MAX].leak(), vec![b'n'; NAME_LEN_MAX + 1].leak());
+    case.there.listing = vec![(longest, FILE), (longer, FILE)];
+    let listed = case.run(async |files| files.list(b"d", |_| true).await).unwrap();
+    assert_eq!(listed.iter().map(|(name, _)| name.len()).collect::<Vec<_>>(), [NAME_LEN_MAX]);
+}
+
+#[test]
+fn t102_a_size_that_no_file_has_is_not_believed() {
+    let mut case = Case::new();
+    case.there.size = Some(u64::MAX);
+    case.there.files.insert(b"log", (FILE, b"abc".to_vec()));
+    let stat = case.run(async |files| files.stat(b"log").await).unwrap();
+    assert_eq!(stat.size, SIZE_MAX);
 }
 
 #[test]

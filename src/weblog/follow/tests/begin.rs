@@ -1,7 +1,10 @@
 //! Where a log is begun.
 
 use super::*;
+use crate::driver::glob::{FITTING_MAX, TooMany};
 use crate::weblog::follow::Since;
+use crate::weblog::follow::siblings::SIBLINGS_MAX;
+use core::task::{Context, Poll, Waker};
 
 fn numbers(rig: &mut Rig, options: Options) -> Vec<u64> {
     rig.ledger = Rc::default();
@@ -91,6 +94,38 @@ fn rotated_files_are_read_first_packed_or_not() {
         rig.check();
         rig.check_receipt();
     }
+}
+
+#[test]
+fn of_very_many_rotated_files_the_newest_are_read() {
+    let mut rig = Rig::new(false);
+    let count = SIBLINGS_MAX as u64 + 1;
+    for age in 1..=count {
+        fs::write(rig.sibling(&format!(".{age}")), line(count - age) + "\n").unwrap();
+    }
+    rig.append(&(line(count) + "\n"));
+    let read = numbers(&mut rig, Options { with_rotated: true, ..once() });
+    assert_eq!(read, (1..=count).collect::<Vec<_>>());
+}
+
+#[test]
+fn t101_of_a_directory_what_fits_is_looked_at_and_no_more_than_the_bound() {
+    let rig = Rig::new(false);
+    let directory = rig.directory.path();
+    for name in 0..=FITTING_MAX {
+        File::create(directory.join(name.to_string())).unwrap();
+    }
+    let files = rig.local.log(&rig.path);
+    let count = |fits: fn(&[u8]) -> bool| {
+        let mut listing = core::pin::pin!(files.list(directory.as_os_str().as_bytes(), fits));
+        let Poll::Ready(listed) = listing.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("nothing waits")
+        };
+        listed.map(|listed| listed.len())
+    };
+    assert_eq!(count(|name| name == b"7"), Ok(1));
+    assert_eq!(count(|name| name != b"7"), Ok(FITTING_MAX));
+    assert_eq!(count(|_| true), Err(TooMany.into()));
 }
 
 #[test]

@@ -97,9 +97,13 @@ impl Files for TestFiles {
         self.inner.read(file, offset, at_most, into).await
     }
 
-    async fn list(&self, directory: &[u8]) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
+    async fn list(
+        &self,
+        directory: &[u8],
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
         self.call()?;
-        let list = self.inner.list(directory).await?;
+        let list = self.inner.list(directory, fits).await?;
         Ok(list.into_iter().map(|(name, stat)| (name, self.seen(stat))).collect())
     }
 

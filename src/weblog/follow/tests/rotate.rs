@@ -1,7 +1,7 @@
 //! What happens to a log while it is followed.
 
 use super::*;
-use crate::weblog::follow::DRAIN;
+use crate::weblog::follow::{DRAIN, PAST_MAX};
 use std::os::unix::fs::symlink;
 
 #[test]
@@ -52,6 +52,26 @@ fn row_1_a_writer_who_goes_on_in_the_new_file_after_the_old_one_is_read_so_whene
         rig.check();
         rig.check_receipt();
     }
+}
+
+#[test]
+fn no_more_rotated_files_are_read_on_than_the_bound() {
+    let mut rig = Rig::following(false);
+    let mut writers = Vec::new();
+    for rotations in 0..=PAST_MAX {
+        let mut writer = rig.writer();
+        rig.write_by(&mut writer, 1);
+        rig.check();
+        assert_eq!(rig.ledger.receipt().generations, 0, "{rotations}");
+        rig.rotate();
+        rig.write(0);
+        rig.pass(POLL);
+        writers.push(writer);
+    }
+    assert_eq!(rig.ledger.receipt().generations, 1, "the oldest is let go");
+    rig.put(&mut writers[0], "nobody reads this\n");
+    rig.write_by(&mut writers[1], 1);
+    rig.check_unordered();
 }
 
 #[test]

@@ -6,9 +6,10 @@ use crate::weblog::lines::Line;
 use crate::weblog::record::{Record, Text};
 use crate::weblog::time::Stamp;
 use crate::weblog::view::{
-    Alert, BUCKETS_MAX, Destination, LATE_MAX, Order, Receipt, Report, Room, Second, Topic, View,
+    APART_MAX, Alert, BUCKETS_MAX, Destination, LATE_MAX, Order, Receipt, Report, Room, Topic, View,
 };
 use core::time::Duration;
+use proptest::prelude::{prop, prop_assert_eq, proptest};
 
 /// What is reported of lines.
 fn report(arguments: &[&str], lines: &[&[u8]]) -> Report {
@@ -79,18 +80,16 @@ fn lines_are_all_that_were_read_and_the_rest_is_after_filters() {
     let report = report(&["--every", "1s", "--status", "404", "--top", "1"], &all);
     report.write_json(&receipts(), &mut out);
     let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
-    for (name, expected) in [("lines", 6), ("hits", 1), ("malformed", 3), ("bytes", 100), ("referrers", 0)] {
+    let numbers =
+        [("lines", 6), ("hits", 1), ("malformed", 3), ("long", 1), ("bytes", 100), ("referrers", 0)];
+    for (name, expected) in numbers {
         assert_eq!(json[name], expected, "{name}");
     }
     assert_eq!((&json["first"], &json["seconds"]), (&json["last"], &0.0.into()));
     assert_eq!(json["hits_per_second"], 1.0, "what came in no time came in a second");
     assert_eq!(json["receipts"][1]["gaps"][0], "from\x1b 1");
-    assert_eq!((report.hits(), report.bytes(), report.malformed(), report.long()), (1, 100, 3, 1));
     assert_eq!(report.tops(Topic::Paths, 5, Order::Bytes)[0].name, b"/b");
     assert_eq!(report.classes().into_iter().collect::<Vec<_>>(), [(4, 1)]);
-    let second = report.seconds().newest().unwrap();
-    let last: Vec<_> = report.seconds().until(second, 2).collect();
-    assert_eq!(last, [Second::default(), Second { hits: 1, errors: 1 }]);
 }
 
 #[test]
@@ -218,8 +217,74 @@ fn t101_the_window_needs_no_more_memory_however_many_hits_there_are() {
     for second in (0..3 * day).step_by(7) {
         assert!(!alert.hit(&at(second)));
     }
-    assert!(format!("{alert:?}").matches("start:").count() <= 6, "quarters");
+    let quarters = |alert: &Alert| format!("{alert:?}").matches("number:").count();
+    assert!(quarters(&alert) <= 10, "quarters");
     assert_eq!(alert.kept(), BUCKETS_MAX + LATE_MAX);
+    let mut alert = self::alert(&["--over", "1000000/s", "--for", "10s"]).of_several();
+    for second in (0..40 * day).step_by(7) {
+        assert!(!alert.hit(&at(second)));
+    }
+    assert!(quarters(&alert) <= 64, "quarters");
+    assert_eq!(alert.kept(), 10 + APART_MAX);
+}
+
+#[test]
+fn hits_of_logs_that_are_read_one_after_the_other_count_where_they_belong() {
+    let args = ["--over", "1/s", "--for", "5s"];
+    let true_after = |seconds: &[i64]| {
+        let mut alert = alert(&args).of_several();
+        seconds.iter().position(|second| alert.hit(&at(*second))).map(|at| at + 1)
+    };
+    let apart = i64::try_from(APART_MAX).unwrap();
+    let one: Vec<_> = (0..1000).collect();
+    assert_eq!(true_after(&one), None);
+    assert_eq!(true_after(&[&one[..], &[500]].concat()), Some(1001));
+    let (few, far) = ([0, 1, 2, 8, 9, 10], [apart]);
+    assert_eq!(
+        true_after(&[&few[..], &far, &[11, 12, 4]].concat()),
+        None,
+        "five in five seconds are not over"
+    );
+    for second in [12, 6, 0] {
+        assert_eq!(true_after(&[&few[..], &far, &[second; 3]].concat()), Some(10), "{second}");
+    }
+    assert_eq!(true_after(&[&[apart + 10][..], &[9; 60]].concat()), None, "too far to count");
+}
+
+proptest! {
+    #[test]
+    fn of_several_logs_a_window_is_over_as_soon_as_all_its_hits_together_are(
+        hits in prop::collection::vec((0..3_usize, 0..4_i64), 1..120), allowed in 1..9_usize,
+    ) {
+        let over = format!("{allowed}/m");
+        let mut alert = alert(&["--over", &over, "--for", "1m"]).of_several();
+        let (mut clocks, mut seen) = ([0, 500, 90_000], Vec::new());
+        for (log, later) in hits {
+            clocks[log] += 10 * later;
+            seen.push(clocks[log]);
+            let sums = seen.iter().map(|end| seen.iter().filter(|hit| (end - 59..=*end).contains(hit)).count());
+            let is_over = sums.max() > Some(allowed);
+            prop_assert_eq!(alert.hit(&at(clocks[log])), is_over);
+            if is_over {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_evidence_of_logs_that_are_read_one_after_the_other_names_what_came_in_its_window() {
+    let mut alert = alert(&["--over", "1.5/s", "--for", "8s"]).of_several();
+    for second in 0..100 {
+        assert!(!alert.hit(&Record { target: Text::plain(b"/one"), ..at(second) }));
+    }
+    let mut second = 0;
+    while !alert.hit(&Record { target: Text::plain(b"/two"), ..at(second) }) {
+        second += 1;
+    }
+    let evidence = alert.evidence().unwrap();
+    let names: Vec<_> = evidence.paths.iter().map(|top| (top.name.clone(), top.hits)).collect();
+    assert_eq!((evidence.hits, names), (13, vec![(b"/one".to_vec(), 8), (b"/two".to_vec(), 5)]));
 }
 
 #[test]

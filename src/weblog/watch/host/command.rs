@@ -12,7 +12,7 @@ use crate::weblog::follow::shell::{self, NONCE_LEN, Next};
 use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::Via;
 use crate::weblog::watch::UNREADABLE;
-use crate::wire::DisconnectReason;
+use crate::wire::{DisconnectReason, Fault};
 use core::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -85,12 +85,13 @@ impl Host {
         event: ChannelEvent<'_>,
         now: Instant,
     ) -> Result<News, Error> {
-        let (name, mut is_over) = (&self.name, false);
+        let mut is_over = false;
         let State::Connected(connected) = &mut self.state else { return Ok(News::Nothing) };
         let Way::Commands(readers) = &mut connected.way else { return Ok(News::Nothing) };
         let Some(reader) = readers.get_mut(&id) else { return Ok(News::Nothing) };
         match event {
             ChannelEvent::Opened => {
+                connected.has_session = true;
                 let command = match &mut reader.log {
                     ByCommand::Shell(log) => {
                         let mut random = [0; NONCE_LEN / 2];
@@ -101,6 +102,12 @@ impl Host {
                     ByCommand::Tail(_, command) => command.as_slice(),
                 };
                 conn.channel(id)?.request_exec(command)?;
+            }
+            // As many sessions as sshd's MaxSessions has this connection.
+            ChannelEvent::OpenFailure { .. } if connected.has_session => {
+                let log = reader.log.number();
+                readers.remove(&id);
+                return Ok(News::Full(log));
             }
             ChannelEvent::OpenFailure { description, .. } => {
                 reader.log.end(format!("no session for it: {}", escaped(description)));
@@ -116,28 +123,12 @@ impl Host {
             }
             ChannelEvent::Data { data } => {
                 reader.credit += data.len();
-                let next = match &mut reader.log {
-                    ByCommand::Shell(log) => log.borrow_mut().handle_data(data),
-                    ByCommand::Tail(log, _) => {
-                        log.handle_data(data);
-                        Ok(Next::Wait)
-                    }
-                };
-                match next {
+                match reader.log.handle_data(data) {
                     Ok(Next::Wait) => {}
                     Ok(Next::Again) => conn.channel(id)?.close()?,
-                    Ok(Next::Special) => {
-                        reader.log.end(NOT_REGULAR.to_owned());
-                        is_over = true;
-                    }
-                    Ok(Next::Done) => {
-                        if let ByCommand::Shell(log) = &reader.log {
-                            log.borrow_mut().finish();
-                        }
-                        is_over = true;
-                    }
+                    Ok(Next::Special | Next::Done) => is_over = true,
                     Err(fault) => {
-                        tell!("{name}: {}", fault.description);
+                        tell!("{}: {}", self.name, fault.description);
                         conn.channel(id)?.close()?;
                     }
                 }
@@ -224,6 +215,34 @@ impl Reader {
 }
 
 impl ByCommand {
+    /// Takes what the command said; its log ends if that was all.
+    ///
+    /// # Errors
+    /// It is not of the follower there.
+    fn handle_data(&mut self, data: &[u8]) -> Result<Next, Fault> {
+        let next = match self {
+            Self::Shell(log) => log.borrow_mut().handle_data(data)?,
+            Self::Tail(log, _) => {
+                log.handle_data(data);
+                Next::Wait
+            }
+        };
+        match (next, &mut *self) {
+            (Next::Special, _) => self.end(NOT_REGULAR.to_owned()),
+            (Next::Done, Self::Shell(log)) => log.borrow_mut().finish(),
+            _ => {}
+        }
+        Ok(next)
+    }
+
+    /// The number of the log.
+    fn number(&self) -> usize {
+        match self {
+            Self::Shell(log) => log.borrow().log(),
+            Self::Tail(log, _) => log.log(),
+        }
+    }
+
     /// Nothing comes of it because of a trouble: a text for the user.
     fn end(&mut self, why: String) {
         match self {

@@ -110,7 +110,7 @@ fn logs_that_have_vanished_for_long_make_room_for_others() {
     let state_file = watched.directory.path().join("state");
     let mut state = State::load(&state_file).unwrap();
     watched.find(MINUTE, &names("a", LOGS_MAX), Some(&state));
-    watched.sources.save(&mut state, &watched.showing);
+    watched.sources.places(&watched.showing).keep(&mut state);
     let old = watched.showing.name(0).to_owned();
     assert!(state.checkpoint(&old).is_some());
     watched.find(LET_GO - MINUTE, &names("b", 10), Some(&state));
@@ -121,7 +121,7 @@ fn logs_that_have_vanished_for_long_make_room_for_others() {
     watched.find(MINUTE, &names("b", 10), Some(&state));
     assert_eq!((watched.sources.logs.len(), watched.followed()), (LOGS_MAX, 10));
     assert_eq!(watched.showing.name(0), String::from_utf8(watched.path("b00000.log")).unwrap());
-    watched.sources.save(&mut state, &watched.showing);
+    watched.sources.places(&watched.showing).keep(&mut state);
     assert!(state.checkpoint(&old).is_none(), "it is forgotten");
     assert!(
         state.checkpoint(watched.showing.name(LOGS_MAX - 1)).is_some(),
@@ -197,26 +197,4 @@ fn what_a_host_says_of_its_logs_in_ever_new_words_is_shown_up_to_a_bound() {
     };
     assert!(!say(sources, 10), "what is within the bound is shown");
     assert!(say(sources, 10), "what is beyond it is not");
-}
-
-#[test]
-fn what_cannot_be_read_is_told_with_what_to_do_next() {
-    let local = |path: &str| Place::Local(path.into());
-    let there = |path: &str| Place::Host { host: 0, path: path.into() };
-    for (why, place, told) in [
-        (MISSING, local("/x/a.log"), "leave --no-follow out"),
-        (MISSING, local("shop.example"), "ssh-weblog shop.example:/var/log/"),
-        (MISSING, there("a.log"), "from the login directory"),
-        (MISSING, there("/a.log"), "leave --no-follow out"),
-        (DENIED, local("/x"), "run it as a user"),
-        (DENIED, there("/x"), "log in as a user"),
-        (NOT_REGULAR, local("/x"), "*.log"),
-    ] {
-        assert!(advice(why, &place).contains(told), "{why} {place:?}");
-    }
-    assert_eq!(advice("anything else", &local("/x")), "");
-    assert!(meant(&local("shop.example")).contains("shop.example:/var/log/"));
-    for plain in [local("./shop"), local("a.log"), local("/"), there("shop")] {
-        assert_eq!(meant(&plain), "", "{plain:?}");
-    }
 }
