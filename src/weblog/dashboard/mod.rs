@@ -48,7 +48,7 @@ pub const TOPS_MAX: usize = 100;
 pub const FILTER_MAX: usize = 256;
 
 /// What making filters and searching with them may take of the processor's time beyond [`LINE_TIME`] a line and a
-/// [fiftieth](REST) of the time that passes.
+/// fiftieth of the time that passes.
 pub const FILTERING: Duration = Duration::from_millis(100);
 
 /// Of the time that passes such a part is for filters.
