@@ -25,7 +25,7 @@ pub use keys::ESCAPE_WAIT;
 pub use screen::{DRAWN_MAX, ENTER, LEAVE};
 pub use tally::{COUNTERS, LINE_KEPT, LINES_KEPT, RATE_SECONDS, Tally};
 
-use super::view::{Hit, Order, Topic, expression, grouped};
+use super::view::{EXPRESSIONS_SIZE_MAX, Hit, LINE_TIME, Order, Patience, Topic, expression, grouped};
 use crate::connection::WindowSize;
 use crate::driver::text::escaped;
 use core::ops::Range;
@@ -46,6 +46,16 @@ pub const TOPS_MAX: usize = 100;
 
 /// The longest filter (bytes).
 pub const FILTER_MAX: usize = 256;
+
+/// What making filters and searching with them may take of the processor's time beyond [`LINE_TIME`] a line and a
+/// fiftieth of the time that passes.
+pub const FILTERING: Duration = Duration::from_millis(100);
+
+/// Of the time that passes such a part is for filters.
+const REST: u32 = 50;
+
+/// What is said of a filter that takes more.
+const SLOW: &str = "the filter takes too long: write a simpler one";
 
 /// Texts longer than a pane can be moved so far to the left (columns).
 const SHIFT_MAX: usize = 4096;
@@ -114,6 +124,9 @@ pub struct Dashboard {
     order: Order,
     mode: Mode,
     filter: Option<Filter>,
+    patience: Patience,
+    /// When that was looked at the last time.
+    rested: Instant,
     paused: Option<Paused>,
     note: Option<String>,
     /// So many columns of long texts are to the left of what is seen.
@@ -124,6 +137,9 @@ pub struct Dashboard {
     drawn: u64,
     /// It may be drawn from then on.
     next: Instant,
+    /// Expressions that were compiled, and tallies that were copied.
+    #[cfg(test)]
+    pub(super) made: usize,
     /// The picture changes then, even if nothing comes.
     tick: Option<Instant>,
 }
@@ -193,12 +209,16 @@ impl Dashboard {
             order: Order::default(),
             mode: Mode::Watching,
             filter: None,
+            patience: Patience::new(FILTERING),
+            rested: now,
             paused: None,
             note: None,
             shift: 0,
             changed: true,
             drawn: 0,
             next: now,
+            #[cfg(test)]
+            made: 0,
             tick: None,
         }
     }
@@ -217,10 +237,21 @@ impl Dashboard {
 
     /// A hit came that the tally is told of too; it is counted here if there is a filter that finds something in `line`.
     pub fn hit(&mut self, line: &[u8], hit: &Hit<'_>, now: Instant) {
-        if let Some(filter) = &mut self.filter
-            && filter.expression.is_match(line.strip_suffix(b"\n").unwrap_or(line))
-        {
+        let Some(filter) = &mut self.filter else { return };
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if self.patience.measure(|| filter.expression.is_match(text)) {
             filter.found.hit(line, hit, now);
+        }
+        self.patience.rest(LINE_TIME);
+        self.forget_slow_filter();
+    }
+
+    /// Without a filter that took too long all is shown again.
+    fn forget_slow_filter(&mut self) {
+        if self.filter.is_some() && self.patience.is_over() {
+            self.filter = None;
+            self.paused.iter_mut().for_each(|paused| paused.found = None);
+            self.note(SLOW);
         }
     }
 
@@ -255,6 +286,8 @@ impl Dashboard {
 
     /// Takes what was typed. After an end the rest is not looked at.
     pub fn input(&mut self, bytes: &[u8], tally: &Tally, now: Instant) -> Option<End> {
+        self.patience.rest(now.saturating_duration_since(self.rested) / REST);
+        self.rested = now;
         let mut keys = core::mem::take(&mut self.keys);
         let mut end = None;
         keys.push(bytes, now, |key| end = end.or_else(|| self.key(key, tally, now)));
@@ -313,7 +346,7 @@ impl Dashboard {
 
     fn select(&mut self, key: Key, tally: &Tally) {
         let shown = self.shown(tally);
-        match Topic::ALL.get(self.focus).map(|topic| shown.tops(*topic, TOPS_MAX, self.order).len()) {
+        match Topic::ALL.get(self.focus).map(|topic| shown.names(*topic).min(TOPS_MAX)) {
             None => {
                 let there = shown.lines();
                 self.lines.select(key, there);
@@ -325,6 +358,10 @@ impl Dashboard {
     }
 
     fn pause(&mut self, tally: &Tally, now: Instant) {
+        #[cfg(test)]
+        {
+            self.made += usize::from(self.paused.is_none());
+        }
         self.paused = match self.paused.take() {
             Some(_) => None,
             None => {
@@ -336,6 +373,10 @@ impl Dashboard {
 
     fn type_key(&mut self, key: Key, tally: &Tally) {
         let Mode::Typing { text, error } = &mut self.mode else { return };
+        #[cfg(test)]
+        {
+            self.made += usize::from(key == Key::Enter);
+        }
         *error = None;
         match key {
             Key::Character(character) if text.len() + character.len_utf8() <= FILTER_MAX => {
@@ -345,7 +386,8 @@ impl Dashboard {
             Key::Backspace => drop(text.pop()),
             Key::Erase => text.clear(),
             Key::Escape => self.mode = Mode::Watching,
-            Key::Enter => match expression(text) {
+            Key::Enter if self.patience.is_over() => *error = Some(SLOW.to_owned()),
+            Key::Enter => match self.patience.measure(|| expression(text, EXPRESSIONS_SIZE_MAX)) {
                 Err(why) => *error = Some(why),
                 Ok(expression) => {
                     let text = core::mem::take(text);
@@ -357,15 +399,19 @@ impl Dashboard {
         }
     }
 
-    /// Another filter, or with an empty text none.
+    /// Another filter, or with an empty text none. Of the lines that came before it finds those that it has the time for.
     fn set_filter(&mut self, text: String, expression: Regex, tally: &Tally) {
         self.lines.selected = None;
+        self.filter = None;
+        let patience = &mut self.patience;
+        let found =
+            |all: &Tally, patience: &mut _| (!text.is_empty()).then(|| all.of_lines(&expression, patience));
         if let Some(paused) = &mut self.paused {
-            paused.found = (!text.is_empty()).then(|| paused.all.of_lines(&expression));
+            paused.found = found(&paused.all, patience);
         }
-        let filter =
-            |text| Filter { found: tally.of_lines(&expression), expression: expression.clone(), text };
-        self.filter = Some(text).filter(|text| !text.is_empty()).map(filter);
+        let found = found(tally, patience);
+        self.filter = found.map(|found| Filter { found, expression, text });
+        self.forget_slow_filter();
     }
 
     fn deselect(&mut self) {

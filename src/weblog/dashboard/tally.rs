@@ -7,7 +7,7 @@
 
 use crate::driver::text::escaped;
 use crate::weblog::time::Stamp;
-use crate::weblog::view::{Hit, Order, Ranking, Second, Seconds, Top, Topic};
+use crate::weblog::view::{Hit, LINE_TIME, Order, Patience, Ranking, Second, Seconds, Top, Topic};
 use regex::bytes::Regex;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -104,10 +104,19 @@ impl Tally {
         self.hits
     }
 
-    /// Nothing counted, and the lines in which `filter` finds something.
-    pub(super) fn of_lines(&self, filter: &Regex) -> Self {
-        let found = |line: &&LiveLine| filter.is_match(line.text.as_bytes());
-        Self { lines: self.lines.iter().filter(found).cloned().collect(), ..Self::default() }
+    /// Nothing counted, and the lines in which `filter` finds something: of the newest, as long as there is patience.
+    pub(super) fn of_lines(&self, filter: &Regex, patience: &mut Patience) -> Self {
+        let mut lines = VecDeque::new();
+        for line in self.lines.iter().rev() {
+            if patience.is_over() {
+                break;
+            }
+            if patience.measure(|| filter.is_match(line.text.as_bytes())) {
+                lines.push_front(line.clone());
+            }
+            patience.rest(LINE_TIME);
+        }
+        Self { lines, ..Self::default() }
     }
 
     fn push(&mut self, line: LiveLine) {
@@ -138,6 +147,11 @@ impl Tally {
 
     pub(super) fn tops(&self, topic: Topic, count: usize, order: Order) -> Vec<Top> {
         self.rankings.get(topic as usize).map(|ranking| ranking.tops(count, order)).unwrap_or_default()
+    }
+
+    /// How many names of a topic there are.
+    pub(super) fn names(&self, topic: Topic) -> usize {
+        self.rankings.get(topic as usize).map_or(0, Ranking::len)
     }
 
     /// The lines that are kept, by their numbers.

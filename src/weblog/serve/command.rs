@@ -2,7 +2,7 @@
 //!
 //! It does not know who asks, nor whether there is such a log.
 
-use crate::driver::text::{escaped, escaped_lines};
+use crate::driver::text::{escaped_lines, excerpt};
 use crate::weblog::options::{ViewOptions, words};
 use crate::weblog::view::when;
 use clap::Parser;
@@ -12,6 +12,12 @@ use core::time::Duration;
 const NOT_FOUND: u32 = 127;
 /// Wrong arguments.
 pub(super) const USAGE: u32 = 2;
+
+/// The longest command (bytes).
+pub const COMMAND_MAX: usize = 16 * 1024;
+
+/// Of what is said of a wrong command, which it is quoted in, so much is shown (bytes).
+pub(super) const SAID_MAX: usize = 4096;
 
 /// What `help` says.
 pub(super) const HELP: &str = "\
@@ -100,26 +106,42 @@ pub(super) struct Ended {
 impl Ended {
     /// It failed.
     pub(super) fn failed(status: u32, why: &str) -> Self {
-        Self { status, out: String::new(), err: format!("ssh-weblog-server: {}\n", escaped_lines(why)) }
+        Self {
+            status,
+            out: String::new(),
+            err: format!("ssh-weblog-server: {}\n", said(&escaped_lines(why))),
+        }
     }
 }
 
 /// A command, or how it ends at once.
 pub(super) fn parse(command: &[u8]) -> Result<Command, Ended> {
+    if command.len() > COMMAND_MAX {
+        let why = format!("a command of {} bytes: write {COMMAND_MAX} at the most", command.len());
+        return Err(Ended::failed(USAGE, &why));
+    }
     let text = String::from_utf8_lossy(command);
     let words = words(&text).ok_or_else(|| Ended::failed(USAGE, "a quote is not closed; try help"))?;
     let name = words.first().map_or("", String::as_str);
     if !NAMES.contains(&name) {
-        let why = format!("{}: no such command; try help", escaped(name.as_bytes()));
+        let why = format!("{}: no such command; try help", excerpt(name.as_bytes()));
         return Err(Ended::failed(NOT_FOUND, &why));
     }
     Command::try_parse_from(&words).map_err(|error| {
         let text = escaped_lines(&error.to_string()).replace("'--help'", &format!("'{name} --help'"));
         match error.use_stderr() {
-            true => Ended { status: USAGE, out: String::new(), err: text },
+            true => Ended { status: USAGE, out: String::new(), err: said(&text) },
             false => Ended { status: 0, out: text, err: String::new() },
         }
     })
+}
+
+/// The beginning of a text, if it is long.
+fn said(text: &str) -> String {
+    match text.get(..text.floor_char_boundary(SAID_MAX)) {
+        Some(begin) if begin.len() < text.len() => format!("{begin}…\n"),
+        _ => text.to_owned(),
+    }
 }
 
 /// A duration of an option.
@@ -160,6 +182,28 @@ mod tests {
                 assert!(!ended.err.contains('\x1b'), "{}", ended.err);
             }
         }
+    }
+
+    #[test]
+    fn t107_a_command_is_bounded_and_so_is_what_is_said_of_it() {
+        let just = |name: &str, byte: u8, length: usize| {
+            let mut command = name.as_bytes().to_vec();
+            command.resize(length, byte);
+            command
+        };
+        let long = parse(&just("tail ", b'x', COMMAND_MAX + 1)).unwrap_err();
+        assert_eq!(long.err, "ssh-weblog-server: a command of 16385 bytes: write 16384 at the most\n");
+        assert_eq!(long.status, USAGE);
+        assert!(parse(&just("tail ", b'x', COMMAND_MAX)).is_ok());
+        for command in [&b"\x01"[..], b"tail --", b"tail --status=200 --", b"tail --show ", "ä".as_bytes()] {
+            let mut command = command.to_vec();
+            let last = command.pop().unwrap();
+            let ended = parse(&just(core::str::from_utf8(&command).unwrap_or_default(), last, COMMAND_MAX));
+            let said = ended.unwrap_err().err;
+            assert!((1..=SAID_MAX + 100).contains(&said.len()), "{}", said.len());
+        }
+        assert!(Ended::failed(1, &"ä\n".repeat(COMMAND_MAX)).err.len() <= SAID_MAX + 100);
+        assert!(!parse(b"tail --help").unwrap_err().out.ends_with("…\n"), "what is our own is whole");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::weblog::dashboard::{Dashboard, End, LEAVE, Look, Tally};
 use crate::weblog::lines::Line;
 use crate::weblog::record::{Malformed, Record};
 use crate::weblog::view::{Place as Origin, Run};
+use core::time::Duration;
 use std::time::Instant;
 
 /// Dashboards at a time: each counts for itself.
@@ -17,6 +18,21 @@ pub const DASHBOARDS_MAX: usize = 64;
 
 /// Those of one user, where there are others.
 pub const DASHBOARDS_OF_USER_MAX: usize = DASHBOARDS_MAX / 4;
+
+/// Bytes of what is typed that are looked at in one go: as many keys at the most, and no more than one of [`SLOW_KEYS`].
+const TYPED_AT_ONCE: usize = 64;
+
+/// The next go is so much later; a sequence of bytes is not cut, and would not fall apart by it.
+const BETWEEN_GOES: Duration = Duration::from_millis(50);
+
+/// Bytes that wait for their go. No person types so fast: what is typed beyond that is forgotten.
+pub const TYPED_MAX: usize = 1024;
+
+/// What may make a filter, or a copy of all that is shown: Enter, also as the end of a sequence, and `p`.
+const SLOW_KEYS: &[u8] = b"\r\nMp";
+
+const ESCAPE: u8 = 0x1b;
+const INTERRUPT: u8 = 3;
 
 pub(super) struct Dash {
     pub(super) asked: Asked,
@@ -27,6 +43,10 @@ pub(super) struct Dash {
     line: Vec<u8>,
     /// What was drawn and not taken yet.
     out: Vec<u8>,
+    /// What was typed and not looked at.
+    typed: Vec<u8>,
+    /// When the next part of it is.
+    next_go: Instant,
     /// What receipts begin with.
     since: Since,
 }
@@ -43,7 +63,17 @@ impl Dash {
         let mut dashboard = Dashboard::new(title, look, size, now);
         let mut out = Vec::new();
         dashboard.enter(&mut out);
-        Self { run: asked.run(), asked, tally: Tally::default(), dashboard, line: Vec::new(), out, since }
+        Self {
+            run: asked.run(),
+            asked,
+            tally: Tally::default(),
+            dashboard,
+            line: Vec::new(),
+            out,
+            typed: Vec::new(),
+            next_go: now,
+            since,
+        }
     }
 
     /// A line of one of its logs; whether it ends with that.
@@ -63,17 +93,36 @@ impl Dash {
         self.run.end().is_some()
     }
 
+    /// Takes what was typed; some of it is looked at, the rest [later](Self::go_on). Ctrl-C does not wait.
     pub(super) fn input(&mut self, bytes: &[u8], now: Instant) -> Option<End> {
-        self.dashboard.input(bytes, &self.tally, now)
+        let room = TYPED_MAX - self.typed.len();
+        self.typed.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        let end = self.go_on(now);
+        let interrupted = self.typed.contains(&INTERRUPT) || bytes.iter().skip(room).any(|b| *b == INTERRUPT);
+        end.or_else(|| interrupted.then_some(End::Interrupted))
+    }
+
+    /// Looks at the next part of what was typed, if it is time.
+    pub(super) fn go_on(&mut self, now: Instant) -> Option<End> {
+        if self.typed.is_empty() || now < self.next_go {
+            return None;
+        }
+        self.next_go = now + BETWEEN_GOES;
+        let part = go(&self.typed);
+        let end = self.dashboard.input(self.typed.get(..part).unwrap_or_default(), &self.tally, now);
+        self.typed.drain(..part);
+        end
     }
 
     pub(super) fn resize(&mut self, size: WindowSize) {
         self.dashboard.resize(size);
     }
 
-    /// When there is something to draw.
+    /// When there is something to draw, or to go on with.
     pub(super) fn due(&self) -> Option<Instant> {
-        if self.out.is_empty() { self.dashboard.due(&self.tally) } else { None }
+        let draw = if self.out.is_empty() { self.dashboard.due(&self.tally) } else { None };
+        let go = (!self.typed.is_empty()).then_some(self.next_go);
+        draw.into_iter().chain(go).min()
     }
 
     /// Offers what is drawn to `take`, which returns how many bytes it took; true if it took all. Nothing new is drawn before
@@ -100,16 +149,74 @@ impl Dash {
         self.out.len()
     }
 
-    /// Why it has ended by itself, and what is written then: the terminal is given back, then reports.
-    pub(super) fn into_last_words(mut self, logs: &Logs) -> (Option<crate::weblog::view::End>, Vec<u8>) {
+    /// Bytes that were typed and not looked at.
+    #[cfg(test)]
+    pub(super) const fn typed(&self) -> usize {
+        self.typed.len()
+    }
+
+    /// Filters and copies that were made for keys.
+    #[cfg(test)]
+    pub(super) const fn made(&self) -> usize {
+        self.dashboard.made
+    }
+
+    /// The report so far; nothing if none was asked for.
+    pub(super) fn last_report(&self, logs: &Logs) -> Vec<u8> {
+        let mut out = Vec::new();
+        if self.run.is_private() {
+            self.run.report(&self.since.receipts(logs, &self.asked.logs), &mut out);
+        }
+        out
+    }
+
+    /// Why it has ended by itself, and what is written then: the terminal is given back, then the report.
+    pub(super) fn into_last_words(mut self, report: &[u8]) -> (Option<crate::weblog::view::End>, Vec<u8>) {
         let (mut words, mut err) = (Vec::new(), Vec::new());
         self.run.finish(&mut words, &mut err);
-        if self.run.is_private() {
-            self.run.report(&self.since.receipts(logs, &self.asked.logs), &mut words);
-        }
+        words.extend_from_slice(report);
         words.extend_from_slice(&err);
         self.out.extend_from_slice(LEAVE);
         self.out.extend_from_slice(&super::feed::crlf(&words));
         (self.run.end(), self.out)
+    }
+}
+
+/// How many bytes are looked at in one go.
+fn go(typed: &[u8]) -> usize {
+    let part = typed.get(..TYPED_AT_ONCE).unwrap_or(typed);
+    if let Some(slow) = part.iter().position(|byte| SLOW_KEYS.contains(byte)) {
+        return slow + 1;
+    }
+    // The rest of a sequence is in the next part, perhaps.
+    let begun = part.iter().rposition(|byte| *byte == ESCAPE).filter(|at| *at > 0);
+    if part.len() < typed.len() { begun.unwrap_or(part.len()) } else { part.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
+
+    proptest! {
+        #[test]
+        fn t109_in_a_go_there_is_one_slow_key_at_the_most_and_no_sequence_is_cut(
+            typed in prop::collection::vec(prop::sample::select(
+                vec!["a", "q", "p", "\r", "\n", "\x1b[A", "\x1bOB", "\x1b[5~", "\x1bOM", "é", "\x1b"]), 1..200),
+        ) {
+            let typed = typed.concat().into_bytes();
+            let mut rest = &typed[..];
+            while !rest.is_empty() {
+                let (part, next) = rest.split_at(go(rest));
+                prop_assert!((1..=TYPED_AT_ONCE).contains(&part.len()));
+                let slow = part.iter().filter(|byte| SLOW_KEYS.contains(byte)).count();
+                prop_assert!(slow <= 1);
+                let cuts = part.iter().rev().take_while(|byte| **byte != ESCAPE).count();
+                if slow == 0 && !next.is_empty() && cuts < part.len() {
+                    prop_assert_eq!(cuts, part.len() - 1, "it is the first of the part");
+                }
+                rest = next;
+            }
+        }
     }
 }

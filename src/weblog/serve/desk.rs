@@ -12,7 +12,9 @@ use super::feeds::Feeds;
 use super::jobs::{Done, Jobs};
 use super::logs::Logs;
 use super::metrics::{Metrics, Reason};
-use super::session::{Activity, CatchUp, Ending, INTERRUPTED, Session, SessionId, Terminal};
+use super::session::{
+    Activity, CatchUp, Ending, INTERRUPTED, Session, SessionId, Terminal, UNREAD, Unread, User, VALUE_MAX,
+};
 use super::settings::{Limits, LogFile};
 use super::tree::LogTree;
 use super::users::Rights;
@@ -21,20 +23,19 @@ use crate::driver::sftp::{Sessions as SftpSessions, Tree};
 use crate::driver::{Error, PeerId, Peers};
 use crate::transport::Server;
 use crate::weblog::view::Place as Origin;
+use core::cell::Cell;
 use core::time::Duration;
 use mio::Waker;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Ended by SIGTERM or by the end of the terminal, as a shell says it.
 const TERMINATED: u32 = 143;
-
-/// What is said to whom no more reports are made.
-const UNREAD: &str = "other reports of yours are not read yet; read them, or end their sessions, first";
 
 /// How often idle sessions are looked for at the least.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
@@ -80,6 +81,10 @@ pub(super) struct Desk {
     of_peer: HashMap<PeerId, Vec<ChannelId>>,
     /// Sessions with a dashboard.
     dashboards: Vec<SessionId>,
+    /// Sessions that go through lines that are kept.
+    catching_up: Vec<SessionId>,
+    /// Bytes of answers that wait for the channels of each user.
+    unread: HashMap<User, Rc<Cell<usize>>>,
     /// Sessions with a deadline.
     timed: Vec<SessionId>,
     /// When those are looked for to which nothing was written.
@@ -109,6 +114,8 @@ impl Desk {
             sessions: HashMap::new(),
             of_peer: HashMap::new(),
             dashboards: Vec::new(),
+            catching_up: Vec::new(),
+            unread: HashMap::new(),
             timed: Vec::new(),
             idle_check: now,
             jobs: Jobs::spawn(waker, caps.jobs)?,
@@ -156,7 +163,9 @@ impl Desk {
             }
         });
         for id in over {
-            if let Some(session) = self.sessions.get_mut(&id) {
+            // Each is there as often as lines came behind its end.
+            let session = self.sessions.get_mut(&id);
+            if let Some(session) = session.filter(|session| session.goes_on()) {
                 session.end(&mut self.feeds, &self.logs, Ending::default());
             }
         }
@@ -204,13 +213,19 @@ impl Desk {
         self.fresh.clear();
     }
 
-    /// Draws the dashboards that are due.
+    /// Draws the dashboards that are due, and goes on with what was typed there.
     pub(super) fn draw(&mut self, peers: &mut impl Connections, now: Instant) {
         let Self { sessions, feeds, logs, dashboards, .. } = self;
         dashboards.retain(|id| {
             let Some(session) = sessions.get_mut(id) else { return false };
-            let (goes_on, is_due) = match &session.activity {
-                Activity::Dashboard(dash) => (true, dash.due().is_some_and(|due| due <= now)),
+            let (goes_on, is_due) = match &mut session.activity {
+                Activity::Dashboard(dash) if dash.due().is_some_and(|due| due <= now) => {
+                    if let Some(end) = dash.go_on(now) {
+                        session.end_dashboard(end, feeds, logs);
+                    }
+                    (true, true)
+                }
+                Activity::Dashboard(_) => (true, false),
                 _ => (false, true),
             };
             if is_due
@@ -221,6 +236,28 @@ impl Desk {
             }
             goes_on
         });
+    }
+
+    /// Goes on with the lines that are kept, for those who had their part of them in the turn before.
+    pub(super) fn catch_up(&mut self, peers: &mut impl Connections, now: Instant) {
+        let catching_up = core::mem::take(&mut self.catching_up);
+        for id in catching_up {
+            let Some(session) = self.sessions.get(&id) else { continue };
+            if session.rests().is_some()
+                && let Some(conn) = peers.get(id.0)
+            {
+                let _ended = self.pump(id, conn, now);
+            }
+            let session = self.sessions.get(&id);
+            if session.is_some_and(|session| matches!(session.activity, Activity::CatchingUp(_))) {
+                self.catching_up.push(id);
+            }
+        }
+    }
+
+    /// Whether a session goes on in the next turn.
+    pub(super) fn rests(&self, id: &SessionId) -> bool {
+        self.sessions.get(id).is_some_and(|session| session.rests().is_some())
     }
 
     /// The end has come: sessions close when everything is written that there is, and terminals are given back.
@@ -243,7 +280,8 @@ impl Desk {
             Activity::Dashboard(dash) => dash.due(),
             _ => None,
         });
-        reports.chain(deadlines).chain(idle).chain(drawings).min()
+        let kept = self.catching_up.iter().filter_map(|id| self.sessions.get(id)?.rests());
+        reports.chain(deadlines).chain(idle).chain(drawings).chain(kept).min()
     }
 
     /// Ends the sessions whose time is over.
@@ -292,10 +330,10 @@ impl Desk {
         now: Instant,
     ) -> Result<(), Error> {
         self.sftp.pump(id, conn)?;
-        match self.sessions.get_mut(&id) {
-            Some(session) => session.pump(conn, id.1, &mut self.feeds, &self.logs, now),
-            None => Ok(()),
-        }
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
+        let pumped = session.pump(conn, id.1, &mut self.feeds, &self.logs, now);
+        self.note_report(id, now);
+        pumped
     }
 
     pub(super) fn disconnect(&mut self, peer: PeerId) {
@@ -316,19 +354,18 @@ impl Desk {
             if let Some(conn) = peers.get(id.0) {
                 let _ended = self.pump(id, conn, now);
             }
-            self.note_report(id, now);
         }
     }
 
-    /// Bytes of answers that wait for the channels of a user.
-    fn unread(&self, user: &[u8]) -> usize {
-        self.sessions.values().filter(|session| *session.user == *user).map(Session::unread).sum()
+    /// The part of a new session in what waits for its user.
+    fn unread_of(&mut self, user: &[u8]) -> Unread {
+        let of_user = self.unread.entry(user.into()).or_default();
+        Unread::new(Rc::clone(of_user), self.caps.unread)
     }
 
     /// A report was read: it is told next, if its user takes what he asked for.
     fn reported(&mut self, done: Done<SessionId>) {
         let Done { about: id, run, receipts, read, .. } = done;
-        let unread = self.sessions.get(&id).map_or(0, |session| self.unread(&session.user));
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Activity::Reading { asked, at, since, .. } = &mut session.activity else { return };
         let (asked, at, mut since) = (asked.clone(), core::mem::take(at), core::mem::take(since));
@@ -337,7 +374,7 @@ impl Desk {
         if asked.crlf {
             text = crlf(&text);
         }
-        if unread > 0 && unread + text.len() > self.caps.unread {
+        if !session.unread.has_room(text.len()) {
             self.metrics.refuse(Reason::Busy, 1);
             return self.say(id, 1, "", &Ended::failed(1, UNREAD).err);
         }
@@ -345,10 +382,13 @@ impl Desk {
             (Some(_), Some(report)) => {
                 read.iter().for_each(|(begun, end)| since.read(begun.file, *end));
                 let run = asked.run().with_report(report);
-                Activity::CatchingUp(Box::new(CatchUp { asked, run, at, read, since, pending: text }))
+                self.catching_up.push(id);
+                let catch_up = CatchUp { asked, run, at, read, since, pending: text, rests: None };
+                Activity::CatchingUp(Box::new(catch_up))
             }
             _ => Activity::Ending(Ending { out: text, status: Some(0), ..Ending::default() }),
         };
+        session.count_unread();
     }
 
     /// A session may have begun to watch something that reports.
@@ -375,7 +415,8 @@ impl Desk {
                 let of_peer = self.of_peer.entry(id.0).or_default();
                 if of_peer.len() < usize::try_from(limits.max_sessions).unwrap_or(usize::MAX) {
                     of_peer.push(id.1);
-                    self.sessions.insert(id, Session::new(who.user, now));
+                    let session = Session::new(who.user, self.unread_of(who.user), now);
+                    self.sessions.insert(id, session);
                     conn.accept_channel(id.1)?;
                 } else {
                     self.metrics.refuse(Reason::MaxSessions, 1);
@@ -391,7 +432,6 @@ impl Desk {
                     conn.channel(id.1)?.reply(granted)?;
                 }
                 self.pump(id, conn, now)?;
-                self.note_report(id, now);
             }
             ChannelEvent::Data { data } if self.sftp.contains(&id) => {
                 if let Some(session) = self.sessions.get_mut(&id) {
@@ -406,9 +446,7 @@ impl Desk {
                 session.active = now;
                 if let Activity::Dashboard(dash) = &mut session.activity {
                     if let Some(end) = dash.input(data, now) {
-                        let status = end.status().into();
-                        let ending = Ending { status: Some(status), ..Ending::default() };
-                        session.end(&mut self.feeds, &self.logs, ending);
+                        session.end_dashboard(end, &mut self.feeds, &self.logs);
                     }
                     return self.pump(id, conn, now);
                 }
@@ -466,15 +504,13 @@ impl Desk {
         session.active = now;
         let command = match *request {
             Request::PtyReq { term, size, .. } if may_have_pty && !session.is_asked => {
-                session.terminal = Some(Terminal { term: term.to_vec(), size });
+                let term = if term.len() <= VALUE_MAX { term.to_vec() } else { Vec::new() };
+                session.terminal = Some(Terminal { term, size });
                 return true;
             }
             Request::Env { name, value } => {
                 let is_taken = matches!(name, b"TERM" | b"LANG" | b"NO_COLOR") || name.starts_with(b"LC_");
-                if is_taken {
-                    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-                    session.env.insert(text(name), text(value));
-                }
+                session.set_variable(name, value);
                 return is_taken;
             }
             Request::WindowChange { size } => {

@@ -11,7 +11,8 @@ use crate::weblog::record::{Malformed, Record};
 use crate::weblog::view::{End, Place as Origin, Run, View};
 use std::collections::BTreeMap;
 
-/// Bytes that are kept of what was shown, and twice as many are held at the most.
+/// Bytes that are kept of what was shown. Twice as many are held at the most, and one record more, of
+/// [`SHOWN_MAX`](crate::weblog::view::SHOWN_MAX) bytes, or one report.
 pub const FEED_BYTES_MAX: usize = 2 << 20;
 
 /// The records of one run of a view.
@@ -91,13 +92,16 @@ impl Feed {
         origin: Origin<'_>,
         line: &Line<'_>,
         record: Result<Option<&Record<'_>>, Malformed>,
-        skip: impl FnMut(usize, u64),
+        mut skip: impl FnMut(usize, u64),
     ) -> bool {
         if self.logs.binary_search(&log).is_err() || self.run.end().is_some() {
             return false;
         }
-        let before = self.ring.tail().len();
+        let (before, left_out) = (self.ring.tail().len(), self.run.left_out());
         let mut shown = self.run.line(origin, line, record, self.ring.tail());
+        if self.run.left_out() > left_out {
+            skip(log, self.viewers());
+        }
         if self.run.end().is_some() {
             shown = true; // the end is news, too
             self.run.finish(self.ring.tail(), &mut self.last_words);
@@ -243,9 +247,10 @@ pub(super) fn crlf(lines: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::{FEED_BYTES_MAX, Feed, Since};
-    use crate::weblog::lines::Line;
+    use crate::weblog::lines::{LINE_MAX, Line};
     use crate::weblog::options::{Show, ViewOptions};
-    use crate::weblog::view::{Destination, Place as Origin, Run, View};
+    use crate::weblog::record::Record;
+    use crate::weblog::view::{Destination, PARTS_MAX, Place as Origin, Run, SHOWN_MAX, View};
     use proptest::prelude::{prop, prop_assert_eq, proptest};
     use std::sync::Arc;
     use std::time::SystemTime;
@@ -290,6 +295,7 @@ mod tests {
             push(&mut feed, &long);
         }
         assert!(feed.ring.end() - feed.ring.start() <= FEED_BYTES_MAX as u64, "the ring is bounded");
+        assert!(feed.ring.held() <= 2 * FEED_BYTES_MAX + 1000, "and what is behind it");
         let mut seen: Vec<u8> = Vec::new();
         assert!(feed.offer(&mut place, |b| {
             seen.extend(b);
@@ -301,6 +307,39 @@ mod tests {
         let notice = lines.next().unwrap();
         let skipped: usize = notice.replace(['…', ' '], "").replace("recordsskipped", "").parse().unwrap();
         assert_eq!(skipped + lines.count(), 10_000);
+    }
+
+    #[test]
+    fn t107_of_a_form_that_multiplies_no_more_is_held_than_the_bound() {
+        let options = ViewOptions { format: Some("{line}".repeat(PARTS_MAX)), ..ViewOptions::default() };
+        let view = View::new(&options, Destination::default(), SystemTime::now()).unwrap();
+        let mut feed = Feed::new(Run::new(Arc::new(view)), vec![0], false, RECORDS, Since::default());
+        let mut place = feed.join();
+        let mut skipped = 0;
+        for length in [LINE_MAX, LINE_MAX / 5, LINE_MAX].repeat(10) {
+            let text = "x".repeat(length);
+            let line = Line { bytes: text.as_bytes(), offset: 0, cut: false, partial: false };
+            let skip = |_, viewers| skipped += viewers;
+            feed.push(0, Origin { source: "s", seq: None }, &line, Ok(Some(&Record::default())), skip);
+            let (start, end) = (feed.ring.start(), feed.ring.end());
+            assert!(end - start <= FEED_BYTES_MAX as u64);
+            assert!(feed.ring.held() <= 2 * FEED_BYTES_MAX + SHOWN_MAX, "{}", feed.ring.held());
+        }
+        let mut seen: Vec<u8> = Vec::new();
+        assert!(feed.offer(&mut place, |b| {
+            seen.extend(b);
+            b.len()
+        }));
+        let seen = String::from_utf8(seen).unwrap();
+        let notices = seen.lines().filter(|line| line.ends_with("records skipped")).count();
+        let whole = seen.lines().filter(|line| line.len() == PARTS_MAX * (LINE_MAX / 5)).count();
+        assert_eq!(
+            (whole, notices, seen.lines().count()),
+            (2, 6, 8),
+            "two fit, and what is over is told first"
+        );
+        // Those that were too long, and those that were passed over with what the ring forgot.
+        assert_eq!(skipped, 20 + 23, "one viewer");
     }
 
     proptest! {

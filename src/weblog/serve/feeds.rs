@@ -34,17 +34,17 @@ impl Feeds {
         Self { feeds: Slab::new(), share, refused: 0 }
     }
 
-    /// Whether there is room for one more, which a user is at.
+    /// Whether there is room for one more, which a user is at, beside the feeds and `others`, of which `own` are this user's.
     ///
     /// # Errors
     /// There is none; that is counted.
-    pub(super) fn room(&mut self, user: &User) -> Result<(), Full> {
-        self.room_beside(self.feeds.len(), user)
+    pub(super) fn room(&mut self, user: &User, others: usize, own: usize) -> Result<(), Full> {
+        self.room_beside(self.feeds.len() + others, user, own)
     }
 
-    fn room_beside(&mut self, all: usize, user: &User) -> Result<(), Full> {
+    fn room_beside(&mut self, all: usize, user: &User, own: usize) -> Result<(), Full> {
         let of_user = self.feeds.iter().filter(|(_, watched)| watched.users.contains_key(user)).count();
-        let fits = self.share.fits(all, of_user);
+        let fits = self.share.fits(all, of_user + own);
         self.refused += u64::from(fits.is_err());
         fits
     }
@@ -68,11 +68,11 @@ impl Feeds {
             Some((number, true)) => number,
             Some((number, false)) => {
                 // It takes room from nobody now, but is his alone when the others leave.
-                self.room_beside(0, user)?;
+                self.room_beside(0, user, 0)?;
                 number
             }
             None => {
-                self.room(user)?;
+                self.room(user, 0, 0)?;
                 let feed = Feed::new(run, logs.clone(), *crlf, records, since);
                 self.feeds.insert(Watched { feed, users: BTreeMap::new() })
             }

@@ -11,14 +11,15 @@ use crate::driver::text::escaped;
 use crate::weblog::follow::Options;
 use crate::weblog::follow::ledger::{Ledger, sum};
 use crate::weblog::follow::logs::{LocalLogs, Told};
+use crate::weblog::follow::opening;
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::Line;
 use crate::weblog::record::{Malformed, Record};
-use rustix::fs::{Mode, OFlags};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +30,10 @@ pub const LOG_BYTES_MAX: usize = 8 << 20;
 
 /// Files of one log, where it is a pattern; of more, the first are followed.
 pub const FILES_MAX: usize = 256;
+
+/// A file of a pattern that was not found so often is gone: its place is for another. When a log is rotated, its name is away for
+/// a moment only.
+const LOOKS_IN_VAIN: u32 = 2;
 
 /// What is read of the beginning of a file to learn its format (bytes).
 const HEAD_MAX: u64 = 64 * 1024;
@@ -54,6 +59,10 @@ struct File {
     generation: u64,
     /// What its follower says.
     ledger: Rc<Ledger>,
+    /// How often its pattern was looked for without finding it.
+    in_vain: u32,
+    /// Another has its place.
+    is_gone: bool,
 }
 
 /// A log.
@@ -115,6 +124,8 @@ impl Logs {
             log.kept.set_bounds(bounds);
             if !files.iter().any(|file| is(log, file)) {
                 log.is_gone = true;
+                // Nobody asks for its lines any more.
+                log.kept = Ring::new(log.kept.next(), bounds);
                 self.files.end_look(log.look);
             }
         }
@@ -175,8 +186,7 @@ impl Logs {
     pub(super) fn paths(&self, log: usize) -> impl Iterator<Item = Begun> + '_ {
         let named = self.logs.get(log).and_then(|log| log.log_format.as_deref());
         let parser = named.and_then(|format| RecordParser::named(format).ok()).unwrap_or_default();
-        let of_log = self.read.iter().enumerate().filter(move |(_, file)| file.log == log);
-        of_log.map(move |(file, read)| Begun {
+        self.of_log(log).map(move |(file, read)| Begun {
             file,
             path: read.path.clone(),
             generation: read.generation,
@@ -191,8 +201,12 @@ impl Logs {
 
     /// The files of a log that are followed, by their numbers, with what their followers say.
     pub(super) fn ledgers(&self, log: usize) -> impl Iterator<Item = (usize, &Ledger)> {
-        let of_log = self.read.iter().enumerate().filter(move |(_, file)| file.log == log);
-        of_log.map(|(file, read)| (file, &*read.ledger))
+        self.of_log(log).map(|(file, read)| (file, &*read.ledger))
+    }
+
+    /// The files of a log that are followed, by their numbers.
+    fn of_log(&self, log: usize) -> impl Iterator<Item = (usize, &File)> {
+        self.read.iter().enumerate().filter(move |(_, file)| file.log == log && !file.is_gone)
     }
 
     /// Where the follower of a file is in it.
@@ -237,21 +251,46 @@ impl Logs {
         });
         let found = self.files.found();
         let any = !found.is_empty();
+        if any {
+            self.note_found(&found);
+        }
         for (look, path) in found {
             self.follow(look, path);
         }
         if any { Some(now) } else { next }
     }
 
+    /// Counts how often files were looked for in vain.
+    fn note_found(&mut self, found: &[(usize, PathBuf)]) {
+        let looks: HashSet<_> = found.iter().map(|(look, _)| *look).collect();
+        let found: HashSet<_> = found.iter().map(|(look, path)| (*look, path.as_path())).collect();
+        for file in self.read.iter_mut().filter(|file| !file.is_gone) {
+            let Some(look) = self.logs.get(file.log).map(|log| log.look) else { continue };
+            if looks.contains(&look) {
+                file.in_vain = if found.contains(&(look, &*file.path)) { 0 } else { file.in_vain + 1 };
+            }
+        }
+    }
+
+    /// Makes room for another file of a log, if one is gone.
+    fn forget_gone(&mut self, log: usize) -> bool {
+        let is_gone = |file: &File| file.log == log && !file.is_gone && file.in_vain >= LOOKS_IN_VAIN;
+        let Some(gone) = self.read.iter().position(is_gone) else { return false };
+        self.files.end(gone);
+        self.read.get_mut(gone).into_iter().for_each(|file| file.is_gone = true);
+        true
+    }
+
     /// Follows a file that is of a log, or fits its pattern.
     fn follow(&mut self, look: usize, path: PathBuf) {
         let Some(log) = self.logs.iter().position(|log| !log.is_gone && log.look == look) else { return };
         let Some(Log { name, log_format, .. }) = self.logs.get(log) else { return };
-        if self.read.iter().any(|file| file.log == log && file.path == path) {
+        let (name, log_format) = (escaped(name.as_bytes()), log_format.clone());
+        if self.of_log(log).any(|(_, file)| file.path == path) {
             return;
         }
-        if self.read.iter().filter(|file| file.log == log).count() >= self.caps.files {
-            let (name, max) = (escaped(name.as_bytes()), self.caps.files);
+        if self.of_log(log).count() >= self.caps.files && !self.forget_gone(log) {
+            let max = self.caps.files;
             let text = format!("{name}: more than {max} files; the others are not read");
             if let Some(log) = self.logs.get_mut(log).filter(|log| !log.is_full) {
                 log.is_full = true;
@@ -266,9 +305,9 @@ impl Logs {
         }
         let ledger = Rc::default();
         self.files.add(&path, Options::default(), Rc::clone(&ledger));
-        self.read.push(File { log, path, parser, generation: 0, ledger });
+        self.read.push(File { log, path, parser, generation: 0, ledger, in_vain: 0, is_gone: false });
         if let Some(of) = self.logs.get(log) {
-            of.files.set(self.read.iter().filter(|file| file.log == log).map(|file| &file.path));
+            of.files.set(self.of_log(log).map(|(_, file)| &file.path));
         }
     }
 
@@ -318,19 +357,25 @@ impl Kept {
     }
 }
 
+/// The regular file that the follower of a log reads under this name, and how long it is.
+///
+/// # Errors
+/// The system's; a link that is not to be trusted; what is no regular file is not found.
+pub(super) fn open(path: &Path) -> io::Result<(fs::File, u64)> {
+    let file = fs::File::from(opening::open(path.as_os_str().as_bytes())?);
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
 /// The beginning of a file, from which its format is known before a new line comes.
 fn head(path: &Path) -> io::Result<Vec<u8>> {
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
-    let file = fs::File::from(file);
     let mut head = Vec::new();
-    if file.metadata()?.is_file() {
-        file.take(HEAD_MAX).read_to_end(&mut head)?;
-    }
+    open(path)?.0.take(HEAD_MAX).read_to_end(&mut head)?;
     Ok(head)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use core::time::Duration;
     use std::fs::OpenOptions;
@@ -338,6 +383,16 @@ mod tests {
 
     fn file(path: PathBuf) -> LogFile {
         LogFile { name: "shop".to_owned(), path, log_format: Some("combined".to_owned()) }
+    }
+
+    /// A file of a log that has not begun.
+    pub(in super::super) fn begun(path: &Path) -> Begun {
+        Begun {
+            file: 0,
+            path: path.to_owned(),
+            generation: 0,
+            parser: RecordParser::named("combined").unwrap(),
+        }
     }
 
     /// Reads once.
@@ -405,5 +460,42 @@ mod tests {
         }
         (0..20).for_each(|_| count += turn(&mut logs, &mut now).len());
         assert_eq!(count, 3, "a line of each that is followed");
+    }
+
+    #[test]
+    fn t107_the_place_of_a_file_that_is_gone_is_for_another_and_a_log_that_is_gone_keeps_no_lines() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let mut now = Instant::now();
+        let mut logs = Logs::new(now, Caps { files: 2, ..Caps::default() });
+        logs.set(&[file(path("*.log"))], 10);
+        ["1.log", "2.log"].iter().for_each(|name| fs::write(path(name), "").unwrap());
+        let look = |logs: &mut Logs, now: &mut Instant| {
+            *now += Duration::from_secs(10);
+            (0..3).map(|_| turn(logs, now).len()).sum::<usize>()
+        };
+        let paths = |logs: &Logs| logs.paths(0).map(|begun| begun.path).collect::<Vec<_>>();
+        look(&mut logs, &mut now);
+        assert_eq!(paths(&logs), [path("1.log"), path("2.log")]);
+        // Away for a moment, as when a log is rotated.
+        fs::rename(path("1.log"), path("old")).unwrap();
+        fs::write(path("3.log"), "").unwrap();
+        look(&mut logs, &mut now);
+        assert_eq!(paths(&logs), [path("1.log"), path("2.log")]);
+        fs::write(path("1.log"), "").unwrap();
+        look(&mut logs, &mut now);
+        fs::remove_file(path("1.log")).unwrap();
+        look(&mut logs, &mut now);
+        assert_eq!(paths(&logs), [path("1.log"), path("2.log")], "it was there between");
+        look(&mut logs, &mut now);
+        assert_eq!(paths(&logs), [path("2.log"), path("3.log")]);
+        assert_eq!(logs.ledgers(0).count(), 2);
+        fs::write(path("3.log"), "x\n").unwrap();
+        while turn(&mut logs, &mut now).is_empty() {}
+        let kept = |logs: &Logs| logs.range(0).1 - logs.range(0).0;
+        assert_eq!(kept(&logs), 1);
+        let next = logs.range(0).1;
+        logs.set(&[], 10);
+        assert_eq!((kept(&logs), logs.range(0).1, logs.get(0).unwrap().kept.held()), (0, next, 0));
     }
 }

@@ -33,7 +33,8 @@ pub mod users;
 #[cfg(test)]
 mod tests;
 
-pub use dash::{DASHBOARDS_MAX, DASHBOARDS_OF_USER_MAX};
+pub use command::COMMAND_MAX;
+pub use dash::{DASHBOARDS_MAX, DASHBOARDS_OF_USER_MAX, TYPED_MAX};
 pub use feed::FEED_BYTES_MAX;
 pub use feeds::{FEEDS_MAX, FEEDS_OF_USER_MAX};
 pub use jobs::{JOBS_MAX, JOBS_OF_USER_MAX};
@@ -327,6 +328,7 @@ impl App {
         }
         self.desk.expire(peers, &self.limits, now);
         self.desk.draw(peers, now);
+        self.desk.catch_up(peers, now);
         if let Some(deadline) = self.drain {
             // A session closes first, and its client says so: OpenSSH's forgets what it has not written when DISCONNECT comes.
             self.disconnect_idle(peers, now >= deadline);
@@ -468,7 +470,11 @@ impl Application<Server> for App {
         conn: &mut Connection<Server>,
         id: crate::connection::ChannelId,
     ) -> Result<(), Error> {
-        self.desk.pump((peer, id), conn, cx.now)
+        self.desk.pump((peer, id), conn, cx.now)?;
+        if self.desk.rests(&(peer, id)) {
+            self.schedule(cx);
+        }
+        Ok(())
     }
 
     fn disconnect(&mut self, cx: &mut Context<'_>, id: PeerId, why: Result<(), Error>) {

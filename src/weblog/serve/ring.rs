@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub(super) records: usize,
-    /// The last record is kept even if it is longer.
+    /// The last record is kept even if it is longer; twice as many are held at the most, and the last record.
     pub(super) bytes: usize,
 }
 
@@ -69,6 +69,12 @@ impl<T: Copy> Ring<T> {
     /// The number of the next record.
     pub(super) fn next(&self) -> u64 {
         self.first + self.records.len() as u64
+    }
+
+    /// Bytes that are held.
+    #[cfg(test)]
+    pub(super) const fn held(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Where the first record begins, in all that was ever put there.

@@ -17,9 +17,11 @@ use super::receipts::Since;
 use crate::connection::{ChannelId, Connection, WindowSize};
 use crate::driver::{Error, PeerId};
 use crate::transport::Server;
-use crate::weblog::dashboard::Look;
+use crate::weblog::dashboard::{self, Look};
 use crate::weblog::view::{End, Place as Origin, Run, View};
+use core::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -30,6 +32,16 @@ pub const UNREAD_MAX: usize = 4 << 20;
 
 /// Bytes of kept lines that wait for a channel.
 const CATCH_UP_MAX: usize = 64 * 1024;
+
+/// Kept lines that a session looks at in a turn of the loop, whether they are shown or not.
+pub(super) const AGAIN_MAX: usize = 256;
+
+/// What is said to whom no more reports are made.
+pub(super) const UNREAD: &str =
+    "other reports of yours are not read yet; read them, or end their sessions, first";
+
+/// A longer value of a variable, or name of a terminal, is taken for none (bytes).
+pub(super) const VALUE_MAX: usize = 256;
 
 /// Ended by Ctrl-C, as a shell says it.
 pub(super) const INTERRUPTED: u32 = 130;
@@ -64,7 +76,7 @@ pub(super) struct Asked {
 impl Asked {
     /// What shows it, from the beginning.
     pub(super) fn run(&self) -> Run {
-        let run = Run::new(Arc::clone(&self.view));
+        let run = Run::new(Arc::clone(&self.view)).bounded();
         if self.is_wait { run.until_true() } else { run }
     }
 }
@@ -81,6 +93,8 @@ pub(super) struct CatchUp {
     pub(super) since: Since,
     /// What the channel did not take yet.
     pub(super) pending: Vec<u8>,
+    /// It has looked at as many lines as it may in a turn, and goes on in the next one: since then.
+    pub(super) rests: Option<Instant>,
 }
 
 /// The last words.
@@ -116,9 +130,56 @@ pub(super) enum Activity {
     Over,
 }
 
+/// Bytes that wait for the channels of a user: of all, and the part of one.
+pub(super) struct Unread {
+    of_user: Rc<Cell<usize>>,
+    own: usize,
+    /// What there may be of all.
+    max: usize,
+}
+
+impl Unread {
+    /// Nothing waits for this one yet.
+    pub(super) const fn new(of_user: Rc<Cell<usize>>, max: usize) -> Self {
+        Self { of_user, own: 0, max }
+    }
+
+    fn set(&mut self, own: usize) {
+        self.of_user.set(self.of_user.get() - self.own + own);
+        self.own = own;
+    }
+
+    /// Whether so many bytes may wait beside what waits for the others.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let others = self.of_user.get() - self.own;
+        others == 0 || others + bytes <= self.max
+    }
+
+    /// A report, if there is room for it; if not, a word of that goes to `err`.
+    fn bound(&self, report: Vec<u8>, err: &mut Vec<u8>) -> Vec<u8> {
+        if report.is_empty() || self.has_room(report.len()) {
+            return report;
+        }
+        err.extend_from_slice(format!("ssh-weblog-server: {UNREAD}\n").as_bytes());
+        Vec::new()
+    }
+
+    /// Whether something more may be begun that will have to wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.of_user.get() >= self.max
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 /// A session channel.
 pub(super) struct Session {
     pub(super) user: User,
+    pub(super) unread: Unread,
     pub(super) terminal: Option<Terminal>,
     /// Variables that are set there.
     pub(super) env: HashMap<String, String>,
@@ -136,9 +197,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(user: &[u8], now: Instant) -> Self {
+    pub(super) fn new(user: &[u8], unread: Unread, now: Instant) -> Self {
         Self {
             user: user.into(),
+            unread,
             terminal: None,
             env: HashMap::new(),
             activity: Activity::None,
@@ -193,34 +255,62 @@ impl Session {
         }
     }
 
-    /// Bytes of a report, or of another answer, that its channel did not take yet.
-    pub(super) fn unread(&self) -> usize {
-        match &self.activity {
-            Activity::CatchingUp(catch_up) => catch_up.pending.len(),
-            Activity::Ending(ending) => ending.out.len(),
-            _ => 0,
+    /// Takes a variable that its client sets, if it is one of those that [`Look::of`] asks for.
+    pub(super) fn set_variable(&mut self, name: &[u8], value: &[u8]) {
+        let asked: [&[u8]; 4] = [b"NO_COLOR", b"LC_ALL", b"LC_CTYPE", b"LANG"];
+        if asked.contains(&name) && value.len() <= VALUE_MAX {
+            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+            self.env.insert(text(name), text(value));
         }
     }
 
-    /// Says its last words next, whatever it does now: before them a report, if one was asked for. A dashboard gives the terminal
-    /// back before.
+    /// Counts the bytes of a report, or of another answer, that its channel did not take yet.
+    pub(super) fn count_unread(&mut self) {
+        self.unread.set(match &self.activity {
+            Activity::CatchingUp(catch_up) => catch_up.pending.len(),
+            Activity::Ending(ending) => ending.out.len() + ending.err.len(),
+            _ => 0,
+        });
+    }
+
+    /// Since when it goes on with lines that are kept, if its channel takes more.
+    pub(super) fn rests(&self) -> Option<Instant> {
+        match &self.activity {
+            Activity::CatchingUp(catch_up) if !self.full => catch_up.rests,
+            _ => None,
+        }
+    }
+
+    /// Whether it goes through kept lines with something of its own, as large as that of a feed.
+    pub(super) fn catches_up_alone(&self) -> bool {
+        matches!(&self.activity, Activity::CatchingUp(catch_up) if catch_up.run.is_private())
+    }
+
+    /// Says its last words next, whatever it does now: before them a report, if one was asked for and its user has read others.
+    /// A dashboard gives the terminal back before.
     pub(super) fn end(&mut self, feeds: &mut Feeds, logs: &Logs, mut ending: Ending) {
-        let mut before = match &self.activity {
+        let report = match &self.activity {
             Activity::Watching { feed, .. } => feeds.get(*feed).map(|feed| feed.last_report(logs)),
             Activity::CatchingUp(catch_up) => Some(catch_up.last_report(logs)),
+            Activity::Dashboard(dash) => Some(dash.last_report(logs)),
             _ => None,
         };
+        let mut report = self.unread.bound(report.unwrap_or_default(), &mut ending.err);
         self.leave(feeds);
         if let Activity::Dashboard(dash) = core::mem::replace(&mut self.activity, Activity::None) {
-            let (why, out) = dash.into_last_words(logs);
-            before = Some(out);
+            let (why, out) = dash.into_last_words(&report);
+            report = out;
             ending.status = why.map_or(ending.status, |why| Some(status(why, false)));
         }
-        if let Some(mut out) = before {
-            out.append(&mut ending.out);
-            ending.out = out;
-        }
+        report.append(&mut ending.out);
+        ending.out = report;
         self.activity = Activity::Ending(ending);
+        self.count_unread();
+    }
+
+    /// A key has ended its dashboard.
+    pub(super) fn end_dashboard(&mut self, end: dashboard::End, feeds: &mut Feeds, logs: &Logs) {
+        self.end(feeds, logs, Ending { status: Some(end.status().into()), ..Ending::default() });
     }
 
     /// Watches and waits for nothing any more.
@@ -248,7 +338,7 @@ impl Session {
         };
     }
 
-    /// Writes what there is, as much as the channel takes.
+    /// Writes what there is, as much as the channel takes, and of the kept lines as many as go into a turn.
     pub(super) fn pump(
         &mut self,
         conn: &mut Connection<Server>,
@@ -257,7 +347,21 @@ impl Session {
         logs: &Logs,
         now: Instant,
     ) -> Result<(), Error> {
+        let pumped = self.write_all(conn, id, feeds, logs, now);
+        self.count_unread();
+        pumped
+    }
+
+    fn write_all(
+        &mut self,
+        conn: &mut Connection<Server>,
+        id: ChannelId,
+        feeds: &mut Feeds,
+        logs: &Logs,
+        now: Instant,
+    ) -> Result<(), Error> {
         let mut channel = conn.channel(id)?;
+        let mut again = AGAIN_MAX;
         loop {
             self.full = false;
             match &mut self.activity {
@@ -303,6 +407,7 @@ impl Session {
                     return Ok(());
                 }
                 Activity::CatchingUp(catch_up) => {
+                    catch_up.rests = None;
                     let taken = channel.write(&catch_up.pending);
                     catch_up.pending.drain(..taken.min(catch_up.pending.len()));
                     if taken > 0 {
@@ -319,9 +424,13 @@ impl Session {
                         if catch_up.asked.crlf {
                             ending.out = super::feed::crlf(&ending.out);
                         }
-                        ending.out.extend_from_slice(&catch_up.last_report(logs));
+                        let report = self.unread.bound(catch_up.last_report(logs), &mut ending.err);
+                        ending.out.extend_from_slice(&report);
                         self.activity = Activity::Ending(ending);
-                    } else if !catch_up.go_on(logs) {
+                    } else if again == 0 {
+                        catch_up.rests = Some(now);
+                        return Ok(());
+                    } else if !catch_up.go_on(logs, &mut again) {
                         let Activity::CatchingUp(catch_up) =
                             core::mem::replace(&mut self.activity, Activity::None)
                         else {
@@ -374,6 +483,7 @@ const fn status(why: End, is_wait: bool) -> u32 {
     match why {
         End::Alert if !is_wait => ALERT,
         End::Alert | End::Stop | End::True => 0,
+        End::Slow => 1,
     }
 }
 
@@ -385,22 +495,29 @@ impl CatchUp {
         if self.asked.crlf { super::feed::crlf(&out) } else { out }
     }
 
-    /// Shows more of the kept lines; false if there are none.
-    fn go_on(&mut self, logs: &Logs) -> bool {
-        let Self { asked, run, at, read, since, pending } = self;
+    /// Shows more of the kept lines, `left` at the most; false if there are none.
+    fn go_on(&mut self, logs: &Logs, left: &mut usize) -> bool {
+        let Self { asked, run, at, read, since, pending, .. } = self;
         for (log, seq) in at {
+            let first = logs.range(*log).0;
+            if (1..first).contains(seq) {
+                // They came, and are not kept any more.
+                asked.view.show_skipped(Some(first - *seq), pending);
+                *seq = first;
+            }
             let before = *seq;
             *seq = logs.again(*log, *seq, |name, seq, line, record, kept| {
                 if read.iter().all(|(begun, end)| kept.is_behind(begun.file, begun.generation, *end)) {
                     run.line(Origin { source: name, seq: Some(seq) }, line, record, pending);
                     since.again(*log, seq, kept.file, line.bytes);
                 }
-                pending.len() < CATCH_UP_MAX && run.end().is_none()
+                *left -= 1;
+                *left > 0 && pending.len() < CATCH_UP_MAX && run.end().is_none()
             });
             if asked.crlf {
                 *pending = super::feed::crlf(pending);
             }
-            if *seq > before {
+            if *seq > before || !pending.is_empty() {
                 return true;
             }
         }

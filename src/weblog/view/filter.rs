@@ -13,7 +13,8 @@ use jiff::tz::TimeZone;
 use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 
-/// The most memory (bytes) that one regular expression may need, for itself and for its cache.
+/// The most memory (bytes) that one regular expression may need, for itself and for its cache; less for those that a user of
+/// the server asks for.
 pub const REGEX_MAX: usize = 1 << 20;
 
 /// Agents that are programs.
@@ -34,7 +35,8 @@ pub(super) struct Filter {
     agent: Vec<Regex>,
     from: Vec<Vec<IpNet>>,
     bots: Vec<Bots>,
-    bot: Regex,
+    /// What an agent that is a program holds, if that is asked.
+    bot: Option<Regex>,
     pub(super) since: Option<Instant>,
     pub(super) until: Option<Instant>,
     /// Nothing is asked of a record: known once, for it is asked of each.
@@ -42,8 +44,13 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// What `options` ask for. Times are taken from `now` and in `zone`.
-    pub(super) fn new(options: &ViewOptions, now: Timestamp, zone: &TimeZone) -> Result<Self, String> {
+    /// What `options` ask for; each expression may need `regex_max` bytes. Times are taken from `now` and in `zone`.
+    pub(super) fn new(
+        options: &ViewOptions,
+        regex_max: usize,
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> Result<Self, String> {
         let instants = |name: &str, texts: &[String]| {
             let read = |text: &String| when::time(text, now, zone).map_err(|error| format!("{name} {error}"));
             texts.iter().map(|text| Ok(read(text)?.instant())).collect::<Result<Vec<_>, String>>()
@@ -57,12 +64,12 @@ impl Filter {
             )?,
             method: lists("--method", &options.method, "write methods as GET,POST", word)?,
             vhost: lists("--vhost", &options.vhost, "write host names as shop.example,www.example", host)?,
-            path: expressions("--path", &options.path)?,
-            referrer: expressions("--referrer", &options.referrer)?,
-            agent: expressions("--agent", &options.agent)?,
+            path: expressions("--path", &options.path, regex_max)?,
+            referrer: expressions("--referrer", &options.referrer, regex_max)?,
+            agent: expressions("--agent", &options.agent, regex_max)?,
             from: lists("--from", &options.from, "write addresses as 192.0.2.7,2001:db8::/32", network)?,
             bots: options.bots.clone(),
-            bot: expression(BOTS)?,
+            bot: if options.bots.is_empty() { None } else { Some(expression(BOTS, REGEX_MAX)?) },
             since: instants("--since", &options.since)?.into_iter().max(),
             until: instants("--until", &options.until)?.into_iter().min(),
             is_empty: false,
@@ -87,6 +94,11 @@ impl Filter {
     /// Whether nothing is asked of a record.
     pub(super) const fn is_empty(&self) -> bool {
         self.is_empty
+    }
+
+    /// Whether texts are searched, which may take long.
+    pub(super) const fn searches(&self) -> bool {
+        !(self.path.is_empty() && self.referrer.is_empty() && self.agent.is_empty())
     }
 
     /// Whether the records of a format without virtual hosts can't pass.
@@ -134,7 +146,8 @@ impl Filter {
     }
 
     fn is_bot(&self, agent: Option<Text<'_>>) -> bool {
-        self.bot.is_match(&agent.map(Text::decode).unwrap_or_default())
+        let agent = agent.map(Text::decode).unwrap_or_default();
+        self.bot.as_ref().is_some_and(|bot| bot.is_match(&agent))
     }
 }
 
@@ -202,24 +215,22 @@ fn network(part: &str) -> Option<IpNet> {
     part.parse::<IpNet>().ok().or_else(|| Some(part.parse::<IpAddr>().ok()?.to_canonical().into()))
 }
 
-fn expressions(name: &str, texts: &[String]) -> Result<Vec<Regex>, String> {
+fn expressions(name: &str, texts: &[String], max: usize) -> Result<Vec<Regex>, String> {
     let wrong = |text: &str, error: &str| format!("{name} {text}: {error}");
-    texts.iter().map(|text| expression(text).map_err(|error| wrong(text, &error))).collect()
+    texts.iter().map(|text| expression(text, max).map_err(|error| wrong(text, &error))).collect()
 }
 
-/// Compiles an expression; in a text that is not UTF-8 it is searched as well.
-pub(in crate::weblog) fn expression(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(text).size_limit(REGEX_MAX).dfa_size_limit(REGEX_MAX).build().map_err(|error| {
-        match error {
-            regex::Error::CompiledTooBig(_) => {
-                "too large: write a shorter one, with smaller repetitions".to_owned()
-            }
-            error => {
-                let reason = error.to_string();
-                let reason =
-                    reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                format!("{reason}: write a regular expression, with \\ before what is meant as it stands")
-            }
+/// Compiles an expression that may need `max` bytes, and as many for its cache as any other; in a text that is not UTF-8 it is
+/// searched as well.
+pub(in crate::weblog) fn expression(text: &str, max: usize) -> Result<Regex, String> {
+    RegexBuilder::new(text).size_limit(max).dfa_size_limit(REGEX_MAX).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => {
+            "too large: write a shorter one, with smaller repetitions".to_owned()
+        }
+        error => {
+            let reason = error.to_string();
+            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            format!("{reason}: write a regular expression, with \\ before what is meant as it stands")
         }
     })
 }

@@ -12,6 +12,7 @@
 //! It does not know files, channels, nor the clock: the present is an argument.
 
 mod alert;
+mod bounds;
 mod filter;
 mod json;
 mod mask;
@@ -27,6 +28,8 @@ pub mod when;
 mod tests;
 
 pub use alert::{APART_MAX, Alert, BUCKETS_MAX, Evidence, LATE_MAX};
+pub(super) use bounds::Patience;
+pub use bounds::{BURST, EXPRESSIONS_MAX, EXPRESSIONS_SIZE_MAX, LINE_TIME, LISTED_MAX};
 pub use filter::REGEX_MAX;
 pub use mask::Room;
 pub use ranking::{NAME_MAX, NAMES_MAX, Order, Ranking, Top};
@@ -46,9 +49,11 @@ use filter::{Filter, host, is_on, referrer_host};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mask::Mask;
+pub use show::SHOWN_MAX;
 pub(super) use show::grouped;
 use show::{Form, raw};
 use std::time::SystemTime;
+pub use template::PARTS_MAX;
 use template::Template;
 
 /// Written behind the record that `--stop-on` waits for.
@@ -87,11 +92,25 @@ pub struct Hit<'r> {
     masked: bool,
 }
 
+/// A record that is shown, with the end of its line.
+const SHOWN_END: usize = SHOWN_MAX + 1;
+
+/// What was appended of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Nothing,
+    Line,
+    /// A notice in its place.
+    Skipped,
+}
+
 /// A way to look at a log. Two that are equal show the same bytes of the same lines.
 #[derive(Debug)]
 pub struct View {
     options: ViewOptions,
     destination: Destination,
+    /// What the rights of a user of the server leave him, whatever he asks for.
+    rights: Option<Filter>,
     filter: Filter,
     mask: Option<Mask>,
     sites: Vec<String>,
@@ -102,7 +121,7 @@ pub struct View {
 
 impl PartialEq for View {
     fn eq(&self, other: &Self) -> bool {
-        let times = |view: &Self| (view.filter.since, view.filter.until);
+        let times = |view: &Self| (view.since(), view.until());
         self.destination == other.destination
             && self.options.shows_lines() == other.options.shows_lines()
             && times(self) == times(other)
@@ -119,6 +138,35 @@ impl View {
     /// An option that can't be understood, and what to write instead.
     pub fn new(options: &ViewOptions, destination: Destination, now: SystemTime) -> Result<Self, String> {
         let now = Timestamp::try_from(now).map_err(|error| error.to_string())?;
+        let filter = Filter::new(options, REGEX_MAX, now, &TimeZone::system())?;
+        Self::of(options.clone(), destination, None, filter)
+    }
+
+    /// The view of a user who is shown no more than `rights` leave him, and asks for no more than the bounds.
+    ///
+    /// # Errors
+    /// An option that can't be understood, or that is too much; and what to write instead.
+    pub fn under(
+        rights: &ViewOptions,
+        options: &ViewOptions,
+        destination: Destination,
+        now: SystemTime,
+    ) -> Result<Self, String> {
+        let each_max = bounds::each_max(options)?;
+        let now = Timestamp::try_from(now).map_err(|error| error.to_string())?;
+        let zone = TimeZone::system();
+        let filter = Filter::new(options, each_max, now, &zone)?;
+        let of_rights = Filter::new(rights, REGEX_MAX, now, &zone)?;
+        let of_rights = if of_rights.is_empty() { None } else { Some(of_rights) };
+        Self::of(rights.and(options), destination, of_rights, filter)
+    }
+
+    fn of(
+        options: ViewOptions,
+        destination: Destination,
+        rights: Option<Filter>,
+        filter: Filter,
+    ) -> Result<Self, String> {
         let form = match (&options.format, options.show) {
             (Some(template), _) => Form::Template(Template::new(template)?),
             (None, _) if options.json => Form::Json,
@@ -137,15 +185,20 @@ impl View {
         };
         let every = |text: &String| when::duration(text).map_err(|error| format!("--every {error}"));
         Ok(Self {
-            filter: Filter::new(options, now, &TimeZone::system())?,
+            rights,
+            filter,
             mask: Mask::new(&options.anonymize)?,
             sites: options.site.iter().map(site).collect::<Result<_, _>>()?,
             form,
             over: Over::new(options.over.as_deref(), options.over_for.as_deref())?,
             every: options.every.as_ref().map(every).transpose()?,
-            options: options.clone(),
+            options,
             destination,
         })
+    }
+
+    fn filters(&self) -> impl Iterator<Item = &Filter> {
+        self.rights.iter().chain([&self.filter])
     }
 
     /// What was asked for.
@@ -163,13 +216,15 @@ impl View {
     /// Records before this time don't pass.
     #[must_use]
     pub fn since(&self) -> Option<Stamp> {
-        self.filter.since.map(|(seconds, nanoseconds)| Stamp::utc(seconds, nanoseconds, 0))
+        let since = self.filters().filter_map(|filter| filter.since).max();
+        since.map(|(seconds, nanoseconds)| Stamp::utc(seconds, nanoseconds, 0))
     }
 
     /// Records from this time on don't pass.
     #[must_use]
     pub fn until(&self) -> Option<Stamp> {
-        self.filter.until.map(|(seconds, nanoseconds)| Stamp::utc(seconds, nanoseconds, 0))
+        let until = self.filters().filter_map(|filter| filter.until).min();
+        until.map(|(seconds, nanoseconds)| Stamp::utc(seconds, nanoseconds, 0))
     }
 
     /// Whether the lines are objects; notices that stand between them are then objects too, and [`BYE`] goes elsewhere.
@@ -200,12 +255,21 @@ impl View {
     pub fn hit<'r>(&self, record: &Record<'r>, room: &'r mut Room) -> Option<Hit<'r>> {
         let hit = |record: Record<'r>, masked| Hit { referred: self.is_referred(&record), record, masked };
         match self.mask {
-            None => self.filter.passes(record).then(|| hit(*record, false)),
+            None => self.passes(record).then(|| hit(*record, false)),
             Some(mask) => {
                 let record = mask.apply(record, room);
-                self.filter.passes(&record).then(|| hit(record, true))
+                self.passes(&record).then(|| hit(record, true))
             }
         }
+    }
+
+    fn passes(&self, record: &Record<'_>) -> bool {
+        self.filters().all(|filter| filter.passes(record))
+    }
+
+    /// Whether the user's own options search in texts.
+    pub(super) const fn searches(&self) -> bool {
+        self.filter.searches()
     }
 
     fn is_referred(&self, record: &Record<'_>) -> bool {
@@ -217,19 +281,39 @@ impl View {
         record.is_referred() && (self.sites.is_empty() || !record.referrer.is_some_and(is_own))
     }
 
-    /// Appends what is shown of a line, with its end; nothing for one that this view does not show. `hit` is what
-    /// [`hit`](Self::hit) made of its record, if it has one. True if something was appended.
+    /// Appends what is shown of a line, with its end; nothing for one that this view does not show; the notice that a record is
+    /// missing if that would be longer than [`SHOWN_MAX`]. `hit` is what [`hit`](Self::hit) made of its record, if it has one.
+    /// True if something was appended.
     pub fn show(&self, place: Place<'_>, line: &Line<'_>, hit: Option<&Hit<'_>>, out: &mut Vec<u8>) -> bool {
+        self.show_or_skip(place, line, hit, out) != Shown::Nothing
+    }
+
+    /// The same; what was appended.
+    pub(super) fn show_or_skip(
+        &self,
+        place: Place<'_>,
+        line: &Line<'_>,
+        hit: Option<&Hit<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Shown {
         let before = out.len();
         match (hit, &self.form) {
             _ if !self.options.shows_lines() => {}
             (Some(hit), form) => form.hit(place, line, hit, out),
-            (None, Form::Raw { escaped }) if self.filter.is_empty() && self.mask.is_none() => {
+            (None, Form::Raw { escaped }) if self.filters().all(Filter::is_empty) && self.mask.is_none() => {
                 raw(line.bytes, *escaped, out);
             }
             (None, _) => {}
         }
-        out.len() > before
+        match out.len() - before {
+            0 => Shown::Nothing,
+            1..=SHOWN_END => Shown::Line,
+            _ => {
+                out.truncate(before);
+                self.show_skipped(Some(1), out);
+                Shown::Skipped
+            }
+        }
     }
 
     /// Appends the notice that `count` records are missing where it stands; `None` if nobody knows how many.
@@ -243,12 +327,18 @@ impl View {
         out.extend_from_slice(text.as_bytes());
     }
 
-    /// Whether a record, as it was logged, is the one that `--stop-on` waits for.
+    /// Whether a record, as it was logged, is the one that `--stop-on` waits for: whatever the filters, but one that the rights
+    /// leave. `room` is as for [`hit`](Self::hit).
     #[must_use]
-    pub fn is_stop(&self, record: &Record<'_>) -> bool {
-        self.options.stop_on.as_ref().is_some_and(|stop| {
+    pub fn is_stop(&self, record: &Record<'_>, room: &mut Room) -> bool {
+        let is_it = self.options.stop_on.as_ref().is_some_and(|stop| {
             record.resource().is_some_and(|resource| path_and_query(&resource).0 == stop.as_bytes())
-        })
+        });
+        is_it
+            && self.rights.as_ref().is_none_or(|rights| match self.mask {
+                None => rights.passes(record),
+                Some(mask) => rights.passes(&mask.apply(record, room)),
+            })
     }
 
     /// What `-v` says of a line that no record was found in; `None` if it can't be shown because nobody knows what of it to
@@ -265,7 +355,7 @@ impl View {
     pub fn misfit(&self, source: &str, has_referrer: bool, has_host: bool) -> Option<String> {
         let source = escaped(source.as_bytes());
         let shows_referrers = matches!(self.form, Form::Referrers) && self.options.shows_lines();
-        if self.filter.needs_host() && !has_host {
+        if self.filters().any(Filter::needs_host) && !has_host {
             return Some(format!("{source}: its format has no virtual host: no record passes --vhost"));
         }
         let without = shows_referrers && !has_referrer;

@@ -104,6 +104,18 @@ impl Ranking {
         self.names[at].bytes = self.names[at].bytes.saturating_add(bytes);
     }
 
+    /// How many names have a counter.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether no name came.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// The first `count` names in an order; among equals by name.
     #[must_use]
     pub fn tops(&self, count: usize, order: Order) -> Vec<Top> {

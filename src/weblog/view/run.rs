@@ -2,10 +2,13 @@
 //!
 //! It does not know where a line came from, nor where its bytes go.
 
-use super::{Alert, BYE, Hit, Place, Receipt, Report, Room, View};
+use super::{Alert, BURST, BYE, Hit, LINE_TIME, Patience, Place, Receipt, Report, Room, Shown, View};
 use crate::weblog::lines::Line;
 use crate::weblog::record::{Malformed, Record};
 use std::sync::Arc;
+
+/// What is said where searching takes too long.
+const SLOW: &str = "ssh-weblog-server: searching these lines takes too long: write simpler expressions\n";
 
 /// Why nothing more is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub enum End {
     Stop,
     /// A record passed, where one was waited for.
     True,
+    /// Searching took too long.
+    Slow,
 }
 
 /// A view with all that it has seen.
@@ -27,6 +32,10 @@ pub struct Run {
     alert: Option<Alert>,
     /// It ends when something comes true: an alert, or without one the first record that passes.
     waits: bool,
+    /// Of one who shares the loop with others.
+    patience: Option<Patience>,
+    /// Records that were too long.
+    left_out: u64,
     end: Option<End>,
 }
 
@@ -35,7 +44,23 @@ impl Run {
     #[must_use]
     pub fn new(view: Arc<View>) -> Self {
         let (report, alert) = (view.start_report(), view.start_alert());
-        Self { view, room: Room::default(), report, alert, waits: false, end: None }
+        Self {
+            view,
+            room: Room::default(),
+            report,
+            alert,
+            waits: false,
+            patience: None,
+            left_out: 0,
+            end: None,
+        }
+    }
+
+    /// Ends if what its user asks for takes too much of the processor's time: more than [`LINE_TIME`] a line, and [`BURST`].
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let patience = self.view.searches().then(|| Patience::new(BURST));
+        Self { patience, ..self }
     }
 
     /// Goes on with a report.
@@ -98,8 +123,23 @@ impl Run {
         }
         let record = record.ok().flatten();
         let before = out.len();
-        let hit = record.and_then(|record| self.view.hit(record, &mut self.room));
-        let shown = self.view.show(place, line, hit.as_ref(), out);
+        let (view, room) = (&self.view, &mut self.room);
+        let hit = match (record, &mut self.patience) {
+            (None, _) => None,
+            (Some(record), None) => view.hit(record, room),
+            (Some(record), Some(patience)) => {
+                let hit = patience.measure(move || view.hit(record, room));
+                patience.rest(LINE_TIME);
+                if patience.is_over() {
+                    self.end = Some(End::Slow);
+                    return false;
+                }
+                hit
+            }
+        };
+        let shown = self.view.show_or_skip(place, line, hit.as_ref(), out);
+        self.left_out += u64::from(shown == Shown::Skipped);
+        let shown = shown != Shown::Nothing;
         if let Some(hit) = &hit {
             each(out.get(before..).unwrap_or_default(), hit);
             if let Some(report) = &mut self.report {
@@ -114,10 +154,16 @@ impl Run {
                 return shown;
             }
         }
-        if record.is_some_and(|record| self.view.is_stop(record)) {
+        if record.is_some_and(|record| self.view.is_stop(record, &mut self.room)) {
             self.end = Some(End::Stop);
         }
         shown
+    }
+
+    /// Records that were to be shown, and were too long.
+    #[must_use]
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Whether and why nothing more is taken.
@@ -130,6 +176,7 @@ impl Run {
     pub fn finish(&self, out: &mut Vec<u8>, err: &mut Vec<u8>) {
         match self.end {
             None | Some(End::True) => {}
+            Some(End::Slow) => err.extend_from_slice(SLOW.as_bytes()),
             Some(End::Stop) if self.view.is_json() => err.extend_from_slice(BYE.as_bytes()),
             Some(End::Stop) => out.extend_from_slice(BYE.as_bytes()),
             Some(End::Alert) => match self.alert.as_ref().and_then(Alert::evidence) {

@@ -16,6 +16,10 @@ use core::time::Duration;
 use std::borrow::Cow;
 use std::io::Write;
 
+/// The most bytes of a record as it is shown, without its end. All forms of a line keep to it but a template that names the same
+/// fields again and again: a record that it makes longer is left out.
+pub const SHOWN_MAX: usize = 1 << 20;
+
 /// How lines are shown.
 #[derive(Debug)]
 pub(super) enum Form {

@@ -1,6 +1,9 @@
 //! `--format`: a text with the names of fields in braces.
 
-use super::show::{FIELDS, Field, Shown};
+use super::show::{FIELDS, Field, SHOWN_MAX, Shown};
+
+/// Fields, and texts between them, of a template.
+pub const PARTS_MAX: usize = 64;
 
 /// A template that was understood.
 #[derive(Debug)]
@@ -42,11 +45,22 @@ impl Template {
             rest = rest.get(length..).unwrap_or_default();
         }
         parts.extend((!text.is_empty()).then_some(Part::Text(text)));
+        if parts.len() > PARTS_MAX {
+            return Err(format!(
+                "--format: {} fields and texts between them: write {PARTS_MAX} at the most",
+                parts.len()
+            ));
+        }
         Ok(Self(parts))
     }
 
+    /// Appends the parts of a record; with what is more than [`SHOWN_MAX`] it stops.
     pub(super) fn write(&self, shown: &Shown<'_>, out: &mut Vec<u8>) {
+        let before = out.len();
         for part in &self.0 {
+            if out.len() - before > SHOWN_MAX {
+                return;
+            }
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Field(field) => shown.field(*field, out),

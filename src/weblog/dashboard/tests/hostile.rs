@@ -1,8 +1,8 @@
 //! What strangers write into a log, and what terminals send.
 
 use super::*;
-use crate::weblog::dashboard::DRAWN_MAX;
 use crate::weblog::dashboard::screen::MARKS_MAX;
+use crate::weblog::dashboard::{DRAWN_MAX, LINE_KEPT, LINES_KEPT, Topic};
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use ratatui_core::buffer::CellWidth;
 
@@ -95,6 +95,51 @@ fn t81_a_window_of_any_size_is_drawn_in_bounded_memory() {
         assert!(dashboard.screen.cells() <= DRAWN_MAX as usize && dashboard.screen.cells() >= 24 * 80);
         assert!(out.len() <= 4 * DRAWN_MAX as usize, "{}", out.len());
     }
+}
+
+#[test]
+fn t109_a_filter_that_takes_too_long_is_forgotten_and_no_other_is_made_before_a_while() {
+    let mut shown = Shown::usual();
+    let text = "a".repeat(LINE_KEPT);
+    (0..LINES_KEPT).for_each(|_| shown.log(&logged(0, &format!("/{text}"), 200, "-")));
+    // Nothing is found in any line, and each costs.
+    let slow = "/(?s-u:(?:a?.{0,40}){30}[^ -~])\r";
+    shown.type_in(slow);
+    let screen = shown.screen();
+    assert!(screen.contains("the filter takes too long: write a simpler one"), "{screen}");
+    assert!(screen.contains("2xx 500") && !screen.contains("[lines] /"), "all is shown: {screen}");
+    shown.type_in("/a\r");
+    let screen = shown.screen();
+    assert!(screen.contains("/a  the filter takes too long"), "{screen}");
+    shown.type_in("\x1b");
+    shown.wait(Duration::from_secs(3600));
+    shown.draw();
+    shown.type_in("/a\r");
+    assert!(shown.screen().contains("[lines] /a "), "{}", shown.terminal.text());
+    shown.type_in("/nothing\r");
+    shown.log(&logged(1, "/b", 200, "-"));
+    assert!(shown.screen().contains("[lines] /nothing "), "what is usual takes no time");
+    // One that is slow only with lines that come.
+    let mut shown = Shown::usual();
+    shown.type_in(slow);
+    assert!(shown.screen().contains("[lines] /(?s-u"));
+    (0..LINES_KEPT).for_each(|_| shown.log(&logged(0, &format!("/{text}"), 200, "-")));
+    let screen = shown.screen();
+    assert!(screen.contains("the filter takes too long: write a simpler one"), "{screen}");
+}
+
+#[test]
+fn t109_the_tops_are_not_made_for_a_key() {
+    let mut tally = Tally::default();
+    let mut ranking = crate::weblog::view::Ranking::new(10);
+    assert!(ranking.is_empty());
+    (0..20).for_each(|number| ranking.add(format!("{number}").as_bytes(), 0));
+    assert_eq!((ranking.len(), ranking.tops(usize::MAX, Default::default()).len()), (10, 10));
+    assert_eq!(Topic::ALL.map(|topic| tally.names(topic)), [0; 4]);
+    let mut shown = Shown::usual();
+    (0..3).for_each(|number| shown.log(&logged(0, &format!("/{number}"), 200, "https://x/")));
+    tally.clone_from(&shown.tally);
+    assert_eq!(Topic::ALL.map(|topic| tally.names(topic)), [1, 3, 1, 1]);
 }
 
 fn line() -> impl Strategy<Value = Vec<u8>> {

@@ -5,16 +5,16 @@ use super::super::command::{Command, Ended, HELP, USAGE, duration};
 use super::super::dash::Dash;
 use super::super::feed::{Feed, crlf};
 use super::super::jobs::Job;
+use super::super::logs::open;
 use super::super::metrics::{OfLog, Reason};
 use super::super::receipts::Since;
-use super::super::session::{Activity, Asked, CatchUp, Ending, Session, SessionId, User, no_room};
+use super::super::session::{Activity, Asked, CatchUp, Ending, Session, SessionId, UNREAD, User, no_room};
 use super::super::settings::Limits;
 use super::super::users::Rights;
-use super::{Desk, Logs, UNREAD, Who};
-use crate::driver::text::escaped;
+use super::{Desk, Logs, Who};
+use crate::driver::text::{escaped, excerpt};
 use crate::weblog::options::{Show, ViewOptions};
 use crate::weblog::view::{Destination, View};
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime};
@@ -68,7 +68,7 @@ impl Desk {
                     (None, _) => Begin::Now,
                 };
                 let asked = self.asked(who, id, &view, logs, false)?;
-                self.watch(id, asked, begin, limits, now);
+                self.watch(id, asked, begin, limits)?;
             }
             Command::Wait { mut view, timeout, logs } => {
                 let timeout = timeout.map(|text| duration("--timeout", &text)).transpose()?;
@@ -81,7 +81,7 @@ impl Desk {
                     session.deadline = timeout.map(|timeout| now + timeout);
                     self.timed.push(id);
                 }
-                self.watch(id, asked, Begin::Now, limits, now);
+                self.watch(id, asked, Begin::Now, limits)?;
             }
             Command::Stats { mut view, logs } => {
                 view.stats = true;
@@ -109,7 +109,7 @@ impl Desk {
             let log = served.iter().find(|(_, log)| log.name == *name && his(&log.name));
             let (number, _) = log.ok_or_else(|| {
                 let why =
-                    format!("{}: no such log; logs names those that there are", escaped(name.as_bytes()));
+                    format!("{}: no such log; logs names those that there are", excerpt(name.as_bytes()));
                 Ended::failed(1, &why)
             })?;
             found.push(*number);
@@ -135,13 +135,14 @@ impl Desk {
         let terminal = session.and_then(|session| session.terminal.as_ref());
         let coloured = terminal.is_some() && session.is_some_and(|session| session.look().coloured);
         let destination = Destination { escaped: true, coloured, names_sources: logs.len() > 1 };
-        let options = self.rights(who).view.and(options);
+        let rights = self.rights(who).view;
         // A report comes at the end of what is watched, too.
-        if options.reports() && self.unread(who.user) >= self.caps.unread {
+        let is_full = session.is_some_and(|session| session.unread.is_full());
+        if (rights.reports() || options.reports()) && is_full {
             self.metrics.refuse(Reason::Busy, 1);
             return Err(Ended::failed(1, UNREAD));
         }
-        let view = View::new(&options, destination, SystemTime::now());
+        let view = View::under(&rights, options, destination, SystemTime::now());
         let view = view.map_err(|why| Ended::failed(USAGE, &format!("{why}; try help")))?;
         Ok(Asked { view: Arc::new(view), logs, crlf: terminal.is_some(), is_wait })
     }
@@ -197,14 +198,33 @@ impl Desk {
         if reports { begin(&self.logs, &asked.logs) } else { Since::default() }
     }
 
-    fn watch(&mut self, id: SessionId, asked: Asked, begin: Begin, limits: &Limits, now: Instant) {
+    /// Whether a user may have one more view with something of its own, where those that go through kept lines count too.
+    fn room_for_view(&mut self, user: &User) -> Result<(), Ended> {
+        let alone = self.catching_up.iter().filter_map(|id| self.sessions.get(id));
+        let users: Vec<_> = alone.filter(|session| session.catches_up_alone()).map(|s| &s.user).collect();
+        let of_user = users.iter().filter(|other| **other == user).count();
+        self.feeds.room(user, users.len(), of_user).map_err(|why| Ended {
+            status: 1,
+            out: String::new(),
+            err: String::from_utf8_lossy(&no_room(why)).into(),
+        })
+    }
+
+    fn watch(&mut self, id: SessionId, asked: Asked, begin: Begin, limits: &Limits) -> Result<(), Ended> {
         let since = self.since(&asked, Since::now);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
         let run = asked.run();
+        let user = self.sessions.get(&id).map(|session| User::clone(&session.user));
+        if run.is_private()
+            && !matches!(begin, Begin::Now)
+            && let Some(user) = user
+        {
+            self.room_for_view(&user)?;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         let (at, pending) = match begin {
             Begin::Now => {
                 session.watch(&mut self.feeds, &asked, run, since, limits.ring);
-                return self.note_report(id, now);
+                return Ok(());
             }
             Begin::Kept => (asked.logs.iter().map(|log| (*log, 0)).collect(), Vec::new()),
             Begin::After(log, seq) => {
@@ -226,8 +246,10 @@ impl Desk {
                 (vec![(log, if skipped.is_none() { seq + 1 } else { first })], pending)
             }
         };
-        let catch_up = CatchUp { asked, run, at, read: Vec::new(), since, pending };
+        let catch_up = CatchUp { asked, run, at, read: Vec::new(), since, pending, rests: None };
         session.activity = Activity::CatchingUp(Box::new(catch_up));
+        self.catching_up.push(id);
+        Ok(())
     }
 
     fn read_report(&mut self, id: SessionId, asked: Asked) -> Result<(), Ended> {
@@ -235,11 +257,7 @@ impl Desk {
             return Ok(());
         };
         if asked.view.every().is_some() {
-            self.feeds.room(&user).map_err(|why| Ended {
-                status: 1,
-                out: String::new(),
-                err: String::from_utf8_lossy(&no_room(why)).into(),
-            })?;
+            self.room_for_view(&user)?;
         }
         let named = |log: usize| self.logs.get(log).map(|log| log.name.clone()).unwrap_or_default();
         let files = asked.logs.iter().flat_map(|log| self.logs.paths(*log).map(|begun| (named(*log), begun)));
@@ -278,8 +296,8 @@ impl Desk {
             if his.binary_search(&number).is_err() {
                 continue;
             }
-            let sizes = self.logs.paths(number).filter_map(|begun| fs::metadata(begun.path).ok());
-            let size: u64 = sizes.map(|metadata| metadata.len()).sum();
+            let sizes = self.logs.paths(number).filter_map(|begun| open(&begun.path).ok());
+            let size: u64 = sizes.map(|(_, size)| size).sum();
             text += &match json {
                 true => format!("{}\n", serde_json::json!({ "name": log.name, "size": size })),
                 false => format!("{} {size}\n", escaped(log.name.as_bytes())),

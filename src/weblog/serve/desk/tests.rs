@@ -1,6 +1,7 @@
 //! A desk with visitors: connections in memory, under virtual time, and a log in a real directory.
 
 mod bounds;
+mod hostile;
 mod reports;
 mod stalled;
 
@@ -106,6 +107,7 @@ impl Place {
         self.desk.show(&mut self.visitors, self.now);
         self.desk.expire(&mut self.visitors, &self.limits, self.now);
         self.desk.draw(&mut self.visitors, self.now);
+        self.desk.catch_up(&mut self.visitors, self.now);
         self.settle();
     }
 
@@ -196,7 +198,6 @@ impl Place {
             self.desk.reported(done);
             let conn = self.visitors.get(id.0).unwrap();
             self.desk.pump(id, conn, self.now).unwrap();
-            self.desk.note_report(id, self.now);
             self.settle();
         }
     }

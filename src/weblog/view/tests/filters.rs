@@ -1,10 +1,11 @@
 //! Contract §1: arguments, filters, times.
 
-use super::{HIT, full, now, options, parsed, passes, shown, view, wrong};
+use super::{ESCAPED, HIT, full, line, now, options, parsed, passes, shown, view, wrong};
 use crate::weblog::options::ViewOptions;
 use crate::weblog::record::{Record, Text};
 use crate::weblog::time::Stamp;
-use crate::weblog::view::{Destination, REGEX_MAX, View};
+use crate::weblog::view::{Destination, EXPRESSIONS_MAX, End, LISTED_MAX, Place, REGEX_MAX, Run, View};
+use std::sync::Arc;
 use std::time::Duration;
 
 fn with<'a>(field: for<'r> fn(&'r mut Record<'a>) -> &'r mut Option<Text<'a>>, text: &'a str) -> Record<'a> {
@@ -255,4 +256,107 @@ fn views_of_equal_options_are_equal_whatever_is_reported() {
     assert_ne!(make(&[], 0), make(&["--stats"], 0), "one shows no lines");
     let other = View::new(&options(&[]), Destination { names_sources: true, ..Default::default() }, now());
     assert_ne!(make(&[], 0), other.unwrap());
+}
+
+/// What a user with these rights asks for.
+fn under(rights: &[&str], arguments: &[&str]) -> Result<View, String> {
+    View::under(&options(rights), &options(arguments), ESCAPED, now())
+}
+
+#[test]
+fn stop_on_tells_nothing_that_the_rights_do_not_leave() {
+    let rights: &[&str] = &["--vhost", "shop.example", "--from", "203.0.0.0/16"];
+    for more in [&[][..], &["--anonymize"]] {
+        let ask = [&["--stop-on", "/a/b", "--status", "500"], more].concat();
+        let ends = |record: &Record<'_>| {
+            let mut run = Run::new(Arc::new(under(rights, &ask).unwrap()));
+            run.line(Place { source: "s", seq: None }, &line(b""), Ok(Some(record)), &mut Vec::new());
+            run.end()
+        };
+        assert_eq!(ends(&full()), Some(End::Stop), "whatever his own filters");
+        for other in [
+            with(|record| &mut record.host, "other.example"),
+            with(|record| &mut record.client, "198.51.100.7"),
+        ] {
+            assert_eq!(ends(&other), None, "of another he learns nothing");
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_for_under_rights_is_what_both_leave() {
+    let passes = |rights: &[&str], arguments: &[&str], record: &Record<'_>| {
+        under(rights, arguments).unwrap().hit(record, &mut Default::default()).is_some()
+    };
+    for (one, two, both) in [
+        (&["--vhost", "shop.example"][..], &["--vhost", "other.example"][..], false),
+        (&["--status", "2xx"], &["--status", "200"], true),
+        (&["--bots", "hide"], &["--bots", "only"], false),
+        (&["--since", "@1772323100"], &["--until", "@1772323201"], true),
+        (&["--path", "a"], &["--path", "z"], false),
+        (&[], &["--path", "a"], true),
+    ] {
+        assert_eq!(passes(one, two, &full()), both, "{one:?} {two:?}");
+        assert_eq!(passes(two, one, &full()), both, "{two:?} {one:?}");
+        let [one, two] = [options(one), options(two)];
+        let under = View::under(&one, &two, ESCAPED, now()).unwrap();
+        assert_eq!(under, View::new(&one.and(&two), ESCAPED, now()).unwrap());
+    }
+    let view = under(&["--since", "@10", "--until", "@30"], &["--since", "@5", "--until", "@20"]).unwrap();
+    let (since, until) = (view.since().unwrap(), view.until().unwrap());
+    assert_eq!((since.seconds(), until.seconds()), (10, 20));
+    let shows = |rights: &[&str]| {
+        let view = under(rights, &["--show", "raw"]).unwrap();
+        !super::shown_of(&view, &line(b"no record"), None).is_empty()
+    };
+    assert!(shows(&[]) && !shows(&["--status", "200"]) && !shows(&["--anonymize"]));
+    let misfit = under(&["--vhost", "a.example"], &["--show", "hits"]).unwrap().misfit("log", true, false);
+    assert!(misfit.is_some_and(|misfit| misfit.contains("no record passes --vhost")));
+}
+
+#[test]
+fn t109_what_a_user_asks_for_is_bounded_before_anything_is_made_of_it_and_what_people_write_is_taken() {
+    let many = vec!["--path"; EXPRESSIONS_MAX + 1];
+    let many: Vec<_> = many.into_iter().flat_map(|option| [option, "a("]).collect();
+    assert!(
+        under(&[], &many).unwrap_err().starts_with("9 expressions: write 8 at the most"),
+        "though none is right"
+    );
+    let list = vec!["x"; LISTED_MAX + 1].join(",");
+    assert!(under(&[], &["--status", &list]).unwrap_err().starts_with("257 parts of lists: write 256"));
+    let too_large = "too large: write a shorter one, with smaller repetitions";
+    let large: &[&str] = &["--path", r"\w{20}"];
+    assert!(under(&[], large).unwrap_err().ends_with(too_large));
+    assert!(under(large, &[]).is_ok(), "who has the server may ask for more");
+    let usual = [
+        r"^/(?:cart|checkout)/\w+[?]id=\d+$",
+        r"(?i)\.(?:php|asp|cgi)\b",
+        r"(?i)bot|crawl|spider|slurp|feed",
+        r"^https?://(?:[^/]+\.)?example\.com/",
+        r"\S+@\S+",
+        "é|日本",
+    ];
+    let all: Vec<_> = usual.into_iter().flat_map(|expression| ["--path", expression]).collect();
+    assert_eq!(under(&[], &all).err(), None);
+}
+
+#[test]
+fn t109_a_view_that_takes_too_long_to_search_ends_and_others_go_on() {
+    let slow = "(?s-u:(?:a?.{0,40}){30}[^a])";
+    let long = vec![b'a'; 8000];
+    let record = Record { target: Text::plain(&long), ..full() };
+    let run = |view: View| {
+        let mut run = Run::new(Arc::new(view)).bounded();
+        // So many lines that what one takes does not matter.
+        for _ in 0..2000 {
+            run.line(Place { source: "s", seq: None }, &line(b""), Ok(Some(&record)), &mut Vec::new());
+        }
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        run.finish(&mut out, &mut err);
+        (run.end(), String::from_utf8(err).unwrap())
+    };
+    let (end, err) = run(under(&[], &["--path", slow]).unwrap());
+    assert_eq!(end, Some(End::Slow));
+    assert!(err.ends_with(": write simpler expressions\n"), "{err}");
+    assert_eq!(run(under(&[], &["--path", "^/cart"]).unwrap()), (None, String::new()));
 }

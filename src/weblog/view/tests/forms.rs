@@ -1,9 +1,9 @@
 //! Contract §2: what is written of a record.
 
 use super::{ESCAPED, HIT, bytes_shown, full, line, now, options, shown, shown_of, view, wrong};
-use crate::weblog::lines::Line;
+use crate::weblog::lines::{LINE_MAX, Line};
 use crate::weblog::record::{Escapes, Record, Text};
-use crate::weblog::view::{BYE, Destination, Place, Room, View};
+use crate::weblog::view::{BYE, Destination, PARTS_MAX, Place, Room, SHOWN_MAX, View};
 
 /// What is shown of a record with every field.
 fn shown_full(arguments: &[&str]) -> String {
@@ -200,11 +200,13 @@ fn lines_are_suppressed_by_stats_and_over_unless_their_form_is_named() {
 #[test]
 fn a_request_for_the_path_of_stop_on_ends_whatever_its_query_status_method_and_the_filters() {
     let view = view(&["--stop-on", "/kill", "--status", "500", "--anonymize"]);
-    let is_stop =
-        |target: &'static str| view.is_stop(&Record { target: Text::plain(target.as_bytes()), ..full() });
+    let mut room = Room::default();
+    let mut is_stop = |target: &'static str| {
+        view.is_stop(&Record { target: Text::plain(target.as_bytes()), ..full() }, &mut room)
+    };
     assert!(is_stop("/kill") && is_stop("/kill?now"));
     assert!(!is_stop("/kill/") && !is_stop("/x?/kill") && !is_stop("/KILL"));
-    assert!(!super::view(&[]).is_stop(&full()));
+    assert!(!super::view(&[]).is_stop(&full(), &mut Room::default()));
     assert_eq!(BYE, "Bye bye...\n");
 }
 
@@ -267,4 +269,39 @@ fn filters_see_the_cut_values() {
     assert!(!passes(&["--from", "203.0.113.7"], &record) && passes(&["--from", "203.0.0.0"], &record));
     assert!(!passes(&["--referrer", "ann"], &record) && passes(&["--referrer", "x[.]org"], &record));
     assert!(!passes(&["--path", "q="], &record) && passes(&["--path", "^/a/b$"], &record));
+}
+
+#[test]
+fn t107_no_form_of_a_record_is_larger_than_the_bound() {
+    // What is longest when it is escaped: in JSON, in a terminal's lines, as base64.
+    for byte in [0x01, 0xff, b'"', b'\\'] {
+        let text = vec![byte; LINE_MAX / 2];
+        let raw = vec![byte; LINE_MAX];
+        let record = Record { target: Text::plain(&text), referrer: Text::plain(&text), ..full() };
+        for arguments in
+            [&["--json"][..], &["--show", "hits"], &["--show", "raw"], &[], &["--format", "{line}"]]
+        {
+            let shown = shown_of(&view(arguments), &line(&raw), Some(&record));
+            assert!((LINE_MAX / 2..=SHOWN_MAX + 1).contains(&shown.len()), "{arguments:?}: {}", shown.len());
+        }
+    }
+    let raw = vec![b'x'; LINE_MAX];
+    let format = |count: usize| ["--format".to_owned(), "{line}".repeat(count)];
+    let shown = |count: usize| {
+        let [option, format] = format(count);
+        let mut out = Vec::new();
+        let view = view(&[&option, &format]);
+        let (mut room, record) = (Room::default(), full());
+        let hit = view.hit(&record, &mut room);
+        let place = Place { source: "shop", seq: None };
+        assert!(view.show(place, &line(&raw), hit.as_ref(), &mut out));
+        assert!(out.capacity() <= 2 * (SHOWN_MAX + LINE_MAX), "{}", out.capacity());
+        out
+    };
+    assert_eq!(shown(16).len(), SHOWN_MAX + 1, "it just fits");
+    assert_eq!(shown(17), "… 1 records skipped\n".as_bytes());
+    assert_eq!(shown(PARTS_MAX), "… 1 records skipped\n".as_bytes());
+    let [option, format] = format(PARTS_MAX + 1);
+    let told = wrong(&[&option, &format]);
+    assert_eq!(told, "--format: 65 fields and texts between them: write 64 at the most");
 }

@@ -184,7 +184,7 @@ fn reports_that_a_user_does_not_read_are_no_more_than_the_bound_and_another_has_
         let told = (told.to_owned(), (told == why).then_some(1));
         let now = place.told(ann);
         assert_eq!((now.err, now.status), told);
-        let unread: usize = place.desk.sessions.values().map(super::super::Session::unread).sum();
+        let unread = place.desk.unread.values().map(|unread| unread.get()).sum::<usize>();
         assert!((1..=150_000).contains(&unread), "{unread}");
     }
     place.ask(bob, None, LARGE);
