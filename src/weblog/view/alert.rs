@@ -92,8 +92,8 @@ pub struct Alert {
     newest: i64,
     /// Hits of the window that ends with the newest second.
     sum: u64,
-    /// So many hits may come, wherever they belong, before any window can have too many.
-    slack: u64,
+    /// So many hits may still come, wherever they belong, before any window can have too many; below 0 that is not known.
+    slack: f64,
     stale: u32,
     quarters_max: usize,
     /// The one that was counted in last at the end.
@@ -141,7 +141,7 @@ impl Alert {
             total: 0,
             newest: 0,
             sum: 0,
-            slack: 0,
+            slack: 0.0,
             stale: 0,
             quarters_max: QUARTERS_MAX.0,
             quarters: VecDeque::new(),
@@ -207,7 +207,7 @@ impl Alert {
         }
         self.sum += u64::from(late < self.over.seconds);
         self.total += 1;
-        self.slack = self.slack.saturating_sub(1);
+        self.slack -= 1.0;
         Some(late)
     }
 
@@ -242,7 +242,7 @@ impl Alert {
     /// Of the windows that hold a hit which came `late` seconds late: by how many seconds before the newest the first one ends that
     /// has too many hits, and how many.
     fn end_over(&mut self, late: usize) -> Option<(usize, u64)> {
-        if self.total as f64 <= self.over.allowed || late > LATE_MAX && self.slack > 0 {
+        if self.total as f64 <= self.over.allowed || late > LATE_MAX && self.slack >= 0.0 {
             return None;
         }
         if late <= LATE_MAX {
@@ -251,7 +251,7 @@ impl Alert {
         }
         // There are many of them: all are looked at, so that this need not be done again soon.
         let most = self.windows(0).take(self.buckets.len()).max_by_key(|(_, sum)| *sum)?;
-        self.slack = (self.over.allowed - most.1 as f64) as u64;
+        self.slack = self.over.allowed - most.1 as f64;
         self.is_over(most.1).then_some(most)
     }
 
