@@ -1,11 +1,14 @@
 //! The bar that a person sees while a backlog is read.
 
-use super::openssh::{ENDED, Files, Generation, Running, Terminal, is_long, ours, run, sshd, words};
+use super::openssh::{ENDED, Files, Generation, Terminal, eventually, ours, run, sshd, wait, words};
 use super::weblog::{append, here, hit, ssh_weblog};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use std::fs::{self, File};
 use std::io::Read;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
 
 /// Enough to be seen on its way.
 const LINES: usize = 400_000;
@@ -27,7 +30,7 @@ fn seen(files: &Files, program: &Command, then: &str) -> (String, String) {
     let terminal = Terminal::run(&script);
     let screen = terminal.wait_for("all of it");
     assert!(screen.contains(ENDED), "{screen}");
-    (String::from_utf8_lossy(&std::fs::read(all).unwrap()).into_owned(), screen)
+    (String::from_utf8_lossy(&fs::read(all).unwrap()).into_owned(), screen)
 }
 
 const BAR: &str = "reading ";
@@ -75,7 +78,7 @@ fn lines_on_the_terminal_take_the_bars_place_and_where_they_go_elsewhere_it_stay
     let lines = files.text("lines");
     let (all, screen) = seen(&files, &program, &format!(" > {lines}"));
     assert!(all.contains(BAR) && !screen.contains(BAR), "{all}");
-    assert_eq!(std::fs::read_to_string(&lines).unwrap().lines().count(), LINES);
+    assert_eq!(fs::read_to_string(&lines).unwrap().lines().count(), LINES);
 }
 
 #[test]
@@ -97,39 +100,58 @@ fn there_is_no_bar_where_nobody_would_see_it_or_asked_for_quiet() {
         &format!(" 2> {}", files.text("err")),
     );
     assert!(!all.contains(BAR), "{all}");
-    assert_eq!(std::fs::read_to_string(files.path("err")).unwrap(), only);
+    assert_eq!(fs::read_to_string(files.path("err")).unwrap(), only);
 }
 
-/// Of a terminal that takes a line now and then: while others are read that show nothing, some are still to be written. Where
-/// the bar comes in between is a matter of chance: a fault shows in every other short run, and in a long one.
-#[test]
-fn lines_that_a_slow_terminal_is_still_to_take_never_go_on_behind_the_bar() {
-    let files = Files::new();
-    let few = hit("https://one.example/", "/a", 200).repeat(2500) + &hit("-", "/b", 200).repeat(9000);
-    let round = few.repeat(2) + &hit("-", "/b", 200).repeat(50_000);
-    let rounds = if is_long() { 60 } else { 12 };
-    append(&files.path("access.log"), &round.repeat(rounds));
-    let mut program = ours("ssh-weblog");
-    let program = words(program.args(["--no-follow", &files.text("access.log")]));
-    let mut script = Command::new("script");
-    script.args(["-q", "-c", &program, "/dev/null"]).env("TERM", "xterm");
-    let mut running = Running::start(script.stdin(Stdio::piped()).stdout(Stdio::piped()));
-    let mut terminal = running.child.stdout.take().unwrap();
-    let (_never, tick) = channel::<()>();
-    let (mut all, mut chunk) = (Vec::new(), [0; 5000]);
-    loop {
-        match terminal.read(&mut chunk).unwrap() {
-            0 => break,
-            n => all.extend_from_slice(&chunk[..n]),
+/// A pseudo-terminal of the usual size: what is read of it, and what a program has.
+fn pty() -> (File, File) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let master = openpt(flags).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = openat(CWD, &name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    tcsetwinsize(&slave, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    (File::from(master), File::from(slave))
+}
+
+/// Reads it until nobody has it open any more.
+fn read_to_end(mut terminal: File) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let (mut all, mut chunk) = (Vec::new(), [0; 4096]);
+        while let Ok(n @ 1..) = terminal.read(&mut chunk) {
+            all.extend_from_slice(&chunk[..n]);
         }
-        let _slow = tick.recv_timeout(Duration::from_millis(10));
-    }
-    let all = String::from_utf8_lossy(&all);
-    assert_eq!(all.matches("https://one.example/  --> /a").count(), 5000 * rounds);
-    let bars: Vec<_> = all.split(BAR).skip(1).collect();
-    assert!(!bars.is_empty(), "there are times for it");
-    for bar in bars {
-        let line = bar.split(['\r', '\x1b', '\n']).next().unwrap();
-        assert!(!line.contains("https://"), "it was not taken away: {line}");
-    }
+        String::from_utf8(all).unwrap()
+    })
+}
+
+#[test]
+fn there_is_no_bar_while_lines_wait_for_their_terminal() {
+    let files = Files::new();
+    // More than the terminal takes, and then what shows nothing and would have a bar.
+    let shown = 5000;
+    append(&files.path("access.log"), &hit("https://one.example/", "/a", 200).repeat(shown));
+    append(&files.path("access.log"), &hit("-", "/b", 200).repeat(4 * LINES));
+    let ((terminal, out), (other, err)) = (pty(), pty());
+    let mut program = ours("ssh-weblog");
+    program.args(["--no-follow", &files.text("access.log")]).env("TERM", "xterm").stdin(Stdio::null());
+    let mut child = program.stdout(out).stderr(err).spawn().unwrap();
+    drop(program); // it has the terminals open too
+    let told = read_to_end(other);
+    let whole = files.path("access.log").metadata().unwrap().len();
+    eventually("all is read", || {
+        let io = fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap();
+        let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+        read.parse::<u64>().unwrap() >= whole
+    });
+    let lines = read_to_end(terminal);
+    assert_eq!(wait(&mut child).code(), Some(0));
+    assert_eq!(lines.join().unwrap().matches("https://one.example/  --> /a").count(), shown);
+    let told = told.join().unwrap();
+    assert!(
+        told.split(BAR).skip(1).all(|bar| bar.contains(" 0 B of ")),
+        "only before the first line: {told}"
+    );
+    assert!(told.is_empty() || told.ends_with("\r\x1b[2K"), "{told}");
 }

@@ -243,7 +243,8 @@ impl Files for LocalFiles {
             Poll::Pending
         })
         .await;
-        into.reserve(at_most);
+        // Exactly: as much is read as there is room for.
+        into.reserve_exact(at_most);
         let length = into.len();
         retry_on_intr(|| pread(file, spare_capacity(into), offset)).map_err(errno)?;
         into.truncate(length + at_most);
