@@ -1,4 +1,6 @@
-//! Lines a second: parse, parse and filter, and the default output, beside `wc -l` and mawk over the same bytes.
+//! Lines a second: parse, parse and filter, and the default output, beside `wc -l` and mawk over the same bytes; and a report by
+//! the program, beside goaccess (Debian: `apt-get install goaccess`) that counts as much: clients, paths, referrers, agents,
+//! statuses.
 //!
 //! ```text
 //! cargo bench --bench records [-- LINES ROUNDS]
@@ -22,6 +24,23 @@ use strombus::weblog::view::{Destination, Place, Room, View};
 /// What mawk runs, with `"` between fields.
 const MAWK: &str =
     r#"$3 ~ /^ 200 / && $4 != "-" && $4 != "" { split($2, request, " "); print $4 "  --> " request[2] }"#;
+
+/// What goaccess counts otherwise, and ours does not.
+const WITHOUT: [&str; 11] = [
+    "VISITORS",
+    "OS",
+    "NOT_FOUND",
+    "VISIT_TIMES",
+    "VIRTUAL_HOSTS",
+    "REFERRING_SITES",
+    "KEYPHRASES",
+    "REMOTE_USER",
+    "CACHE_STATUS",
+    "MIME_TYPE",
+    "TLS_TYPE",
+];
+
+const OURS: &str = env!("CARGO_BIN_EXE_ssh-weblog");
 
 /// What is read at once (bytes), as a follower does.
 const CHUNK: usize = 256 << 10;
@@ -153,7 +172,9 @@ fn program(program: &str, arguments: &[&str], file: &Path) -> bool {
     Command::new(program)
         .args(arguments)
         .arg(file)
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
 }
@@ -183,14 +204,23 @@ fn main() {
         filter(&log)
     );
     let mut out = Vec::new();
-    let mut jobs: [Job<'_>; 5] = [
+    let report = place.path().join("report.json");
+    let report = report.to_str().unwrap();
+    let without = WITHOUT.map(|panel| format!("--ignore-panel={panel}"));
+    let goaccess =
+        ["--no-global-config", "--no-progress", "--log-format=COMBINED", "--enable-panel=REFERRERS"];
+    let goaccess: Vec<_> =
+        goaccess.into_iter().chain(without.iter().map(String::as_str)).chain(["-o", report, "-f"]).collect();
+    let mut jobs: [Job<'_>; 7] = [
         ("parse", Box::new(|| black_box(parse(black_box(&log))) > 0)),
         ("parse and filter", Box::new(|| black_box(filter(black_box(&log))) > 0)),
         ("default output", Box::new(|| black_box(show(black_box(&log), &mut out)) > 0)),
         ("wc -l", Box::new(|| program("wc", &["-l"], &file))),
         ("mawk", Box::new(|| program("mawk", &["-F", "\"", MAWK], &file))),
+        ("--stats", Box::new(|| program(OURS, &["--no-follow", "--stats"], &file))),
+        ("goaccess", Box::new(|| program("goaccess", &goaccess, &file))),
     ];
-    let mut took = [(); 5].map(|()| Vec::new());
+    let mut took = [(); 7].map(|()| Vec::new());
     for _ in 0..rounds {
         for ((_, job), took) in jobs.iter_mut().zip(&mut took) {
             let begun = Instant::now();
@@ -198,13 +228,14 @@ fn main() {
             took.push(if ran { begun.elapsed().as_secs_f64() } else { f64::NAN });
         }
     }
-    println!("{:18} {:>12} {:>10} {:>10}", "", "M lines/s", "of wc -l", "of mawk");
+    println!("{:18} {:>12} {:>10} {:>10} {:>12}", "", "M lines/s", "of wc -l", "of mawk", "of goaccess");
     for ((name, _), own) in jobs.iter().zip(&took) {
         let beside = |other: &[f64]| {
             let ratios: Vec<f64> = own.iter().zip(other).map(|(own, other)| other / own).collect();
             median(&ratios)
         };
         let rate = lines as f64 / median(own) / 1e6;
-        println!("{name:18} {rate:12.2} {:10.2} {:10.2}", beside(&took[3]), beside(&took[4]));
+        let [wc, mawk, goaccess] = [3, 4, 6].map(|other| beside(&took[other]));
+        println!("{name:18} {rate:12.2} {wc:10.2} {mawk:10.2} {goaccess:12.2}");
     }
 }

@@ -71,7 +71,7 @@ fn run(view: &View, log: &[u8]) -> f64 {
                 hit.iter().for_each(|hit| report.hit(hit));
             }
             if let (Some(alert), Some(hit)) = (&mut alert, &hit) {
-                alert.hit(&hit.record);
+                alert.hit(hit.record());
             }
             view.show(Place { source: "log", seq: None }, &line, hit.as_ref(), &mut out);
         });

@@ -72,7 +72,7 @@ impl Tally {
     /// A hit came; `line` is what [`View::show`](crate::weblog::view::View::show) wrote of it, with or without its end. It is
     /// counted at its own time; one without at the present.
     pub fn hit(&mut self, line: &[u8], hit: &Hit<'_>, now: Instant) {
-        let record = &hit.record;
+        let record = hit.record();
         self.hits += 1;
         self.bytes = self.bytes.saturating_add(record.size);
         let class = record.status.and_then(|status| self.classes.get_mut(usize::from(status / 100)));

@@ -83,13 +83,40 @@ pub struct Place<'p> {
 }
 
 /// A record that passed, as the view shows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Hit<'r> {
-    /// Masked, if the view anonymizes.
-    pub record: Record<'r>,
+    fields: Fields<'r>,
     /// Whether it has status 200 and a referrer that is not of a site of one's own.
     pub referred: bool,
-    masked: bool,
+}
+
+/// A record is large: one that is shown as it was logged is not copied.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nothing is allocated for a line")]
+enum Fields<'r> {
+    Logged(&'r Record<'r>),
+    Masked(Record<'r>),
+}
+
+impl<'r> Hit<'r> {
+    /// Masked, if the view anonymizes.
+    #[must_use]
+    pub const fn record(&self) -> &Record<'r> {
+        self.fields.record()
+    }
+
+    const fn is_masked(&self) -> bool {
+        matches!(self.fields, Fields::Masked(_))
+    }
+}
+
+impl<'r> Fields<'r> {
+    const fn record(&self) -> &Record<'r> {
+        match self {
+            Self::Logged(record) => record,
+            Self::Masked(record) => record,
+        }
+    }
 }
 
 /// A record that is shown, with the end of its line.
@@ -252,15 +279,17 @@ impl View {
     }
 
     /// Masks a record and filters it: what this view shows of it, if it passes. `room` is where masked fields are written.
-    pub fn hit<'r>(&self, record: &Record<'r>, room: &'r mut Room) -> Option<Hit<'r>> {
-        let hit = |record: Record<'r>, masked| Hit { referred: self.is_referred(&record), record, masked };
-        match self.mask {
-            None => self.passes(record).then(|| hit(*record, false)),
-            Some(mask) => {
-                let record = mask.apply(record, room);
-                self.passes(&record).then(|| hit(record, true))
-            }
+    pub fn hit<'r>(&self, record: &'r Record<'r>, room: &'r mut Room) -> Option<Hit<'r>> {
+        let fields = match self.mask {
+            None => Fields::Logged(record),
+            Some(mask) => Fields::Masked(mask.apply(record, room)),
+        };
+        let record = fields.record();
+        if !self.passes(record) {
+            return None;
         }
+        let referred = self.is_referred(record);
+        Some(Hit { fields, referred })
     }
 
     fn passes(&self, record: &Record<'_>) -> bool {

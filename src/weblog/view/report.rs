@@ -62,7 +62,7 @@ impl Topic {
     /// The name that a hit has there, if it has one.
     #[must_use]
     pub fn name_in<'r>(self, hit: &Hit<'r>) -> Option<Cow<'r, [u8]>> {
-        let record = &hit.record;
+        let record = hit.record();
         match self {
             Self::Referrers => record.referrer.filter(|_| hit.referred).map(Text::decode),
             Self::Paths => record.resource().map(|resource| match resource {
@@ -121,7 +121,7 @@ impl Report {
 
     /// A record passed.
     pub fn hit(&mut self, hit: &Hit<'_>) {
-        let record = &hit.record;
+        let record = hit.record();
         self.hits += 1;
         self.referred += u64::from(hit.referred);
         self.bytes = self.bytes.saturating_add(record.size);

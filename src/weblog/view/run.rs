@@ -145,7 +145,7 @@ impl Run {
             if let Some(report) = &mut self.report {
                 report.hit(hit);
             }
-            if self.alert.as_mut().is_some_and(|alert| alert.hit(&hit.record)) {
+            if self.alert.as_mut().is_some_and(|alert| alert.hit(hit.record())) {
                 self.end = Some(End::Alert);
                 return shown;
             }

@@ -98,7 +98,7 @@ pub(super) struct Shown<'v> {
 
 impl<'v> Shown<'v> {
     pub(super) fn new(place: Place<'v>, line: &'v Line<'v>, hit: &'v Hit<'v>) -> Self {
-        Self { place, line, record: &hit.record, resource: hit.record.resource(), masked: hit.masked }
+        Self { place, line, record: hit.record(), resource: hit.record().resource(), masked: hit.is_masked() }
     }
 
     fn value(&'v self, field: Field) -> Value<'v> {
@@ -206,7 +206,7 @@ impl Form {
     /// Appends what is shown of a hit, with its end.
     pub(super) fn hit(&self, place: Place<'_>, line: &Line<'_>, hit: &Hit<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Raw { escaped } if hit.masked => return raw(&anew(&hit.record), *escaped, out),
+            Self::Raw { escaped } if hit.is_masked() => return raw(&anew(hit.record()), *escaped, out),
             Self::Raw { escaped } => return raw(line.bytes, *escaped, out),
             Self::Referrers if !hit.referred => return,
             _ => {}

@@ -127,7 +127,7 @@ impl Showing {
             (None, None) => drop(self.run.line(place, line, record, &mut self.out)),
             (None, Some(sorted)) => {
                 let (mut text, mut time) = (Vec::new(), None);
-                if self.run.line_and(place, line, record, &mut text, |_, hit| time = hit.record.time) {
+                if self.run.line_and(place, line, record, &mut text, |_, hit| time = hit.record().time) {
                     sorted.push(time.map(Stamp::instant), text, now);
                     sorted.flush(now, &mut self.out);
                 }

@@ -146,7 +146,7 @@ proptest! {
             (Room::default(), view.start_report().unwrap(), view.start_alert().unwrap());
         let hit = view.hit(&record, &mut room).unwrap();
         report.hit(&hit);
-        prop_assert!(alert.hit(&hit.record));
+        prop_assert!(alert.hit(hit.record()));
         let mut out = Vec::new();
         report.write_text(&[], &mut out);
         report.write_json(&[], &mut out);

@@ -19,7 +19,7 @@ fn report(arguments: &[&str], lines: &[&[u8]]) -> Report {
         let record = RecordParser::default().parse(bytes).ok().flatten();
         report.line(&Line { cut: bytes.ends_with(b"cut"), ..line(bytes) }, record.is_none());
         let mut room = Room::default();
-        if let Some(hit) = record.and_then(|record| view.hit(&record, &mut room)) {
+        if let Some(hit) = record.as_ref().and_then(|record| view.hit(record, &mut room)) {
             report.hit(&hit);
         }
     }
