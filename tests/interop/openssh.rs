@@ -1,9 +1,12 @@
 //! Real OpenSSH of two generations, as processes on the loopback interface.
 
-use std::collections::BTreeSet;
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with};
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -243,17 +246,23 @@ pub fn run(command: &mut Command, input: &[u8]) -> Output {
     })
 }
 
-/// A port that was free a moment ago, and was not given to another test.
+/// So many ports that were given are held.
+const HELD_MAX: usize = 256;
+
+/// A free port, which the system gives to nobody else who has no choice of his own: it is held by a socket that does not listen,
+/// beside which others that ask for SO_REUSEADDR, as all servers do, can.
 pub fn free_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().unwrap();
-    for _ in 0..1000 {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if given.insert(port) {
-            return port;
-        }
+    static HELD: Mutex<VecDeque<OwnedFd>> = Mutex::new(VecDeque::new());
+    let held = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    set_socket_reuseaddr(&held, true).unwrap();
+    bind(&held, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = SocketAddr::try_from(getsockname(&held).unwrap()).unwrap();
+    let mut all = HELD.lock().unwrap();
+    all.push_back(held);
+    if all.len() > HELD_MAX {
+        all.pop_front();
     }
-    panic!("no port is left");
+    address.port()
 }
 
 /// A server that can be logged in to.
