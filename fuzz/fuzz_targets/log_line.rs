@@ -4,9 +4,10 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 use strombus::driver::text::acts;
+use strombus::driver::text::quoted;
 use strombus::weblog::format::RecordParser;
 use strombus::weblog::lines::{LINE_MAX, Line, LineSplitter};
-use strombus::weblog::options::{Show, ViewOptions, quoted, words};
+use strombus::weblog::options::{Show, ViewOptions, words};
 use strombus::weblog::view::{Destination, Place, Room, View};
 
 /// Every form, each with and without `--anonymize`; a report and an alert beside them.
@@ -56,7 +57,7 @@ fuzz_target!(|bytes: &[u8]| {
                 report.line(&line, record.is_none());
                 if let Some(hit) = &hit {
                     report.hit(hit);
-                    alert.hit(&hit.record);
+                    alert.hit(hit.record());
                 }
             }
         }
@@ -79,7 +80,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let text = String::from_utf8_lossy(bytes);
     let _ = words(&text);
-    assert_eq!(words(&quoted(&text)).as_deref(), Some(&[text.into_owned()][..]));
+    let quoted = String::from_utf8(quoted(text.as_bytes())).expect("nothing was taken away");
+    assert_eq!(words(&quoted).as_deref(), Some(&[text.into_owned()][..]));
 });
 
 /// So many lines of text that do nothing to a terminal.
