@@ -3,8 +3,7 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use std::time::SystemTime;
-use strombus::driver::text::acts;
-use strombus::driver::text::quoted;
+use strombus::driver::text::{acts, quoted};
 use strombus::weblog::format::RecordParser;
 use strombus::weblog::lines::{LINE_MAX, Line, LineSplitter};
 use strombus::weblog::options::{Show, ViewOptions, words};
