@@ -6,16 +6,13 @@
 
 use aes::{Aes128, Aes192, Aes256};
 use cbc::Decryptor;
-use cbc::cipher::{Block, BlockModeDecrypt, KeyIvInit, StreamCipher, StreamCipherSeek};
-use chacha20::ChaCha20;
+use cbc::cipher::{Block, BlockModeDecrypt, KeyIvInit, StreamCipher};
 use ctr::Ctr128BE;
-use poly1305::Poly1305;
-use poly1305::universal_hash::KeyInit;
 use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 use super::Unauthentic;
+use super::cipher::chacha20_poly1305;
 
 /// A cipher with the length of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +81,7 @@ impl FileCipher {
             Self::Aes256Cbc => cbc::<Decryptor<Aes256>>(key, iv, bytes),
             Self::Aes128Gcm => gcm(&aead::AES_128_GCM, key, iv, bytes, tag),
             Self::Aes256Gcm => gcm(&aead::AES_256_GCM, key, iv, bytes, tag),
-            Self::ChaCha20Poly1305 => chacha20_poly1305(key, bytes, tag),
+            Self::ChaCha20Poly1305 => chacha(key, bytes, tag),
         }
     }
 
@@ -123,17 +120,12 @@ fn gcm(
     Ok(())
 }
 
-/// With sequence number 0 and no length in front (draft-ietf-sshm-chacha20-poly1305): the nonce is zero, the first block of
-/// key stream is Poly1305's key, and the bytes take the next ones.
-fn chacha20_poly1305(key: &[u8], bytes: &mut [u8], tag: &[u8]) -> Result<(), Unauthentic> {
+/// With sequence number 0 and no length in front (draft-ietf-sshm-chacha20-poly1305).
+fn chacha(key: &[u8], bytes: &mut [u8], tag: &[u8]) -> Result<(), Unauthentic> {
     let (main_key, _) = key.split_first_chunk::<32>().ok_or(Unauthentic)?;
-    let mut cipher = ChaCha20::new(main_key.into(), &[0; 12].into());
-    let mut poly_key = Zeroizing::new([0; 32]);
-    cipher.try_apply_keystream(&mut *poly_key).map_err(|_| Unauthentic)?;
-    let expected = Poly1305::new((&*poly_key).into()).compute_unpadded(bytes);
-    if !bool::from(expected.as_slice().ct_eq(tag)) {
+    let (mut cipher, mac) = chacha20_poly1305::begin(main_key, 0);
+    if !bool::from(mac.compute_unpadded(bytes).as_slice().ct_eq(tag)) {
         return Err(Unauthentic);
     }
-    cipher.try_seek(64_u32).map_err(|_| Unauthentic)?;
     cipher.try_apply_keystream(bytes).map_err(|_| Unauthentic)
 }

@@ -1,3 +1,4 @@
+use ring::aead::chacha20_poly1305_openssh as ring_openssh;
 use strombus::crypto::{Cipher, Mac, OpeningKey, Rng, SealingKey, Unauthentic};
 
 use crate::rng::SeededRng;
@@ -210,5 +211,37 @@ fn keys_are_small() {
             SealingKey::AesCtrHmac(key) => size_of_val(&*key),
         };
         assert!(state < 1024, "{cipher:?}: {state}");
+    }
+}
+
+/// Short packets and long ones have different implementations: both seal as ring does, and open that only.
+#[test]
+fn chacha20_poly1305_is_the_same_for_packets_of_all_lengths() {
+    let key: [u8; 64] = core::array::from_fn(|n| u8::try_from(n).unwrap());
+    let ring = ring_openssh::SealingKey::new(&key);
+    let mut sealing = SealingKey::new(Cipher::ChaCha20Poly1305, None, &key, &[], &[]).unwrap();
+    let mut opening = OpeningKey::new(Cipher::ChaCha20Poly1305, None, &key, &[], &[]).unwrap();
+    let around_the_bound = 10_240 - 70..10_240 + 70;
+    let lengths = [4, 5, 20, 68, 1024].into_iter().chain(around_the_bound).chain([32_788, 35_000, 65_541]);
+    for (length, sequence_number) in lengths.flat_map(|length| [(length, 0), (length, u32::MAX)]) {
+        let packet: Vec<_> = (0..length).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let (mut expected, mut tag) = (packet.clone(), [0; 16]);
+        ring.seal_in_place(sequence_number, &mut expected, &mut tag);
+        expected.extend(tag);
+        assert!(sealed(&mut sealing, sequence_number, &packet) == expected, "{length}");
+        for at in
+            [0, 4, length / 2, length - 1, length, length + 15].into_iter().filter(|at| *at < length + 16)
+        {
+            let mut changed = expected.clone();
+            changed[at] ^= 1;
+            assert_eq!(
+                opening.open_in_place(sequence_number, &mut changed),
+                Err(Unauthentic),
+                "{length}: {at}"
+            );
+            assert!(changed.iter().all(|octet| *octet == 0), "{length}: {at}");
+        }
+        opening.open_in_place(sequence_number, &mut expected).unwrap();
+        assert!(expected[4..length] == packet[4..], "{length}");
     }
 }
