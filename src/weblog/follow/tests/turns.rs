@@ -1,6 +1,7 @@
 //! Turns of the loop: how it is told, how much it does at a time, and for whom.
 
 use super::*;
+use crate::weblog::follow::follower::STEPS_MAX;
 use crate::weblog::follow::local::TURN_MAX;
 use crate::weblog::follow::logs::LocalLogs;
 use mio::unix::SourceFd;
@@ -216,6 +217,41 @@ fn row_23_whoever_takes_nothing_is_waited_for_and_loses_nothing() {
         }
         assert!(rig.ledger.receipt().read < 2 * TRAY_MAX as u64, "{:?}", rig.ledger.receipt());
         rig.rotate();
+        rig.write(10);
+        rig.check();
+        rig.check_receipt();
+    }
+}
+
+#[test]
+fn row_23_a_writer_who_never_stops_hides_no_rotation() {
+    for blind in BOTH {
+        let mut rig = Rig::following(blind);
+        // There is a line more whenever somebody reads, of one who keeps the rotated file.
+        let (mut writer, written, reads) = (rig.writer(), Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (lines, count) = (Rc::clone(&written), Rc::clone(&reads));
+        let writes = move |call| {
+            if call == Call::Read {
+                writer.write_all((line(lines.replace(lines.get() + 1)) + "\n").as_bytes()).unwrap();
+                count.set(count.get() + 1);
+            }
+        };
+        rig.manners.always.replace(Some(Box::new(writes)));
+        rig.now += POLL;
+        for _ in 0..4 * STEPS_MAX {
+            rig.turn();
+        }
+        assert!(rig.lines.len() >= 3 * STEPS_MAX, "{} lines: it is read all the time", rig.lines.len());
+        rig.rotate();
+        rig.write(0);
+        let before = reads.get();
+        let is_rotated = |note: &Note| matches!(note, Note::Rotated { .. });
+        while rig.count(is_rotated) == 0 {
+            assert!(reads.get() <= before + 2 * STEPS_MAX, "{:?}", rig.notes);
+            rig.turn();
+        }
+        rig.manners.always.replace(None);
+        rig.written = written.get();
         rig.write(10);
         rig.check();
         rig.check_receipt();
