@@ -26,7 +26,7 @@ pub const APART_MAX: usize = 31 * 86_400;
 const STALE_MAX: u32 = 64;
 
 /// The names that are counted for the evidence, in each quarter of the window.
-const NAMES_OF_QUARTER: usize = 512;
+pub(super) const NAMES_OF_QUARTER: usize = 512;
 
 /// Quarters whose names are kept: of one log, and of several that may be read one after the other.
 const QUARTERS_MAX: (usize, usize) = (10, 64);
@@ -177,6 +177,13 @@ impl Alert {
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
         self.buckets.len()
+    }
+
+    /// How many names are counted at the most, of a kind and in a quarter.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> usize {
+        let counted = self.quarters.iter().map(|quarter| quarter.paths.len().max(quarter.hosts.len()));
+        counted.max().unwrap_or(0)
     }
 
     /// Counts a hit in its second; how many seconds that is before the newest. `None` if it is too old.
