@@ -5,6 +5,7 @@ use super::super::super::{
     DASHBOARDS_MAX, DASHBOARDS_OF_USER_MAX, FEEDS_MAX, FEEDS_OF_USER_MAX, JOBS_MAX, JOBS_OF_USER_MAX,
     UNREAD_MAX,
 };
+use super::super::IDLE_CHECK;
 use super::*;
 
 const FIVE: [&str; 5] = ["ann", "bob", "cy", "dee", "eve"];
@@ -240,6 +241,33 @@ fn t108_whoever_does_not_read_what_he_asked_for_is_idle() {
     assert_eq!((told.out.as_str(), told.status, told.is_closed), ("", Some(1), true));
     assert_eq!(place.desk.sessions.len(), 0, "nothing of them waits for anybody");
     assert_eq!(place.desk.feeds.iter().count(), 0);
+}
+
+#[test]
+fn an_idle_session_ends_a_second_late_at_the_most_and_is_not_looked_for_at_every_turn() {
+    const IDLE: Duration = Duration::from_secs(60);
+    let (mut place, visitors) = usual(&["ann"]);
+    place.limits.idle = Some(IDLE);
+    let ann = visitors[0];
+    place.ask(ann, None, "tail");
+    let last = place.now + IDLE;
+    let mut looks = Vec::new();
+    let told = loop {
+        let due = place.desk.due(&place.limits).expect("it is looked for");
+        if looks.last() != Some(&due) {
+            looks.push(due);
+        }
+        place.now = place.now.max(due - Duration::from_millis(50));
+        place.turn();
+        let told = place.told(ann);
+        if told.status.is_some() {
+            break told;
+        }
+        assert!(place.now < last + IDLE_CHECK, "{looks:?}");
+    };
+    assert_eq!((told.err.as_str(), told.status), ("ssh-weblog-server: idle for too long\n", Some(1)));
+    assert!(place.now >= last && place.now <= last + Duration::from_secs(1));
+    assert!(looks.windows(2).all(|two| two[1] - two[0] >= IDLE_CHECK), "{looks:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::super::super::caps::Share;
 use super::super::super::command::COMMAND_MAX;
 use super::super::super::dash::TYPED_MAX;
-use super::super::super::session::{AGAIN_MAX, Activity, VALUE_MAX};
+use super::super::super::session::{AGAIN_MAX, Activity, CATCH_UP_MAX, VALUE_MAX};
 use super::*;
 use std::os::unix::fs::{lchown, symlink};
 
@@ -145,6 +145,37 @@ fn lines_that_are_forgotten_before_a_session_comes_to_them_are_told_as_skipped()
     assert_eq!(lines.len(), AGAIN_MAX + 1 + KEPT, "{:?}", lines.last());
     assert_eq!(lines[AGAIN_MAX - 1], format!("/{}", AGAIN_MAX - 1));
     assert_eq!(lines[AGAIN_MAX..][..2], [&format!("… {} records skipped", KEPT - AGAIN_MAX), "/new0"]);
+}
+
+#[test]
+fn t107_of_kept_lines_no_more_wait_for_one_who_reads_slowly_than_the_bound() {
+    const KEPT: usize = 200;
+    let (mut place, ann, _) = place(Caps::default());
+    place.log_hits((0..KEPT).map(|number| format!("/{number:0>2000}")));
+    for terminal in [None, TERMINAL] {
+        place.visitors[ann].pair.client.consumes = false;
+        let id = place.ask(ann, terminal, "tail --since @1 --show raw");
+        (0..4).for_each(|_| place.turn());
+        let waits = place.desk.unread[&b"ann"[..]].get();
+        let most = (64 << 10) + hit(&format!("/{:0>2000}\r\n", 0)).len();
+        assert!((CATCH_UP_MAX - NARROW as usize..=most).contains(&waits), "{terminal:?}: {waits} bytes");
+        // She reads on, a window at a time.
+        let mut out = String::new();
+        place.visitors[ann].pair.client.consumes = true;
+        let mut came = place.told(ann);
+        place.visitors[ann].pair.client.conn.channel(id).unwrap().adjust_window(came.out.len()).unwrap();
+        while !came.out.is_empty() {
+            out += &came.out;
+            place.turn();
+            came = place.told(ann);
+        }
+        assert_eq!(out.lines().count(), KEPT);
+        let is_next = |(number, line): (usize, &str)| line.contains(&format!("/{number:0>2000} "));
+        assert!(out.lines().enumerate().all(is_next), "{terminal:?}: each once, in order");
+        place.visitors[ann].pair.client.conn.channel(id).unwrap().close().unwrap();
+        place.settle();
+        place.told(ann);
+    }
 }
 
 #[test]
