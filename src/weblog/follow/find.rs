@@ -8,7 +8,7 @@ use super::source::head;
 use crate::driver::text::escaped;
 
 /// How often the files are looked at again that were rotated meanwhile.
-pub(super) const TRIES: usize = 5;
+const TRIES: usize = 5;
 
 /// What is said of one in two bytes a character.
 pub(super) const UTF_16: &str = "UTF-16, which is not read: let it be written in UTF-8";

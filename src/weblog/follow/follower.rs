@@ -13,7 +13,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 /// Reads of the current file before its name is looked at again.
-pub(super) const STEPS_MAX: usize = 16;
+const STEPS_MAX: usize = 16;
 
 /// What a turn says of the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ const PACKED_MAX: usize = 64 * 1024;
 const PIECE: usize = 512;
 
 /// Packed bytes that are read at most for a text's beginning: a gzip header may carry a long name.
-pub(super) const HEAD_PACKED_MAX: u64 = 128 * 1024;
+const HEAD_PACKED_MAX: u64 = 128 * 1024;
 
 /// How a gzip member begins (RFC 1952 §2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];

@@ -38,7 +38,7 @@ use std::time::Instant;
 const TERMINATED: u32 = 143;
 
 /// How often idle sessions are looked for at the least.
-pub(super) const IDLE_CHECK: Duration = Duration::from_secs(1);
+const IDLE_CHECK: Duration = Duration::from_secs(1);
 
 /// What Ctrl-C and Ctrl-D send.
 const INTERRUPT: u8 = 3;

@@ -31,7 +31,7 @@ use std::time::Instant;
 pub const UNREAD_MAX: usize = 4 << 20;
 
 /// Bytes of kept lines that wait for a channel.
-pub(super) const CATCH_UP_MAX: usize = 64 * 1024;
+const CATCH_UP_MAX: usize = 64 * 1024;
 
 /// Kept lines that a session looks at in a turn of the loop, whether they are shown or not.
 pub(super) const AGAIN_MAX: usize = 256;

@@ -26,7 +26,7 @@ pub const APART_MAX: usize = 31 * 86_400;
 const STALE_MAX: u32 = 64;
 
 /// The names that are counted for the evidence, in each quarter of the window.
-pub(super) const NAMES_OF_QUARTER: usize = 512;
+const NAMES_OF_QUARTER: usize = 512;
 
 /// Quarters whose names are kept: of one log, and of several that may be read one after the other.
 const QUARTERS_MAX: (usize, usize) = (10, 64);

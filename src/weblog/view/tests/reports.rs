@@ -5,7 +5,6 @@ use crate::weblog::format::RecordParser;
 use crate::weblog::lines::Line;
 use crate::weblog::record::{Record, Text};
 use crate::weblog::time::Stamp;
-use crate::weblog::view::alert::NAMES_OF_QUARTER;
 use crate::weblog::view::{
     APART_MAX, Alert, BUCKETS_MAX, Destination, LATE_MAX, Order, Receipt, Report, Room, Topic, View,
 };
@@ -231,6 +230,7 @@ fn t101_the_window_needs_no_more_memory_however_many_hits_there_are() {
 
 #[test]
 fn t101_of_ever_new_names_no_more_are_counted_than_the_bound_and_the_one_that_comes_most_is_told() {
+    const NAMES: usize = 512;
     let mut alert = alert(&["--over", "100/s", "--for", "40s", "--top", "1000"]);
     let often = ("/often".to_owned(), "192.0.2.1".to_owned());
     for number in 0.. {
@@ -239,15 +239,15 @@ fn t101_of_ever_new_names_no_more_are_counted_than_the_bound_and_the_one_that_co
         let (target, client) = (Text::plain(path.as_bytes()), Text::plain(client.as_bytes()));
         // A thousand hits in each quarter of the window, and some more.
         let is_over = alert.hit(&Record { target, client, ..at(number / 101) });
-        assert!(alert.names() <= NAMES_OF_QUARTER);
+        assert!(alert.names() <= NAMES);
         if is_over {
             break;
         }
     }
-    assert_eq!(alert.names(), 512);
+    assert_eq!(alert.names(), NAMES);
     let evidence = alert.evidence().unwrap();
     for (tops, often) in [(&evidence.paths, often.0), (&evidence.hosts, often.1)] {
-        assert_eq!((tops.len(), tops[0].name.as_slice()), (512, often.as_bytes()));
+        assert_eq!((tops.len(), tops[0].name.as_slice()), (NAMES, often.as_bytes()));
         assert!((1000..1020).contains(&tops[0].hits), "{:?}", tops[0]);
     }
 }

@@ -3,7 +3,7 @@
 use super::super::super::caps::Share;
 use super::super::super::command::COMMAND_MAX;
 use super::super::super::dash::TYPED_MAX;
-use super::super::super::session::{AGAIN_MAX, Activity, CATCH_UP_MAX, VALUE_MAX};
+use super::super::super::session::{AGAIN_MAX, Activity, VALUE_MAX};
 use super::*;
 use std::os::unix::fs::{lchown, symlink};
 
@@ -150,6 +150,7 @@ fn lines_that_are_forgotten_before_a_session_comes_to_them_are_told_as_skipped()
 #[test]
 fn t107_of_kept_lines_no_more_wait_for_one_who_reads_slowly_than_the_bound() {
     const KEPT: usize = 200;
+    const WAITS: usize = 64 << 10;
     let (mut place, ann, _) = place(Caps::default());
     place.log_hits((0..KEPT).map(|number| format!("/{number:0>2000}")));
     for terminal in [None, TERMINAL] {
@@ -157,8 +158,8 @@ fn t107_of_kept_lines_no_more_wait_for_one_who_reads_slowly_than_the_bound() {
         let id = place.ask(ann, terminal, "tail --since @1 --show raw");
         (0..4).for_each(|_| place.turn());
         let waits = place.desk.unread[&b"ann"[..]].get();
-        let most = (64 << 10) + hit(&format!("/{:0>2000}\r\n", 0)).len();
-        assert!((CATCH_UP_MAX - NARROW as usize..=most).contains(&waits), "{terminal:?}: {waits} bytes");
+        let most = WAITS + hit(&format!("/{:0>2000}\r\n", 0)).len();
+        assert!((WAITS - NARROW as usize..=most).contains(&waits), "{terminal:?}: {waits} bytes");
         // She reads on, a window at a time.
         let mut out = String::new();
         place.visitors[ann].pair.client.consumes = true;
