@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-/// How often a watch's connection is cut: after each cut soon after another it is dialled later.
+/// Cuts of a watch's connection. Each comes soon after another, so that the host is dialled later.
 const CUTS: u32 = 3;
 
 /// Watches whose connections are cut so, in a short run and in a long one.

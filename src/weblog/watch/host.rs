@@ -38,7 +38,7 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// Between two tries at the most.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Logs that were read for so long by a connection had a good one: after it pauses begin anew. A host that ends each at once is
+/// A connection by which logs were read for so long has lasted: after it pauses begin anew. A host that ends each at once is
 /// dialled less and less often.
 const LASTING: Duration = PAUSE_MAX;
 
