@@ -152,12 +152,21 @@ impl Output {
     /// # Errors
     /// The system has no thread left.
     pub fn spawn(descriptor: Descriptor, waker: Arc<Waker>) -> io::Result<Self> {
+        match descriptor {
+            Descriptor::Out => Self::to(io::stdout(), waker),
+            Descriptor::Err => Self::to(io::stderr(), waker),
+        }
+    }
+
+    /// Starts to write there.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub(crate) fn to(out: impl AsFd + Send + 'static, waker: Arc<Waker>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        thread::Builder::new().name("stdout".to_owned()).spawn(move || match descriptor {
-            Descriptor::Out => write(&theirs, &waker, io::stdout().as_fd()),
-            Descriptor::Err => write(&theirs, &waker, io::stderr().as_fd()),
-        })?;
+        let writes = move || write(&theirs, &waker, out.as_fd());
+        thread::Builder::new().name("stdout".to_owned()).spawn(writes)?;
         Ok(Self(shared))
     }
 

@@ -434,6 +434,35 @@ pub(super) mod tests {
         assert_eq!(told, lost);
     }
 
+    /// Takes nothing before it is allowed to.
+    struct Closed(Receiver<()>);
+
+    impl Write for Closed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _never_again = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_ever_for_who_takes_no_line() {
+        let (_opens, closed) = sync_channel(0);
+        let (audit, writer) = Audit::new(AuditForm::Text, Closed(closed)).unwrap();
+        with_default(writer, || notice("nobody takes this"));
+        let (ended, has_ended) = sync_channel(1);
+        let ending = thread::spawn(move || {
+            audit.finish();
+            let _nobody_waits = ended.send(audit.lost());
+        });
+        // It is waited for in vain only if this fails.
+        assert_eq!(has_ended.recv_timeout(Duration::from_secs(60)), Ok(0));
+        ending.join().unwrap();
+    }
+
     #[test]
     fn a_log_that_nobody_reads_any_more_is_no_end() {
         let (theirs, ours) = pipe().unwrap();

@@ -404,6 +404,16 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn t101_no_more_of_a_file_is_read_to_learn_its_format_than_the_bound() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("shop.log");
+        for (size, read) in [(0, 0), (HEAD_MAX, HEAD_MAX), (HEAD_MAX + 1, HEAD_MAX), (1 << 22, 64 << 10)] {
+            fs::File::create(&path).unwrap().set_len(size).unwrap();
+            assert_eq!(head(&path).unwrap().len() as u64, read, "of {size} bytes");
+        }
+    }
+
+    #[test]
     fn no_more_bytes_of_a_log_are_kept_than_the_bound() {
         assert_eq!(Caps::default().log_bytes, LOG_BYTES_MAX);
         let directory = tempfile::tempdir().unwrap();

@@ -252,3 +252,37 @@ fn distance(one: &str, other: &str) -> usize {
     }
     row.last().copied().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_with_two_letters_wrong_is_taken_for_the_word_and_one_with_three_is_not() {
+        let known = ["listen", "max_connections", "login_grace"];
+        for (word, meant) in [
+            ("mxa_connections", Some("max_connections")),
+            ("ax_connection", Some("max_connections")),
+            ("max__connectionsz", Some("max_connections")),
+            ("lagin_grade", Some("login_grace")),
+            ("l\u{f6}gin_gr\u{e4}ce", Some("login_grace")),
+            ("lagin_grads", None),
+            ("x_connection", None),
+            ("\u{1f600}\u{1f600}\u{1f600}gin_grace", None),
+            ("zisten", Some("listen")),
+            ("zistan", Some("listen")),
+            ("zixtan", None),
+        ] {
+            assert_eq!(nearest(word, &known), meant, "{word}");
+        }
+        assert_eq!(nearest("lisxxn", &["lixxen", "listxn"]), Some("listxn"), "the nearest");
+    }
+
+    #[test]
+    fn a_key_as_long_as_a_file_is_compared_with_nothing() {
+        assert_eq!(distance(&"x".repeat(1 << 20), "listen"), usize::MAX);
+        let mut wide = "listen".to_owned();
+        (0..2).for_each(|_| wide.push('\u{1f600}'));
+        assert_eq!(distance(&wide, "listen"), 2, "letters of four bytes are letters");
+    }
+}

@@ -179,6 +179,13 @@ impl Alert {
         self.buckets.len()
     }
 
+    /// How many names are counted at the most, of a kind and in a quarter.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> usize {
+        let counted = self.quarters.iter().map(|quarter| quarter.paths.len().max(quarter.hosts.len()));
+        counted.max().unwrap_or(0)
+    }
+
     /// Counts a hit in its second; how many seconds that is before the newest. `None` if it is too old.
     fn count(&mut self, second: i64) -> Option<usize> {
         if self.buckets.is_empty() {

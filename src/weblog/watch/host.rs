@@ -38,6 +38,10 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// Between two tries at the most.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// A connection by which logs were read for so long has lasted: after it pauses begin anew. A host that ends each at once is
+/// dialled less and less often.
+const LASTING: Duration = PAUSE_MAX;
+
 /// How a host speaks to its user.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
@@ -112,6 +116,8 @@ pub(super) struct Host {
     told_loss: bool,
     tries: u32,
     pause: Duration,
+    /// Since when logs are read by this connection.
+    up: Option<Instant>,
     lost: Option<Instant>,
     /// What was asked when it was written last.
     written: u64,
@@ -124,27 +130,32 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(options: Options, manner: Manner, waker: &Arc<Waker>) -> Self {
+        let mut host = Self::resting(options, manner, Instant::now());
+        host.connect(waker);
+        host
+    }
+
+    /// One that is tried at this time.
+    fn resting(options: Options, manner: Manner, at: Instant) -> Self {
         let name = escaped(options.host.as_bytes());
-        let state = State::Pausing(Instant::now());
-        let mut host = Self {
+        Self {
             options,
             overflow: None,
             name,
             manner,
-            state,
+            state: State::Pausing(at),
             was_up: false,
             told_fingerprint: false,
             told_loss: false,
             tries: 0,
             pause: PAUSE_MIN,
+            up: None,
             lost: None,
             written: 0,
             ending: None,
             ways: Ways::new(manner.via),
             notices: Notices::default(),
-        };
-        host.connect(waker);
-        host
+        }
     }
 
     /// Another connection to the same host, for logs that are read in the same way.
@@ -257,6 +268,9 @@ impl Host {
 
     /// There is no connection now. Whether there will be another.
     fn unreached(&mut self, why: &str, now: Instant) {
+        if self.up.take().is_some_and(|up| now.saturating_duration_since(up) >= LASTING) {
+            self.pause = PAUSE_MIN;
+        }
         let tries = self.manner.retry.unwrap_or(if self.was_up { u32::MAX } else { 0 });
         if self.tries >= tries {
             if self.was_up {
@@ -398,7 +412,7 @@ impl Host {
             self.told_loss = true;
             self.say(loses);
         }
-        (self.was_up, self.tries, self.pause, self.lost) = (true, 0, PAUSE_MIN, None);
+        (self.was_up, self.tries, self.up, self.lost) = (true, 0, Some(now), None);
     }
 
     fn channel_event(
@@ -531,3 +545,6 @@ impl Host {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

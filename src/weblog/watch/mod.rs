@@ -164,7 +164,8 @@ struct Watch {
     state: Option<State>,
     /// With `--sorted`: up to where the logs were taken at some time, which is kept once that is shown.
     places: Option<(Instant, Places)>,
-    signals: Signals,
+    /// `None` in a process that has others.
+    signals: Option<Signals>,
     signal_source: Option<SourceId>,
     /// The end that the clock brings; once the watch is over, that of the time in which hosts take a farewell.
     until: Option<Instant>,
@@ -196,7 +197,13 @@ pub fn watch(mut options: WatchOptions) -> Result<u8, WatchError> {
     options.follow &= view.until().is_none_or(|until| !left_until(until).is_zero());
     terminal::guard()?;
     let state = options.state.as_deref().map(State::load).transpose().map_err(WatchError::Usage)?;
-    let mut driver = Driver::with_waker(|waker| Watch::new(options, view, state, waker))?;
+    let mut driver = Driver::with_waker(|waker| {
+        terminal::leave_to_program(SIGTERM);
+        let signals = Signals::new([SIGINT, SIGTERM])?;
+        let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
+        out.watch(Arc::clone(&waker))?;
+        Watch::new(options, view, state, Some(signals), out, waker)
+    })?;
     driver.with(|app, cx, peers| app.start(cx, peers))?;
     let ended = driver.run();
     let status = driver.app.finish();
@@ -214,8 +221,14 @@ fn left_until(stamp: Stamp) -> Duration {
 }
 
 impl Watch {
-    fn new(options: WatchOptions, view: View, state: Option<State>, waker: Arc<Waker>) -> io::Result<Self> {
-        terminal::leave_to_program(SIGTERM);
+    fn new(
+        options: WatchOptions,
+        view: View,
+        state: Option<State>,
+        signals: Option<Signals>,
+        out: Output,
+        waker: Arc<Waker>,
+    ) -> io::Result<Self> {
         let now = Instant::now();
         let WatchOptions { quiet, verbose, retry, via, follow, .. } = options;
         let manner = Manner { quiet, verbose, retry, via, follow };
@@ -224,16 +237,15 @@ impl Watch {
         let seconds = options.seconds.map(Duration::from_secs);
         let end = until.into_iter().chain(seconds).min().and_then(|left| now.checked_add(left));
         let mut showing = Showing::new(view, options.sorted, options.quiet, options.verbose);
-        let signals = Signals::new([SIGINT, SIGTERM])?;
         if options.view.dashboard {
             let names: Vec<_> = options.sources.iter().map(|source| source.name.as_str()).collect();
             showing.board = Some(Board::new(&names.join(", "), Arc::clone(&waker), now)?);
-            signals.add_signal(SIGWINCH)?;
-            signals.add_signal(SIGCONT)?;
+            if let Some(signals) = &signals {
+                signals.add_signal(SIGWINCH)?;
+                signals.add_signal(SIGCONT)?;
+            }
         }
         let progress = Progress::new(options.quiet || options.view.dashboard, now);
-        let out = Output::spawn(Descriptor::Out, Arc::clone(&waker))?;
-        out.watch(Arc::clone(&waker))?;
         Ok(Self {
             hosts,
             sources: Sources::new(&options, showing.view().since(), now),
@@ -259,7 +271,9 @@ impl Watch {
     }
 
     fn start(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Client>) -> Result<(), Error> {
-        self.signal_source = Some(cx.register(&mut self.signals, Interest::READABLE)?);
+        if let Some(signals) = &mut self.signals {
+            self.signal_source = Some(cx.register(signals, Interest::READABLE)?);
+        }
         let keyboard = self.showing.board.as_ref().map(Board::descriptor);
         for descriptor in self.sources.descriptor().into_iter().chain(keyboard) {
             cx.register(&mut SourceFd(&descriptor), Interest::READABLE)?;
@@ -585,7 +599,7 @@ impl Application<Client> for Watch {
     ) -> Result<(), Error> {
         match source {
             Ready::Ready(id) if Some(id) == self.signal_source => {
-                let came: Vec<_> = self.signals.pending().collect();
+                let came: Vec<_> = self.signals.iter_mut().flat_map(Signals::pending).collect();
                 for signal in came {
                     match (signal, &mut self.showing.board) {
                         (SIGWINCH, Some(board)) => board.resize(),
@@ -620,3 +634,6 @@ impl Application<Client> for Watch {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

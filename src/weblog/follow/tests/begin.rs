@@ -3,8 +3,11 @@
 use super::*;
 use crate::driver::glob::{FITTING_MAX, TooMany};
 use crate::weblog::follow::Since;
+use crate::weblog::follow::position::HEAD_MAX;
 use crate::weblog::follow::siblings::SIBLINGS_MAX;
+use crate::weblog::follow::source::head;
 use core::task::{Context, Poll, Waker};
+use flate2::{Compression, GzBuilder};
 
 fn numbers(rig: &mut Rig, options: Options) -> Vec<u64> {
     rig.ledger = Rc::default();
@@ -16,6 +19,14 @@ fn numbers(rig: &mut Rig, options: Options) -> Vec<u64> {
 
 fn start(start: Start) -> Options {
     Options { start, ..once() }
+}
+
+/// What comes of what does not wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match core::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("nothing waits"),
+    }
 }
 
 #[test]
@@ -117,10 +128,7 @@ fn t101_of_a_directory_what_fits_is_looked_at_and_no_more_than_the_bound() {
     }
     let files = rig.local.log(&rig.path);
     let count = |fits: fn(&[u8]) -> bool| {
-        let mut listing = core::pin::pin!(files.list(directory.as_os_str().as_bytes(), fits));
-        let Poll::Ready(listed) = listing.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
-            panic!("nothing waits")
-        };
+        let listed = at_once(files.list(directory.as_os_str().as_bytes(), fits));
         listed.map(|listed| listed.len())
     };
     assert_eq!(count(|name| name == b"7"), Ok(1));
@@ -138,6 +146,69 @@ fn what_is_packed_in_another_way_is_a_gap_by_name() {
     rig.check();
     let told = |name: &str| format!("{name}: packed in a way that is not read");
     assert_eq!(rig.ledger.receipt().gaps, [told("access.log.2.xz"), told("access.log.1.zst")]);
+}
+
+#[test]
+fn t101_of_a_packed_file_no_more_is_read_for_its_beginning_than_the_bound() {
+    let rig = Rig::new(false);
+    let reads = Rc::new(Cell::new(0));
+    let count = Rc::clone(&reads);
+    let counts = move |call| count.set(count.get() + u64::from(call == Call::Read));
+    rig.manners.always.replace(Some(Box::new(counts)));
+    let files = TestFiles { inner: rig.local.log(&rig.path), manners: Rc::clone(&rig.manners) };
+    let begin = |packed: Vec<u8>| {
+        fs::write(&rig.path, packed).unwrap();
+        let file = at_once(files.open(rig.path.as_os_str().as_bytes())).unwrap();
+        at_once(head(&files, &file)).unwrap()
+    };
+    let packed = |names: GzBuilder| {
+        let mut encoder = names.write(Vec::new(), Compression::default());
+        encoder.write_all(b"first\n").unwrap();
+        encoder.finish().unwrap()
+    };
+    let long = |length| vec![b'x'; length];
+    let names = GzBuilder::new().extra(long(60_000)).filename(long(50_000));
+    assert_eq!(begin(packed(names)), (b"first\n".to_vec(), true), "a header may be long");
+    // Members without a text, and one with a text far behind them.
+    let empty = GzBuilder::new().write(Vec::new(), Compression::default()).finish().unwrap();
+    let mut members = empty.repeat((1 << 19) / empty.len());
+    members.extend(packed(GzBuilder::new()));
+    reads.set(0);
+    assert_eq!(begin(members), (Vec::new(), true));
+    assert_eq!(reads.get() * HEAD_MAX as u64, 128 << 10, "bytes");
+}
+
+#[test]
+fn files_that_are_rotated_at_each_look_are_looked_at_so_often_and_no_more() {
+    const LOOKS: usize = 5;
+    for blind in BOTH {
+        for quiet_at in [LOOKS, usize::MAX] {
+            let mut rig = Rig::new(blind);
+            rig.write(3);
+            rig.rotate();
+            rig.write(3);
+            // Something else is rotated before each second listing of a look.
+            let (lists, older) = (Rc::new(Cell::new(0)), rig.sibling(".1"));
+            let count = Rc::clone(&lists);
+            let rotates = move |call| {
+                if call == Call::List {
+                    count.set(count.get() + 1);
+                    assert!(count.get() < 100, "it looks for ever");
+                    if count.get() % 2 == 0 && count.get() / 2 < quiet_at {
+                        let aside = older.with_extension(format!("{}", count.get() + 5));
+                        fs::copy(&older, aside).unwrap();
+                    }
+                }
+            };
+            rig.manners.always.replace(Some(Box::new(rotates)));
+            rig.start(Options { with_rotated: true, ..once() });
+            rig.run();
+            assert_eq!(lists.get(), 2 * LOOKS, "{blind} {quiet_at}");
+            assert_eq!(rig.ended, Some(None), "what was seen the last time is taken");
+            let last: Vec<_> = rig.lines.iter().rev().take(6).rev().cloned().collect();
+            assert_eq!(last, (0..6).map(line).collect::<Vec<_>>());
+        }
+    }
 }
 
 /// A stamp for each line: its number, and every tenth a few seconds back.

@@ -28,6 +28,18 @@ use tempfile::TempDir;
 /// What is done before one of the calls that are to come.
 type Before = (u64, Box<dyn FnOnce()>);
 
+/// What is done before each call.
+type Always = Box<dyn FnMut(Call)>;
+
+/// What the host is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Open,
+    Stat,
+    Read,
+    List,
+}
+
 /// What a host is like whose files are followed.
 #[derive(Default)]
 struct Manners {
@@ -39,6 +51,8 @@ struct Manners {
     calls_left: Cell<Option<u64>>,
     /// Before so many calls more this happens.
     before: RefCell<Option<Before>>,
+    /// Before each call this happens.
+    always: RefCell<Option<Always>>,
 }
 
 /// Local files that behave so.
@@ -48,7 +62,10 @@ struct TestFiles {
 }
 
 impl TestFiles {
-    fn call(&self) -> Result<(), Trouble> {
+    fn call(&self, call: Call) -> Result<(), Trouble> {
+        if let Some(always) = self.manners.always.borrow_mut().as_mut() {
+            always(call);
+        }
         let mut before = self.manners.before.borrow_mut();
         if let Some((calls, _)) = before.as_mut() {
             *calls = calls.saturating_sub(1);
@@ -71,18 +88,18 @@ impl Files for TestFiles {
     type File = OwnedFd;
 
     async fn open(&self, path: &[u8]) -> Result<OwnedFd, Trouble> {
-        self.call()?;
+        self.call(Call::Open)?;
         let opened = self.inner.open(path).await;
         if self.manners.denied.get() { opened.and(Err(Trouble::Denied)) } else { opened }
     }
 
     async fn stat(&self, path: &[u8]) -> Result<Stat, Trouble> {
-        self.call()?;
+        self.call(Call::Stat)?;
         self.inner.stat(path).await.map(|stat| self.seen(stat))
     }
 
     async fn fstat(&self, file: &OwnedFd) -> Result<Stat, Trouble> {
-        self.call()?;
+        self.call(Call::Stat)?;
         self.inner.fstat(file).await.map(|stat| self.seen(stat))
     }
 
@@ -93,7 +110,7 @@ impl Files for TestFiles {
         at_most: usize,
         into: &mut Vec<u8>,
     ) -> Result<usize, Trouble> {
-        self.call()?;
+        self.call(Call::Read)?;
         self.inner.read(file, offset, at_most, into).await
     }
 
@@ -102,7 +119,7 @@ impl Files for TestFiles {
         directory: &[u8],
         fits: impl Fn(&[u8]) -> bool,
     ) -> Result<Vec<(Vec<u8>, Stat)>, Trouble> {
-        self.call()?;
+        self.call(Call::List)?;
         let list = self.inner.list(directory, fits).await?;
         Ok(list.into_iter().map(|(name, stat)| (name, self.seen(stat))).collect())
     }

@@ -223,6 +223,40 @@ fn row_23_whoever_takes_nothing_is_waited_for_and_loses_nothing() {
 }
 
 #[test]
+fn row_23_a_writer_who_never_stops_hides_no_rotation() {
+    const READS: usize = 16;
+    for blind in BOTH {
+        let mut rig = Rig::following(blind);
+        // There is a line more whenever somebody reads, of one who keeps the rotated file.
+        let (mut writer, written, most) = (rig.writer(), Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (lines, most_reads, mut reads) = (Rc::clone(&written), Rc::clone(&most), 0);
+        let writes = move |call| match call {
+            Call::Read => {
+                writer.write_all((line(lines.replace(lines.get() + 1)) + "\n").as_bytes()).unwrap();
+                reads += 1;
+                most_reads.set(reads.max(most_reads.get()));
+            }
+            Call::Stat => reads = 0,
+            Call::Open | Call::List => {}
+        };
+        rig.manners.always.replace(Some(Box::new(writes)));
+        rig.now += POLL;
+        rig.turn();
+        assert!(rig.lines.len() > 10 * READS, "{} lines: it is read all the time", rig.lines.len());
+        assert_eq!(most.get(), READS, "reads without a look at the name");
+        rig.rotate();
+        rig.write(0);
+        rig.turn();
+        assert_eq!(rig.count(|note| matches!(note, Note::Rotated { .. })), 1, "while he goes on");
+        rig.manners.always.replace(None);
+        rig.written = written.get();
+        rig.write(10);
+        rig.check();
+        rig.check_receipt();
+    }
+}
+
+#[test]
 fn row_20_a_file_that_has_two_names_is_one_log() {
     let mut rig = Rig::new(false);
     rig.write(1);

@@ -229,6 +229,30 @@ fn t101_the_window_needs_no_more_memory_however_many_hits_there_are() {
 }
 
 #[test]
+fn t101_of_ever_new_names_no_more_are_counted_than_the_bound_and_the_one_that_comes_most_is_told() {
+    const NAMES: usize = 512;
+    let mut alert = alert(&["--over", "100/s", "--for", "40s", "--top", "1000"]);
+    let often = ("/often".to_owned(), "192.0.2.1".to_owned());
+    for number in 0.. {
+        let new = (format!("/{number}"), format!("2001:db8::{number}"));
+        let (path, client) = if number % 4 == 0 { &often } else { &new };
+        let (target, client) = (Text::plain(path.as_bytes()), Text::plain(client.as_bytes()));
+        // A thousand hits in each quarter of the window, and some more.
+        let is_over = alert.hit(&Record { target, client, ..at(number / 101) });
+        assert!(alert.names() <= NAMES);
+        if is_over {
+            break;
+        }
+    }
+    assert_eq!(alert.names(), NAMES);
+    let evidence = alert.evidence().unwrap();
+    for (tops, often) in [(&evidence.paths, often.0), (&evidence.hosts, often.1)] {
+        assert_eq!((tops.len(), tops[0].name.as_slice()), (NAMES, often.as_bytes()));
+        assert!((1000..1020).contains(&tops[0].hits), "{:?}", tops[0]);
+    }
+}
+
+#[test]
 fn hits_of_logs_that_are_read_one_after_the_other_count_where_they_belong() {
     let args = ["--over", "1/s", "--for", "5s"];
     let true_after = |seconds: &[i64]| {

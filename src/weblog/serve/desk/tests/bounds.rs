@@ -243,6 +243,35 @@ fn t108_whoever_does_not_read_what_he_asked_for_is_idle() {
 }
 
 #[test]
+fn an_idle_session_ends_a_second_late_at_the_most_and_is_not_looked_for_at_every_turn() {
+    const IDLE: Duration = Duration::from_secs(60);
+    const LATE: Duration = Duration::from_secs(1);
+    let (mut place, visitors) = usual(&["ann"]);
+    place.limits.idle = Some(IDLE);
+    let ann = visitors[0];
+    place.ask(ann, None, "tail");
+    let last = place.now + IDLE;
+    place.now += 5 * LATE;
+    let mut looks = Vec::new();
+    let told = loop {
+        let due = place.desk.due(&place.limits).expect("it is looked for");
+        if looks.last() != Some(&due) {
+            looks.push(due);
+        }
+        place.now = place.now.max(due - Duration::from_millis(50));
+        place.turn();
+        let told = place.told(ann);
+        if told.status.is_some() {
+            break told;
+        }
+        assert!(place.now < last + LATE, "{looks:?}");
+    };
+    assert_eq!((told.err.as_str(), told.status), ("ssh-weblog-server: idle for too long\n", Some(1)));
+    assert!(place.now >= last && place.now <= last + LATE);
+    assert!(looks.windows(2).all(|two| two[1] - two[0] >= LATE), "{looks:?}");
+}
+
+#[test]
 fn t108_no_duration_that_is_asked_for_is_too_much_for_the_clock() {
     let mut place = Place::new(&["ann"], Caps::default());
     let ann = place.visit("ann", 1 << 20);

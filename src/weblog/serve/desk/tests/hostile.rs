@@ -148,6 +148,38 @@ fn lines_that_are_forgotten_before_a_session_comes_to_them_are_told_as_skipped()
 }
 
 #[test]
+fn t107_of_kept_lines_no_more_wait_for_one_who_reads_slowly_than_the_bound() {
+    const KEPT: usize = 200;
+    const WAITS: usize = 64 << 10;
+    let (mut place, ann, _) = place(Caps::default());
+    place.log_hits((0..KEPT).map(|number| format!("/{number:0>2000}")));
+    for terminal in [None, TERMINAL] {
+        place.visitors[ann].pair.client.consumes = false;
+        let id = place.ask(ann, terminal, "tail --since @1 --show raw");
+        (0..4).for_each(|_| place.turn());
+        let waits = place.desk.unread[&b"ann"[..]].get();
+        let most = WAITS + hit(&format!("/{:0>2000}\r\n", 0)).len();
+        assert!((WAITS - NARROW as usize..=most).contains(&waits), "{terminal:?}: {waits} bytes");
+        // She reads on, a window at a time.
+        let mut out = String::new();
+        place.visitors[ann].pair.client.consumes = true;
+        let mut came = place.told(ann);
+        place.visitors[ann].pair.client.conn.channel(id).unwrap().adjust_window(came.out.len()).unwrap();
+        while !came.out.is_empty() {
+            out += &came.out;
+            place.turn();
+            came = place.told(ann);
+        }
+        assert_eq!(out.lines().count(), KEPT);
+        let is_next = |(number, line): (usize, &str)| line.contains(&format!("/{number:0>2000} "));
+        assert!(out.lines().enumerate().all(is_next), "{terminal:?}: each once, in order");
+        place.visitors[ann].pair.client.conn.channel(id).unwrap().close().unwrap();
+        place.settle();
+        place.told(ann);
+    }
+}
+
+#[test]
 fn t107_who_catches_up_with_a_report_takes_the_room_of_a_view() {
     let (mut place, ann, bob) = place(Caps { feeds: Share { all: 4, of_user: 2 }, ..Caps::default() });
     place.log_hits((0..500).map(|number| format!("/{number:0>100}")));
