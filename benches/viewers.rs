@@ -8,7 +8,7 @@
 //!
 //! The server is the program. The viewers are this process': connections of one loop, that do no more than read and count. Each
 //! line of the log says when it was written; a delay is the time from then until the record was decrypted at a viewer. What the
-//! writer and the viewers cost is this process', told beside the server's.
+//! writer and the viewers cost is this process', told beside the server's. Beside the first kind a few `ssh` watch, the system's.
 
 #[path = "../tests/common/viewer.rs"]
 mod viewer;
@@ -16,9 +16,12 @@ mod viewer;
 use mio::net::TcpStream;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::HashMap;
-use std::fs;
-use std::io::Write;
+use std::fs::{self, Permissions};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -42,6 +45,9 @@ const LIMITS: &str = "max_connections = 20000\nmax_startups = '20000:30:20000'\n
 
 /// What an idle viewer may take of the server's memory (bytes).
 const IDLE_MAX: u64 = 16 * 1024;
+
+/// Real clients that watch beside the others.
+const SSHS: u64 = 3;
 
 /// How many delays were how long.
 struct Delays {
@@ -278,13 +284,65 @@ impl Outcome {
     }
 }
 
+/// A real client, and the thread that reads what it says until all has come.
+struct Ssh {
+    child: Child,
+    reader: JoinHandle<Seen>,
+}
+
+impl Ssh {
+    fn begin(address: SocketAddr, key: &Path, command: &str, lines: u64) -> Self {
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", "none", "-i"]).arg(key).args(["-p", &address.port().to_string()]);
+        for option in
+            ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        {
+            ssh.args(["-o", option]);
+        }
+        ssh.args(["ann@127.0.0.1", command]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = ssh.spawn().expect("ssh is installed");
+        let mut out = child.stdout.take().expect("piped");
+        let reader = thread::spawn(move || {
+            let (mut seen, mut block) = (Seen::default(), vec![0; 64 * 1024]);
+            while seen.received + seen.skipped < lines {
+                let n = out.read(&mut block).expect("a pipe");
+                assert_ne!(n, 0, "ssh ended");
+                seen.take(&block[..n], |_| {});
+            }
+            seen
+        });
+        Self { child, reader }
+    }
+
+    fn finish(mut self) -> Seen {
+        let seen = self.reader.join().expect("it reads");
+        let _ended = (self.child.kill(), self.child.wait());
+        seen
+    }
+}
+
 fn viewers(count: usize, rate: u64, seconds: u64) {
     let lines = rate * seconds;
+    let directory = tempfile::tempdir().expect("a directory");
+    let key = directory.path().join("key");
+    fs::write(&key, include_bytes!("../vectors/keys/ed25519")).expect("written");
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("mine");
     for command in ["tail", "tail --json"] {
         let mut watch = Watch::begin(command, count, "");
         watch.log_in();
+        let begin = |_| Ssh::begin(watch.server.address, &key, command, lines);
+        let sshs: Vec<_> = (0..SSHS).map(begin).collect();
+        let until = Instant::now() + LATE;
+        while watch.server.metric("ssh_weblog_viewers") < count as u64 + SSHS {
+            assert!(Instant::now() < until, "not all of them watch");
+            thread::sleep(Duration::from_millis(20));
+        }
         let (outcome, _server) = watch.read(lines, rate);
         outcome.print(&format!("{count} viewers of {rate} records a second, {command}"), lines);
+        for seen in sshs.into_iter().map(Ssh::finish) {
+            assert_eq!((seen.received, seen.skipped, seen.wrong), (lines, 0, 0), "ssh gets everything");
+        }
+        println!("    and {SSHS} ssh received {lines} records each");
     }
 }
 
