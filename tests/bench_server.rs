@@ -36,10 +36,34 @@ fn commands_are_answered_from_memory_and_others_are_not_known() {
     assert_eq!(status("cat >/dev/null", &vec![7; 5_000_000]), Some(0));
     let zeros = ask("head -c 5000001 /dev/zero", b"");
     assert!(zeros.status.success() && zeros.stdout == vec![0; 5_000_001]);
-    for other in ["false", "head -c x /dev/zero", "head -c 5 /dev/random", "cat >/dev/full", "true; true"] {
+    for other in
+        ["false", "head -c x /dev/zero", "head -c 5 /dev/random", "cat >/dev/full", "cat -u", "true; true"]
+    {
         assert_eq!(status(other, b""), Some(127), "{other}");
     }
     assert_eq!(status("tail -n0 -f /nowhere/at/all", b""), Some(1));
+}
+
+#[test]
+fn cat_loses_nothing_of_what_its_reader_does_not_take_yet() {
+    let files = Files::new();
+    let server = serve(&files);
+    let mut cat =
+        client(&files, &server, "cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let input: Vec<u8> = (0..12_000_000_u32).map(|n| (n % 251) as u8).collect();
+    // More than the client's window before anything is read: the rest of it waits there, or on its way to there.
+    let (first, rest) = input.split_at(3 << 20);
+    let mut stdin = cat.stdin.take().unwrap();
+    stdin.write_all(first).unwrap();
+    let came = std::thread::scope(|scope| {
+        // Its end comes while some is still to go back.
+        scope.spawn(move || stdin.write_all(rest).unwrap());
+        let mut came = Vec::new();
+        cat.stdout.take().unwrap().read_to_end(&mut came).unwrap();
+        came
+    });
+    assert!(came == input);
+    assert_eq!(openssh::wait(&mut cat).code(), Some(0));
 }
 
 #[test]
