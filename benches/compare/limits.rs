@@ -6,6 +6,7 @@ use ctr::Ctr128BE;
 use ctr::cipher::{Array, KeyIvInit, StreamCipher};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use hmac::{Hmac, KeyInit, Mac};
+use mio::{Events, Interest, Poll, Token};
 use ml_kem::kem::{EncapsulationKey, KeyExport};
 use ml_kem::{B32, DecapsulationKey, MlKem768, Seed};
 use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey, chacha20_poly1305_openssh as chacha};
@@ -14,6 +15,7 @@ use sha2::Sha256;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use strombus::connection::MAXIMUM_PACKET_SIZE;
 use strombus::transport::DATA_MARK;
@@ -33,6 +35,15 @@ const MESSAGE: usize = 256;
 
 /// Logins that are averaged.
 const LOGINS: usize = 400;
+
+/// Bytes of a packet with a line of a log.
+const RECORD: usize = 4 + 224 + 16;
+
+/// Sockets that a line goes out on: few enough that one process has both ends.
+const VIEWERS: usize = 5_000;
+
+/// Lines that are averaged.
+const RECORDS: usize = 20;
 
 /// Processor seconds of whoever sends and of whoever receives.
 pub struct Sides {
@@ -220,4 +231,52 @@ fn conversations() -> f64 {
     });
     clients.into_iter().for_each(|client| client.join().expect("answered"));
     spent
+}
+
+/// The server's processor seconds for a packet with a line of a log, which is a write of its own, while someone reads.
+pub fn record() -> f64 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let pairs = (0..VIEWERS).map(|_| {
+        let far = TcpStream::connect(address).expect("it listens");
+        let (near, _) = listener.accept().expect("it came");
+        near.set_nodelay(true).expect("TCP");
+        (near, far)
+    });
+    let (mut near, far): (Vec<_>, Vec<_>) = pairs.unzip();
+    let (send, all_came) = channel();
+    let reader = thread::spawn(move || read_all(far, &send));
+    let spent = (0..RECORDS).map(|_| {
+        let spent =
+            spent(|| near.iter_mut().for_each(|socket| socket.write_all(&[7; RECORD]).expect("read")));
+        all_came.recv().expect("someone reads");
+        spent
+    });
+    let spent = spent.sum::<f64>() / (RECORDS * VIEWERS) as f64;
+    reader.join().expect("all was read");
+    spent
+}
+
+/// Says whenever a record has come to all sockets.
+fn read_all(sockets: Vec<TcpStream>, all_came: &Sender<()>) {
+    let mut poll = Poll::new().expect("epoll");
+    let register = |(at, socket): (usize, TcpStream)| {
+        socket.set_nonblocking(true).expect("a socket");
+        let mut socket = mio::net::TcpStream::from_std(socket);
+        poll.registry().register(&mut socket, Token(at), Interest::READABLE).expect("registered");
+        socket
+    };
+    let mut sockets: Vec<_> = sockets.into_iter().enumerate().map(register).collect();
+    let (mut events, mut block) = (Events::with_capacity(256), [0; 2 * RECORD]);
+    for number in 1..=RECORDS {
+        let mut came = 0;
+        while came < VIEWERS * RECORD {
+            poll.poll(&mut events, None).expect("epoll");
+            for event in &events {
+                came += sockets[event.token().0].read(&mut block).expect("it is ready");
+            }
+        }
+        assert_eq!(came, VIEWERS * RECORD, "record {number}");
+        all_came.send(()).expect("someone waits");
+    }
 }

@@ -22,7 +22,7 @@ const LOGINS_OF_FORKS: u64 = 10;
 const CONNECTIONS_OF_FORKS: u64 = 100;
 const VIEWERS_OF_FORKS: u64 = 200;
 
-/// A log with fewer lines a second is written to for twice the time.
+/// A log with fewer lines a second is written to for twice the time, and no two of them share a packet.
 const SLOW: u64 = 100;
 
 const CIPHERS: [(&str, &str); 4] = [
@@ -42,7 +42,8 @@ pub enum Row {
     Logins(Names),
     /// Connections that are logged in and have a session, and do nothing.
     Idle(Names),
-    /// A log that is written to, with so many lines a second, and that so many follow.
+    /// A log that is written to, with so many lines a second, and that so many follow. OpenSSH's are followed by a `tail` each;
+    /// those for which the system has no inotify instance left (128 of a user's, by default) look once a second.
     Records { viewers: u64, rate: u64, names: Names },
     /// A byte there and back while many come on another channel.
     Keystroke(Names),
@@ -204,6 +205,10 @@ impl Row {
             }
             Self::Logins(names) => {
                 Some(("limit: primitives, bare TCP", vec![limits::login(names.kex) * 1e3, f64::NAN]))
+            }
+            Self::Records { rate, .. } if *rate < SLOW => {
+                let each = limits::record() * 1e6;
+                Some(("limit: a write each, bare TCP", vec![each, f64::NAN, f64::NAN, f64::NAN]))
             }
             Self::Idle(_) | Self::Records { .. } | Self::Keystroke(_) => None,
         }

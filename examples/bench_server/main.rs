@@ -286,8 +286,13 @@ impl Application<Server> for Bench {
         }
     }
 
-    fn source(&mut self, _: &mut Context<'_>, peers: &mut Peers<'_, Server>, _: Source) -> Result<(), Error> {
-        self.follower.changed(peers)
+    fn source(
+        &mut self,
+        cx: &mut Context<'_>,
+        peers: &mut Peers<'_, Server>,
+        _: Source,
+    ) -> Result<(), Error> {
+        self.follower.changed(cx, peers)
     }
 
     fn is_done(&self) -> bool {
