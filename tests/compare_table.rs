@@ -64,12 +64,19 @@ fn a_table_has_a_dash_for_what_a_peer_can_not_do_and_no_ratio_for_ours() {
     let figures = |at: f64| Some(vec![rounds(&[at, at, at]), rounds(&[7.0])]);
     let line = |name: &str, figures| Line { name: name.to_owned(), figures };
     let half = Some(vec![rounds(&[2.0, 2.0, 2.0]), rounds(&[f64::NAN])]);
-    let lines =
-        [line("ours", figures(1.0)), line("it", figures(4.0)), line("half", half), line("none", None)];
+    let other = Some(vec![rounds(&[f64::NAN, f64::NAN, f64::NAN]), rounds(&[7.0])]);
+    let lines = [
+        line("ours", figures(1.0)),
+        line("it", figures(4.0)),
+        line("half", half),
+        line("other", other),
+        line("none", None),
+    ];
     let text = "| row | CPU s | ours ÷ it | wall s |\n|---|--:|--:|--:|\n\
                 | ours | 1.0 (1.0–1.0) | | 7 |\n\
                 | it | 4.0 (4.0–4.0) | 0.25 | 7 |\n\
                 | half | 2.0 (2.0–2.0) | 0.50 | - |\n\
+                | other | - | | 7 |\n\
                 | none | - | | - |\n";
     assert_eq!(table("row", &columns, &lines), text);
 }
