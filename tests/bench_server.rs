@@ -44,25 +44,32 @@ fn commands_are_answered_from_memory_and_others_are_not_known() {
     assert_eq!(status("tail -n0 -f /nowhere/at/all", b""), Some(1));
 }
 
+/// The client of a command, which is ended when it waits for what never comes.
+fn spawn(files: &Files, server: &Server, command: &str, stdin: Stdio) -> Child {
+    let ssh = client(files, server, command);
+    let mut client = Command::new("timeout");
+    client.arg(deadline().as_secs().to_string()).arg(ssh.get_program()).args(ssh.get_args());
+    client.env_remove("SSH_AUTH_SOCK").stdin(stdin).stdout(Stdio::piped()).spawn().unwrap()
+}
+
 #[test]
 fn cat_loses_nothing_of_what_its_reader_does_not_take_yet() {
     let files = Files::new();
     let server = serve(&files);
-    let mut cat =
-        client(&files, &server, "cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let input: Vec<u8> = (0..12_000_000_u32).map(|n| (n % 251) as u8).collect();
-    // More than the client's window before anything is read: the rest of it waits there, or on its way to there.
-    let (first, rest) = input.split_at(3 << 20);
+    let mut cat = spawn(&files, &server, "cat", Stdio::piped());
     let mut stdin = cat.stdin.take().unwrap();
-    stdin.write_all(first).unwrap();
-    let came = std::thread::scope(|scope| {
-        // Its end comes while some is still to go back.
-        scope.spawn(move || stdin.write_all(rest).unwrap());
-        let mut came = Vec::new();
-        cat.stdout.take().unwrap().read_to_end(&mut came).unwrap();
-        came
-    });
-    assert!(came == input);
+    // More than the client's window, and nothing is read before all of it is written: the rest waits there. No window is lost.
+    let input: Vec<u8> = (0..3_u32 << 20).map(|n| (n % 251) as u8).collect();
+    for _ in 0..4 {
+        stdin.write_all(&input).unwrap();
+        assert!(read(&mut cat, input.len()) == input);
+    }
+    // Its end comes while some is still to go back.
+    stdin.write_all(&input).unwrap();
+    drop(stdin);
+    let mut last = Vec::new();
+    cat.stdout.take().unwrap().read_to_end(&mut last).unwrap();
+    assert!(last == input);
     assert_eq!(openssh::wait(&mut cat).code(), Some(0));
 }
 
@@ -86,13 +93,7 @@ fn all_who_follow_a_file_get_what_is_added_even_who_reads_late() {
     let files = Files::new();
     let server = serve(&files);
     let path = files.write("log", "before\n");
-    let follow = || {
-        let ssh = client(&files, &server, &format!("tail -n0 -f {path}"));
-        // Who waits for what never comes is ended.
-        let mut client = Command::new("timeout");
-        client.arg(deadline().as_secs().to_string()).arg(ssh.get_program()).args(ssh.get_args());
-        client.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
-    };
+    let follow = || spawn(&files, &server, &format!("tail -n0 -f {path}"), Stdio::null());
     let mut followers = [follow(), follow()];
     let mut log = OpenOptions::new().append(true).open(&path).unwrap();
     // They do not say when they begin: something is added until it comes.
