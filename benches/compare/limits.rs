@@ -34,15 +34,6 @@ const MESSAGE: usize = 256;
 /// Logins that are averaged.
 const LOGINS: usize = 400;
 
-/// Bytes of a packet with a line of a log.
-const RECORD: usize = 4 + 224 + 16;
-
-/// Sockets that a line goes out on: few enough that one process has both ends.
-const VIEWERS: usize = 5_000;
-
-/// Lines that are averaged.
-const RECORDS: usize = 20;
-
 /// Processor seconds of whoever sends and of whoever receives.
 pub struct Sides {
     pub sender: f64,
@@ -229,25 +220,4 @@ fn conversations() -> f64 {
     });
     clients.into_iter().for_each(|client| client.join().expect("answered"));
     spent
-}
-
-/// The server's processor seconds for a packet with a line of a log that is a write of its own, and wakes nobody.
-pub fn record() -> f64 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("bound");
-    let pairs = (0..VIEWERS).map(|_| {
-        let far = TcpStream::connect(address).expect("it listens");
-        let (near, _) = listener.accept().expect("it came");
-        near.set_nodelay(true).expect("TCP");
-        (near, far)
-    });
-    let (mut near, mut far): (Vec<_>, Vec<_>) = pairs.unzip();
-    let mut packet = [7; RECORD];
-    let spent = (0..RECORDS).map(|_| {
-        let spent =
-            spent(|| near.iter_mut().for_each(|socket| socket.write_all(&packet).expect("it is open")));
-        far.iter_mut().for_each(|socket| socket.read_exact(&mut packet).expect("it came"));
-        spent
-    });
-    spent.sum::<f64>() / (RECORDS * VIEWERS) as f64
 }

@@ -206,10 +206,6 @@ impl Row {
             Self::Logins(names) => {
                 Some(("limit: primitives, bare TCP", vec![limits::login(names.kex) * 1e3, f64::NAN]))
             }
-            Self::Records { rate, .. } if *rate < SLOW => {
-                let each = limits::record() * 1e6;
-                Some(("limit: a write each, bare TCP", vec![each, f64::NAN, f64::NAN, f64::NAN]))
-            }
             Self::Idle(_) | Self::Records { .. } | Self::Keystroke(_) => None,
         }
     }
