@@ -10,9 +10,12 @@
 //! line of the log says when it was written; a delay is the time from then until the record was decrypted at a viewer. What the
 //! writer and the viewers cost is this process', told beside the server's. Beside the first kind a few `ssh` watch, the system's.
 
+#[path = "common/delays.rs"]
+mod delays;
 #[path = "../tests/common/viewer.rs"]
 mod viewer;
 
+use delays::Delays;
 use mio::net::TcpStream;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::HashMap;
@@ -48,43 +51,6 @@ const IDLE_MAX: u64 = 16 * 1024;
 
 /// Real clients that watch beside the others.
 const SSHS: u64 = 3;
-
-/// How many delays were how long.
-struct Delays {
-    /// By tenths of a millisecond.
-    counts: Vec<u64>,
-    longest: Duration,
-}
-
-impl Delays {
-    fn new() -> Self {
-        Self { counts: vec![0; 2_000_000], longest: Duration::ZERO }
-    }
-
-    fn add(&mut self, delay: Duration) {
-        let at = usize::try_from(delay.as_micros() / 100).unwrap().min(self.counts.len() - 1);
-        self.counts[at] += 1;
-        self.longest = self.longest.max(delay);
-    }
-
-    /// In milliseconds.
-    fn at(&self, part: f64) -> f64 {
-        let wanted = (self.counts.iter().sum::<u64>() as f64 * part) as u64;
-        let mut below = 0;
-        let reached = self.counts.iter().position(|count| {
-            below += count;
-            below > wanted
-        });
-        reached.map_or(f64::NAN, |tenths| (tenths + 1) as f64 / 10.0)
-    }
-}
-
-impl core::fmt::Display for Delays {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let longest = self.longest.as_secs_f64() * 1e3;
-        write!(f, "median {:.1} ms, p99 {:.1} ms, longest {longest:.1} ms", self.at(0.5), self.at(0.99))
-    }
-}
 
 /// Viewers on one loop.
 struct Crowd {

@@ -36,10 +36,41 @@ fn commands_are_answered_from_memory_and_others_are_not_known() {
     assert_eq!(status("cat >/dev/null", &vec![7; 5_000_000]), Some(0));
     let zeros = ask("head -c 5000001 /dev/zero", b"");
     assert!(zeros.status.success() && zeros.stdout == vec![0; 5_000_001]);
-    for other in ["false", "head -c x /dev/zero", "head -c 5 /dev/random", "cat >/dev/full", "true; true"] {
+    for other in
+        ["false", "head -c x /dev/zero", "head -c 5 /dev/random", "cat >/dev/full", "cat -u", "true; true"]
+    {
         assert_eq!(status(other, b""), Some(127), "{other}");
     }
     assert_eq!(status("tail -n0 -f /nowhere/at/all", b""), Some(1));
+}
+
+/// The client of a command, which is ended when it waits for what never comes.
+fn spawn(files: &Files, server: &Server, command: &str, stdin: Stdio) -> Child {
+    let ssh = client(files, server, command);
+    let mut client = Command::new("timeout");
+    client.arg(deadline().as_secs().to_string()).arg(ssh.get_program()).args(ssh.get_args());
+    client.env_remove("SSH_AUTH_SOCK").stdin(stdin).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn cat_loses_nothing_of_what_its_reader_does_not_take_yet() {
+    let files = Files::new();
+    let server = serve(&files);
+    let mut cat = spawn(&files, &server, "cat", Stdio::piped());
+    let mut stdin = cat.stdin.take().unwrap();
+    // More than the client's window, and nothing is read before all of it is written: the rest waits there. No window is lost.
+    let input: Vec<u8> = (0..3_u32 << 20).map(|n| (n % 251) as u8).collect();
+    for _ in 0..4 {
+        stdin.write_all(&input).unwrap();
+        assert!(read(&mut cat, input.len()) == input);
+    }
+    // Its end comes while some is still to go back.
+    stdin.write_all(&input).unwrap();
+    drop(stdin);
+    let mut last = Vec::new();
+    cat.stdout.take().unwrap().read_to_end(&mut last).unwrap();
+    assert!(last == input);
+    assert_eq!(openssh::wait(&mut cat).code(), Some(0));
 }
 
 #[test]
@@ -62,13 +93,7 @@ fn all_who_follow_a_file_get_what_is_added_even_who_reads_late() {
     let files = Files::new();
     let server = serve(&files);
     let path = files.write("log", "before\n");
-    let follow = || {
-        let ssh = client(&files, &server, &format!("tail -n0 -f {path}"));
-        // Who waits for what never comes is ended.
-        let mut client = Command::new("timeout");
-        client.arg(deadline().as_secs().to_string()).arg(ssh.get_program()).args(ssh.get_args());
-        client.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
-    };
+    let follow = || spawn(&files, &server, &format!("tail -n0 -f {path}"), Stdio::null());
     let mut followers = [follow(), follow()];
     let mut log = OpenOptions::new().append(true).open(&path).unwrap();
     // They do not say when they begin: something is added until it comes.
@@ -84,7 +109,7 @@ fn all_who_follow_a_file_get_what_is_added_even_who_reads_late() {
         });
         let first = loop {
             assert!(Instant::now() < until, "nothing comes");
-            writeln!(log, "{marks:07}").unwrap();
+            log.write_all(format!("{marks:07}\n").as_bytes()).unwrap(); // one write: no half of a mark is seen
             marks += 1;
             if let Ok(first) = came.recv_timeout(std::time::Duration::from_millis(20)) {
                 break first;

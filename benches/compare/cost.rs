@@ -21,10 +21,20 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// /proc/PID/stat has all of it, in hundredths. Of the threads that live, schedstat has nanoseconds: whichever is more counts, for
 /// the first lacks what is below a hundredth, and the second the threads that have ended.
 pub fn processor(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it was not waited for");
+    processor_if_there(pid).expect("it was not waited for")
+}
+
+/// The same with those below it that live.
+pub fn processor_of_all(pid: u32) -> f64 {
+    // One that has just ended is its parent's.
+    processor_if_there(pid).unwrap_or(0.0) + children(pid).into_iter().map(processor_of_all).sum::<f64>()
+}
+
+fn processor_if_there(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<_> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
     let ticks = |at: usize| fields[at].parse::<f64>().expect("a number") / USER_HZ;
-    (ticks(11) + ticks(12)).max(threads(pid)) + ticks(13) + ticks(14)
+    Some((ticks(11) + ticks(12)).max(threads(pid)) + ticks(13) + ticks(14))
 }
 
 fn threads(pid: u32) -> f64 {

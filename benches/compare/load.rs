@@ -6,34 +6,27 @@
 //! ```
 //!
 //! WORK is `take` or `pour` for COUNT bytes, `login` for so many connections with `true`, `hold` for so many with a session. The
-//! last says `ready` and ends with its standard input. Whatever the server's host key is, it is taken.
+//! last says `ready` and ends with its standard input. `follow` and `keystroke` are loads of their own.
 
+use crate::login::Login;
+use crate::{follow, keystroke};
 use core::time::Duration;
 use mio::Waker;
-use mio::net::TcpStream;
-use std::io::{Read, Write};
-use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, Event, Request};
-use strombus::crypto::SystemRng;
-use strombus::crypto::sign::PrivateKey;
-use strombus::driver::algorithms::AlgorithmOptions;
-use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source, Stream, files};
-use strombus::transport::{Client, ClientConfig, TransportConfig};
-use strombus::userauth::{ClientUserauthConfig, ClientUserauthEvent};
+use strombus::connection::{ChannelEvent, ChannelId, Connection, Event, Request};
+use strombus::driver::{Application, Context, Driver, Error, PeerId, Peers, Source};
+use strombus::transport::Client;
 use strombus::wire::DisconnectReason;
-use strombus::wire::number::Sender as Role;
 
 /// Logins at a time.
 pub const LOGINS_AT_ONCE: u64 = 8;
 
 /// Connections that are being made at a time to be held.
-const HELD_AT_ONCE: u64 = 32;
+pub const HELD_AT_ONCE: u64 = 32;
 
 /// No work takes longer.
-const DEADLINE: Duration = Duration::from_secs(300);
+pub const DEADLINE: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -41,10 +34,15 @@ pub enum Work {
     Pour,
     Login,
     Hold,
+    /// [`follow`].
+    Follow,
+    /// [`keystroke`].
+    Keystroke,
 }
 
 impl Work {
-    pub const ALL: [Self; 4] = [Self::Take, Self::Pour, Self::Login, Self::Hold];
+    pub const ALL: [Self; 6] =
+        [Self::Take, Self::Pour, Self::Login, Self::Hold, Self::Follow, Self::Keystroke];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,16 +50,18 @@ impl Work {
             Self::Pour => "pour",
             Self::Login => "login",
             Self::Hold => "hold",
+            Self::Follow => "follow",
+            Self::Keystroke => "keystroke",
         }
     }
 
-    /// What the server is asked for.
+    /// What the server is asked for, if that is one thing.
     pub fn command(self, count: u64) -> Option<String> {
         match self {
             Self::Take => Some(format!("head -c {count} /dev/zero")),
             Self::Pour => Some("cat >/dev/null".to_owned()),
             Self::Login => Some("true".to_owned()),
-            Self::Hold => None,
+            Self::Hold | Self::Follow | Self::Keystroke => None,
         }
     }
 }
@@ -69,9 +69,7 @@ impl Work {
 struct Load {
     work: Work,
     command: Option<String>,
-    address: SocketAddr,
-    key: Arc<PrivateKey>,
-    config: Arc<ClientConfig>,
+    login: Login,
     waker: Arc<Waker>,
     /// Connections still to be begun, and those that are under way.
     to_begin: u64,
@@ -87,10 +85,7 @@ impl Load {
     fn begin(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Client>) -> Result<(), Error> {
         let at_once = if self.work == Work::Hold { HELD_AT_ONCE } else { LOGINS_AT_ONCE };
         while self.to_begin > 0 && self.under_way < at_once {
-            let stream = Stream::Tcp(TcpStream::connect(self.address)?);
-            let user = ClientUserauthConfig { user_name: "root".to_owned() };
-            let (limits, rng) = (ChannelLimits::default(), Box::new(SystemRng));
-            peers.add(cx, stream, Connection::new(Arc::clone(&self.config), user, limits, rng, cx.now))?;
+            self.login.begin(cx, peers)?;
             self.to_begin -= 1;
             self.under_way += 1;
         }
@@ -161,16 +156,10 @@ impl Application<Client> for Load {
         conn: &mut Connection<Client>,
         event: Event<'_, Client>,
     ) -> Result<(), Error> {
-        match event {
-            Event::Kex(host) => conn.accept_host_key(host.ticket)?,
-            Event::Userauth(ClientUserauthEvent::Continue { ticket, .. }) => {
-                conn.request_publickey(ticket, Arc::clone(&self.key))?;
-            }
-            Event::Authenticated => drop(conn.open_session()?),
-            Event::Channel(id, event) => self.channel_event(conn, id, event)?,
-            _ => {}
+        match self.login.event(conn, 1, event)? {
+            Some((id, event)) => self.channel_event(conn, id, event),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn writable(
@@ -203,20 +192,25 @@ impl Application<Client> for Load {
     }
 }
 
-fn config(cipher: &str, mac: &str, kex: &str) -> Arc<ClientConfig> {
-    let mut algorithms = AlgorithmOptions::new(Role::Client);
-    for (keyword, name) in [("Ciphers", cipher), ("MACs", mac), ("KexAlgorithms", kex)] {
-        algorithms.set(keyword, name).expect("a keyword").expect("a name");
-    }
-    let transport = TransportConfig { algorithms: algorithms.chosen().clone(), ..TransportConfig::client() };
-    Arc::new(ClientConfig { transport })
+/// What whoever began this says when it is to go on; or he has gone.
+pub fn wait_for_line() {
+    std::io::stdin().read_line(&mut String::new()).expect("standard input");
 }
 
 /// Does the work that the words tell.
 pub fn run(words: &[String]) {
-    let [work, count, port, key, cipher, mac, kex] = words else { panic!("seven words") };
+    let [work, count, port, key, cipher, mac, kex, more @ ..] = words else { panic!("seven words") };
     let work = *Work::ALL.iter().find(|known| known.name() == work).expect("a work");
-    let (count, port): (u64, u16) = (count.parse().expect("a count"), port.parse().expect("a port"));
+    let count = count.parse().expect("a count");
+    let login = Login::new([port, key, cipher, mac, kex]);
+    match work {
+        Work::Follow => follow::run(login, count, more),
+        Work::Keystroke => keystroke::run(login, count),
+        _ => run_load(work, count, login),
+    }
+}
+
+fn run_load(work: Work, count: u64, login: Login) {
     let is_bulk = matches!(work, Work::Take | Work::Pour);
     let until = Instant::now() + DEADLINE;
     let app = |waker| {
@@ -224,9 +218,7 @@ pub fn run(words: &[String]) {
         Ok(Load {
             work,
             command: work.command(count),
-            address: ([127, 0, 0, 1], port).into(),
-            key: Arc::new(files::read_private_key(Path::new(key)).expect("a key")),
-            config: config(cipher, mac, kex),
+            login,
             waker,
             to_begin,
             under_way: 0,
@@ -245,8 +237,7 @@ pub fn run(words: &[String]) {
     driver.run().expect("a loop");
     if work == Work::Hold {
         println!("ready");
-        std::io::stdout().flush().expect("someone waits");
-        std::io::stdin().read_to_end(&mut Vec::new()).expect("its end");
+        wait_for_line();
         std::process::exit(0); // thousands of connections close by themselves
     }
     assert_eq!((driver.app.left, driver.app.ended), (0, if is_bulk { 1 } else { count }), "all of it");

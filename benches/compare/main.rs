@@ -2,7 +2,8 @@
 //! `benches/run` builds all of them and runs this.
 //!
 //! ```text
-//! cargo bench --bench compare -- [ROW]… [--rounds N] [--size MIB] [--logins N] [--connections N] [--russh FILE] [--go FILE]
+//! cargo bench --bench compare -- [ROW]… [--rounds N] [--size MIB] [--logins N] [--connections N] [--seconds N]
+//!     [--russh FILE] [--go FILE]
 //! ```
 //!
 //! A table a row: medians with the range of the rounds, processor seconds user and system, children included; and ours in
@@ -10,8 +11,14 @@
 //! is `load`, and where clients are compared, the server is `examples/bench_server`.
 
 mod cost;
+#[path = "../common/delays.rs"]
+mod delays;
+mod follow;
+mod keystroke;
 mod limits;
+mod lines;
 mod load;
+mod login;
 #[expect(dead_code, reason = "the interop tests use the rest")]
 #[path = "../../tests/interop/openssh.rs"]
 mod openssh;
@@ -45,6 +52,9 @@ struct Arguments {
     /// Connections that are held idle; of servers that fork 100
     #[arg(long, default_value_t = 1000)]
     connections: u64,
+    /// Time of a round with keystrokes, or with the records of a log; twice as much if it has few a second
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
     /// The program of benches/compare/russh
     #[arg(long, value_name = "FILE")]
     russh: Option<PathBuf>,
@@ -61,7 +71,7 @@ struct Arguments {
 
 impl Arguments {
     fn peers(&self) -> Vec<Peer> {
-        let mut peers = vec![Peer::Ours];
+        let mut peers = vec![Peer::OURS, Peer::OURS_ON_TWO];
         peers.extend(self.russh.clone().map(Peer::Russh));
         peers.extend(self.go.clone().map(Peer::Go));
         peers.extend([Generation::Trixie, Generation::Bookworm].map(Peer::OpenSsh));
@@ -107,7 +117,7 @@ fn run(row: &Row, files: &Files, sizes: Sizes, peers: &[Peer], rounds: usize) ->
         let line = Line { name: Peer::name(peer).to_owned(), figures: Some(none()) };
         Entry { peer, server: None, line }
     };
-    let mut entries: Vec<_> = peers.iter().map(entry).collect();
+    let mut entries: Vec<_> = peers.iter().filter(|peer| row.takes(peer)).map(entry).collect();
     let mut limit: Option<Line> = None;
     for _ in 0..rounds {
         entries.iter_mut().for_each(|entry| entry.round(row, files, sizes));
@@ -138,10 +148,11 @@ fn main() {
     }
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("up to the maximum");
-    let Arguments { rounds, size, logins, connections, .. } = arguments;
-    let (files, sizes) = (Files::new(), Sizes { bytes: size << 20, logins, connections });
+    let Arguments { rounds, size, logins, connections, seconds, .. } = arguments;
+    let (files, sizes) = (Files::new(), Sizes { bytes: size << 20, logins, connections, seconds });
     println!(
-        "{rounds} rounds; {size} MiB in bulk; {logins} logins, {} at a time; {connections} idle connections",
+        "{rounds} rounds; {size} MiB in bulk; {logins} logins, {} at a time; {connections} idle connections; {seconds} s of \
+         records or keystrokes",
         load::LOGINS_AT_ONCE
     );
     println!(

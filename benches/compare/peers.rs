@@ -4,8 +4,9 @@ use crate::cost;
 use crate::load::Work;
 use crate::openssh::{Files, Generation, Running, Server, ours, ssh, sshd};
 use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 /// The algorithms that both sides are held to.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +19,10 @@ pub struct Names {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
-    Ours,
+    /// `examples/bench_server`.
+    Ours {
+        workers: usize,
+    },
     /// The program of `benches/compare/russh`.
     Russh(PathBuf),
     /// The program of `benches/compare/go`.
@@ -27,9 +31,13 @@ pub enum Peer {
 }
 
 impl Peer {
+    pub const OURS: Self = Self::Ours { workers: 1 };
+    pub const OURS_ON_TWO: Self = Self::Ours { workers: 2 };
+
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Ours => "ours",
+            Self::Ours { workers: 1 } => "ours",
+            Self::Ours { .. } => "ours, 2 workers",
             Self::Russh(_) => "russh",
             Self::Go(_) => "Go x/crypto",
             Self::OpenSsh(Generation::Trixie) => "OpenSSH 10",
@@ -60,13 +68,19 @@ impl Peer {
                 let lines: Vec<_> = lines.iter().map(String::as_str).collect();
                 return Some(sshd(*generation, files, &lines));
             }
-            Self::Ours => {
+            Self::Ours { workers } => {
                 let mut command = ours("bench_server");
-                command.args(["-p", "0", "-h", &files.text("host_key"), "-o"]);
-                command.arg(format!("AuthorizedKeysFile={}", files.text("authorized_keys")));
-                let of = [("Ciphers", names.cipher), ("MACs", names.mac), ("KexAlgorithms", names.kex)];
-                for (keyword, name) in of {
-                    command.args(["-o", &format!("{keyword}={name}")]);
+                command.args(["-p", "0", "-h", &files.text("host_key")]);
+                let (keys, workers) = (files.text("authorized_keys"), workers.to_string());
+                let options = [
+                    ("AuthorizedKeysFile", keys.as_str()),
+                    ("Workers", &workers),
+                    ("Ciphers", names.cipher),
+                    ("MACs", names.mac),
+                    ("KexAlgorithms", names.kex),
+                ];
+                for (keyword, value) in options {
+                    command.args(["-o", &format!("{keyword}={value}")]);
                 }
                 command
             }
@@ -96,7 +110,7 @@ impl Peer {
         let command = work.command(count).expect("bulk");
         let poured = if work == Work::Pour { count } else { 0 }.to_string();
         match self {
-            Self::Ours => load(files, names, port, work, count),
+            Self::Ours { .. } => load(files, names, port, work, count),
             Self::Russh(program) => {
                 let mut client = Command::new(program);
                 client.args(["client", "--port", &port.to_string(), "--key", &files.text("user_key")]);
@@ -141,6 +155,51 @@ pub fn spent(files: &Files, mut command: Command) -> Result<f64, String> {
         (true, spent) => Ok(spent),
         (false, _) => Err(std::fs::read_to_string(files.path("said")).unwrap_or_default()),
     }
+}
+
+/// A client that works with whoever runs it.
+pub struct Guided {
+    pub pid: u32,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Guided {
+    /// What it says next; nothing if it ends instead.
+    pub fn hear(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).ok().filter(|n| *n > 0)?;
+        Some(line.trim_end().to_owned())
+    }
+
+    /// The numbers that it says next.
+    pub fn hear_numbers<const N: usize>(&mut self) -> Option<[f64; N]> {
+        let line = self.hear()?;
+        let numbers: Vec<f64> = line.split(' ').map_while(|word| word.parse().ok()).collect();
+        numbers.try_into().ok()
+    }
+
+    pub fn go_on(&mut self) {
+        // If it has ended, it says no more.
+        let _ended = self.input.write_all(b"\n");
+    }
+}
+
+/// Runs a client and does `guide` meanwhile, after which it ends; what that gives, or what the client said instead.
+pub fn guided<T>(
+    files: &Files,
+    mut command: Command,
+    guide: impl FnOnce(&mut Guided) -> Option<T>,
+) -> Result<T, String> {
+    let said = File::create(files.path("said")).expect("a file");
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(said).spawn();
+    let mut child = child.map_err(|error| error.to_string())?;
+    let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    let mut client = Guided { pid: child.id(), input, output: BufReader::new(output) };
+    let heard = guide(&mut client);
+    drop(client);
+    cost::wait(child);
+    heard.ok_or_else(|| std::fs::read_to_string(files.path("said")).unwrap_or_default())
 }
 
 fn named(command: &mut Command, dashes: &str, names: Names) {

@@ -2,11 +2,11 @@
 
 use crate::load::Work;
 use crate::openssh::{Files, Server};
-use crate::peers::{Names, Peer, load, spent};
+use crate::peers::{Names, Peer, guided, load, spent};
 use crate::table::Column;
 use crate::{cost, limits};
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use tempfile::NamedTempFile;
 
 /// Sizes and counts of the command line.
 #[derive(Clone, Copy, Debug)]
@@ -14,11 +14,16 @@ pub struct Sizes {
     pub bytes: u64,
     pub logins: u64,
     pub connections: u64,
+    pub seconds: u64,
 }
 
 /// Of those who fork for each connection fewer are enough, and more than the machine would hold.
 const LOGINS_OF_FORKS: u64 = 10;
 const CONNECTIONS_OF_FORKS: u64 = 100;
+const VIEWERS_OF_FORKS: u64 = 200;
+
+/// A log with fewer lines a second is written to for twice the time, and no two of them share a packet.
+const SLOW: u64 = 100;
 
 const CIPHERS: [(&str, &str); 4] = [
     ("chacha20-poly1305@openssh.com", "hmac-sha2-256-etm@openssh.com"),
@@ -37,6 +42,11 @@ pub enum Row {
     Logins(Names),
     /// Connections that are logged in and have a session, and do nothing.
     Idle(Names),
+    /// A log that is written to, with so many lines a second, and that so many follow. OpenSSH's are followed by a `tail` each;
+    /// those for which the system has no inotify instance left (128 of a user's, by default) look once a second.
+    Records { viewers: u64, rate: u64, names: Names },
+    /// A byte there and back while many come on another channel.
+    Keystroke(Names),
 }
 
 impl Row {
@@ -51,7 +61,22 @@ impl Row {
         }
         rows.extend([CURVE, HYBRID].map(|kex| Self::Logins(with(kex))));
         rows.push(Self::Idle(with(CURVE)));
+        for (viewers, rate) in [(200, 1000), (10_000, 10)] {
+            rows.push(Self::Records { viewers, rate, names: with(CURVE) });
+        }
+        rows.extend(
+            [CIPHERS[1], CIPHERS[0]].map(|(cipher, mac)| Self::Keystroke(Names { cipher, mac, kex: CURVE })),
+        );
         rows
+    }
+
+    /// Whether a peer takes part: two workers only where they are to be compared with one, and those who fork only where the
+    /// machine holds all their processes.
+    pub fn takes(&self, peer: &Peer) -> bool {
+        match self {
+            Self::Records { viewers, .. } => *viewers <= VIEWERS_OF_FORKS || !peer.forks(),
+            _ => *peer != Peer::OURS_ON_TWO,
+        }
     }
 
     /// By which it is asked for.
@@ -67,6 +92,8 @@ impl Row {
             }
             Self::Logins(names) => format!("logins-{}", names.kex),
             Self::Idle(_) => "idle".to_owned(),
+            Self::Records { viewers, .. } => format!("records-{viewers}"),
+            Self::Keystroke(names) => format!("keystroke-{}", names.cipher),
         }
     }
 
@@ -78,18 +105,33 @@ impl Row {
             }
             Self::Logins(_) => vec![column("server CPU ms", 3, true), column("both CPU ms", 3, false)],
             Self::Idle(_) => vec![column("KiB each", 1, true)],
+            Self::Records { .. } => vec![
+                column("server CPU µs a record", 2, true),
+                column("both CPU µs a record", 2, false),
+                column("median ms", 1, false),
+                column("p99 ms", 1, true),
+            ],
+            Self::Keystroke(_) => vec![
+                column("median ms", 2, true),
+                column("p99 ms", 2, true),
+                column("meanwhile s a GiB", 2, false),
+            ],
         }
     }
 
     pub const fn names(&self) -> Names {
         match self {
-            Self::Bulk { names, .. } | Self::Logins(names) | Self::Idle(names) => *names,
+            Self::Bulk { names, .. }
+            | Self::Logins(names)
+            | Self::Idle(names)
+            | Self::Records { names, .. }
+            | Self::Keystroke(names) => *names,
         }
     }
 
     /// Whose server is asked: one for all rounds, unless what a round leaves behind is in the way of the next.
     pub fn serve(&self, files: &Files, peer: &Peer) -> Option<Server> {
-        let server = if matches!(self, Self::Bulk { is_client: true, .. }) { &Peer::Ours } else { peer };
+        let server = if matches!(self, Self::Bulk { is_client: true, .. }) { &Peer::OURS } else { peer };
         server.serve(files, self.names())
     }
 
@@ -135,8 +177,19 @@ impl Row {
                 spent(files, load(files, names, port, Work::Login, 1))?;
                 cost::settled(pid);
                 let before = cost::anonymous(pid);
-                let after = held(load(files, names, port, Work::Hold, count), || cost::anonymous(pid))?;
+                let after = guided(files, load(files, names, port, Work::Hold, count), |client| {
+                    client.hear()?;
+                    Some(cost::anonymous(pid))
+                })?;
                 Ok(vec![(after - before) / 1024.0 / count as f64])
+            }
+            Self::Records { viewers, rate, .. } => {
+                let seconds = if *rate < SLOW { 2 * sizes.seconds } else { sizes.seconds };
+                records(files, pid, load(files, names, port, Work::Follow, *viewers), *rate, seconds)
+            }
+            Self::Keystroke(_) => {
+                let client = load(files, names, port, Work::Keystroke, sizes.seconds);
+                guided(files, client, |client| client.hear_numbers::<3>()).map(Vec::from)
             }
         }
     }
@@ -153,7 +206,7 @@ impl Row {
             Self::Logins(names) => {
                 Some(("limit: primitives, bare TCP", vec![limits::login(names.kex) * 1e3, f64::NAN]))
             }
-            Self::Idle(_) => None,
+            Self::Idle(_) | Self::Records { .. } | Self::Keystroke(_) => None,
         }
     }
 }
@@ -172,15 +225,26 @@ fn sides(files: &Files, server: u32, client: Command) -> Result<Spent, String> {
     Ok(Spent { server: cost::settled(server) - before, client, wall })
 }
 
-/// Looks while the client holds its connections.
-fn held<T>(mut client: Command, look: impl FnOnce() -> T) -> Result<T, String> {
-    let mut child =
-        client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
-    let mut line = String::new();
-    let heard = BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line);
-    let seen =
-        if heard.is_ok() && line == "ready\n" { Ok(look()) } else { Err("they are not held".to_owned()) };
-    drop(child.stdin.take());
-    let (_, _) = cost::wait(child);
-    seen
+/// What is written to a log, from the moment at which all follow it until all have it.
+fn records(
+    files: &Files,
+    server: u32,
+    mut client: Command,
+    rate: u64,
+    seconds: u64,
+) -> Result<Vec<f64>, String> {
+    // A peer may remember a file by its name as long as it lives.
+    let log = NamedTempFile::new_in(files.directory.path()).map_err(|error| error.to_string())?;
+    client.arg(log.path()).args([rate.to_string(), seconds.to_string()]);
+    guided(files, client, |client| {
+        client.hear()?;
+        let look = |client| (cost::processor_of_all(server), cost::processor(client));
+        let before = look(client.pid);
+        client.go_on();
+        let [records, median, p99] = client.hear_numbers()?;
+        let after = look(client.pid);
+        let each = |seconds: f64| seconds * 1e6 / records;
+        let own = after.0 - before.0;
+        Some(vec![each(own), each(own + after.1 - before.1), median, p99])
+    })
 }

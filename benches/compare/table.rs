@@ -108,8 +108,8 @@ pub fn table(title: &str, columns: &[Column], lines: &[Line]) -> String {
             let figure = line.figures.as_ref().map(|figures| &figures[at]);
             text.push_str(&figure.map_or_else(|| " - |".to_owned(), |figure| cell(figure, column.digits)));
             if column.is_compared {
-                let ratio =
-                    ours.zip(figure).filter(|_| number > 0).map(|(ours, it)| Ratio::of(&ours[at], it));
+                let figure = figure.filter(|figure| number > 0 && !figure.median().is_nan());
+                let ratio = ours.zip(figure).map(|(ours, it)| Ratio::of(&ours[at], it));
                 let _infallible = match ratio {
                     Some(ratio) => write!(text, " {ratio} |"),
                     None => write!(text, " |"),

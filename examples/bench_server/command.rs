@@ -11,6 +11,8 @@ pub enum Command {
     Zeros(u64),
     /// `cat >/dev/null`.
     Sink,
+    /// `cat`.
+    Echo,
     /// `tail -n0 -f FILE`.
     Follow(PathBuf),
     /// Any other.
@@ -26,6 +28,7 @@ impl Command {
             ["true"] => Self::True,
             ["head", "-c", count, "/dev/zero"] => count.parse().map_or(Self::Unknown, Self::Zeros),
             ["cat", ">/dev/null"] => Self::Sink,
+            ["cat"] => Self::Echo,
             ["tail", "-n0", "-f", path] => Self::Follow(path.into()),
             _ => Self::Unknown,
         }

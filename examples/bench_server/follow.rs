@@ -1,8 +1,10 @@
 //! `tail -n0 -f`: what is added to a file, for any number of channels that follow it.
 //!
-//! A file is read once for all who are up to date; they get the block that was read. Whoever does not take all of it reads the
-//! rest by himself, to where it is sealed, once his channel has room: nothing is kept for him. Files only grow.
+//! A file is read once for all who are up to date; they get the block that was read: what is added within [`TOGETHER`] shares a
+//! packet and a write. Whoever does not take all of it reads the rest by himself, to where it is sealed, once his channel has
+//! room: nothing is kept for him. Files only grow.
 
+use core::time::Duration;
 use inotify::{Inotify, WatchDescriptor, WatchMask};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -12,12 +14,16 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Instant;
 use strombus::connection::{ChannelId, Connection};
 use strombus::driver::{Context, Error, PeerId, Peers};
 use strombus::transport::Server;
 
 /// Read at a time (bytes).
 const BLOCK: usize = 64 * 1024;
+
+/// What is added within this time of what was handed on is handed on together. The loop's times are up to two milliseconds late.
+const TOGETHER: Duration = Duration::from_millis(4);
 
 /// A channel of a peer's.
 pub type Place = (PeerId, ChannelId);
@@ -37,6 +43,8 @@ struct Followed {
 pub struct Follower {
     inotify: Option<Inotify>,
     files: HashMap<FileId, Followed>,
+    /// Nothing is handed on before.
+    due: Option<Instant>,
     block: Vec<u8>,
 }
 
@@ -70,9 +78,15 @@ impl Follower {
         }
     }
 
-    /// Something was written to some of them.
-    pub fn changed(&mut self, peers: &mut Peers<'_, Server>) -> Result<(), Error> {
+    /// Something was written to some of them; or it is time to look.
+    pub fn changed(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Server>) -> Result<(), Error> {
         let Some(inotify) = &mut self.inotify else { return Ok(()) };
+        if let Some(due) = self.due.filter(|due| cx.now < *due) {
+            // What is not fetched yet wakes nobody again.
+            cx.set_timer(Some(due));
+            return Ok(());
+        }
+        self.due = Some(cx.now + TOGETHER);
         let mut names = [0; 4096];
         let mut changed = Vec::new();
         while let Ok(events) = inotify.read_events(&mut names) {

@@ -4,19 +4,21 @@
 //! cargo run --release --example bench_server -- -p 0 -h host_key -o AuthorizedKeysFile=$PWD/authorized_keys
 //! ```
 //!
-//! Commands: `true`, `head -c N /dev/zero`, `cat >/dev/null`, `tail -n0 -f FILE`; any other ends with 127. Of the options of
-//! `examples/sshd` it takes `-D`, `-e`, `-p`, `-h` and of `-o` `AuthorizedKeysFile`, `Workers`, `RekeyLimit` and those that choose
-//! algorithms. The keys are read once; who has one of them may log in by any name. There is no gate, and a failure is told at
-//! once: this is for a loopback interface, and nothing else.
+//! Commands: `true`, `head -c N /dev/zero`, `cat >/dev/null`, `cat`, `tail -n0 -f FILE`; any other ends with 127. Of the options
+//! of `examples/sshd` it takes `-D`, `-e`, `-p`, `-h` and of `-o` `AuthorizedKeysFile`, `Workers`, `RekeyLimit` and those that
+//! choose algorithms. The keys are read once; who has one of them may log in by any name. There is no gate, and a failure is told
+//! at once: this is for a loopback interface, and nothing else.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::use_self)]
 
 mod command;
+mod echo;
 mod follow;
 
 use clap::Parser;
 use command::Command;
 use core::time::Duration;
+use echo::Echo;
 use follow::{FileId, Follower, Place};
 use mio::net::TcpListener;
 use std::collections::HashMap;
@@ -108,6 +110,7 @@ impl Options {
 enum Work {
     /// Zeros still to be sent.
     Zeros(u64),
+    Echo(Echo),
     Follow(FileId),
 }
 
@@ -129,9 +132,19 @@ impl Bench {
         let id = place.1;
         match event {
             ChannelEvent::OpenRequest { .. } => conn.accept_channel(id)?,
-            ChannelEvent::Data { data } => conn.channel(id)?.adjust_window(data.len())?,
+            ChannelEvent::Data { data } => match self.work(place) {
+                Some(Work::Echo(echo)) => echo.take(conn.channel(id)?, data)?,
+                _ => conn.channel(id)?.adjust_window(data.len())?,
+            },
             // Only what reads ends with its input.
-            ChannelEvent::Eof if self.work(place).is_none() => end(conn, id, 0)?,
+            ChannelEvent::Eof => match self.work(place) {
+                None => end(conn, id, 0)?,
+                Some(Work::Echo(echo)) => {
+                    echo.end();
+                    self.proceed(place, conn)?;
+                }
+                Some(Work::Zeros(_) | Work::Follow(_)) => {}
+            },
             ChannelEvent::Request { request: Request::Exec { command }, want_reply } => {
                 if want_reply {
                     conn.channel(id)?.reply(true)?;
@@ -157,6 +170,7 @@ impl Bench {
             Command::True => return end(conn, place.1, 0),
             Command::Unknown => return end(conn, place.1, 127),
             Command::Zeros(count) => Work::Zeros(*count),
+            Command::Echo => Work::Echo(Echo::default()),
             Command::Follow(path) => match self.follower.follow(cx, place, path) {
                 Ok(file) => Work::Follow(file),
                 Err(_) => return end(conn, place.1, 1),
@@ -178,6 +192,11 @@ impl Bench {
             Some(Work::Follow(file)) => {
                 let file = file.clone();
                 return self.follower.catch_up(place, &file, conn);
+            }
+            Some(Work::Echo(echo)) => {
+                if !echo.proceed(conn.channel(place.1)?)? {
+                    return Ok(());
+                }
             }
             Some(Work::Zeros(left)) => {
                 while *left > 0 {
@@ -267,8 +286,13 @@ impl Application<Server> for Bench {
         }
     }
 
-    fn source(&mut self, _: &mut Context<'_>, peers: &mut Peers<'_, Server>, _: Source) -> Result<(), Error> {
-        self.follower.changed(peers)
+    fn source(
+        &mut self,
+        cx: &mut Context<'_>,
+        peers: &mut Peers<'_, Server>,
+        _: Source,
+    ) -> Result<(), Error> {
+        self.follower.changed(cx, peers)
     }
 
     fn is_done(&self) -> bool {

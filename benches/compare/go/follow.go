@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // A file that is followed: read once, by one goroutine, and handed to all who follow it.
@@ -20,6 +21,9 @@ var (
 
 // Blocks that wait for one who does not keep up; more, and he is ended.
 const blocksWaiting = 1024
+
+// What is added within this time of what was handed on is handed on together.
+const together = 5 * time.Millisecond
 
 func follow(channel io.ReadWriter, path string) uint32 {
 	file, err := open(path)
@@ -88,6 +92,7 @@ func (f *followed) read(file *os.File, descriptor int) {
 			}
 			f.handOn(append([]byte(nil), block[:n]...))
 		}
+		time.Sleep(together)
 		if _, err := syscall.Read(descriptor, events); err != nil && err != syscall.EINTR {
 			return
 		}

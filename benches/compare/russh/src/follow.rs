@@ -11,10 +11,14 @@ use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 use tokio::sync::broadcast::{self, Sender};
 
 /// Blocks that wait for one who does not keep up; more, and he is ended.
 const BLOCKS_WAITING: usize = 1024;
+
+/// What is added within this time of what was handed on is handed on together.
+const TOGETHER: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
 pub struct Files(Mutex<HashMap<PathBuf, Sender<Bytes>>>);
@@ -38,6 +42,7 @@ impl Files {
                 while let Ok(n @ 1..) = file.read(&mut block) {
                     let _nobody_follows = sender.send(Bytes::copy_from_slice(&block[..n]));
                 }
+                thread::sleep(TOGETHER);
                 if events.next().is_err() {
                     return;
                 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use russh::keys::{PublicKey, load_secret_key};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey, run_stream};
 use russh::{Channel, ChannelId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -34,7 +34,7 @@ pub async fn serve(options: Server) -> Outcome<()> {
         socket.set_nodelay(true)?;
         let (config, known, files) = (Arc::clone(&config), Arc::clone(&known), Arc::clone(&files));
         tokio::spawn(async move {
-            let connection = Connection { known, files, channels: HashMap::new() };
+            let connection = Connection { known, files, channels: HashMap::new(), echoes: HashSet::new() };
             if let Ok(session) = run_stream(config, socket, connection).await {
                 let _ended = session.await;
             }
@@ -47,6 +47,8 @@ struct Connection {
     files: Arc<Files>,
     /// Open, and not asked for anything yet.
     channels: HashMap<ChannelId, Channel<Msg>>,
+    /// What comes on them goes back.
+    echoes: HashSet<ChannelId>,
 }
 
 impl Handler for Connection {
@@ -86,12 +88,20 @@ impl Handler for Connection {
                 Err(_) => end(session, id, 1),
             },
             ["cat", ">/dev/null"] => {}
+            ["cat"] => drop(self.echoes.insert(id)),
             ["tail", "-n0", "-f", path] => {
                 tokio::spawn(follow(Arc::clone(&self.files), channel, path.into()));
             }
             _ => end(session, id, 127),
         }
         Ok(())
+    }
+
+    async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), russh::Error> {
+        match self.echoes.contains(&id) {
+            true => session.data(id, Bytes::copy_from_slice(data)),
+            false => Ok(()),
+        }
     }
 
     /// Of `cat`; the others have ended, or do not look at it.
