@@ -21,10 +21,21 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// /proc/PID/stat has all of it, in hundredths. Of the threads that live, schedstat has nanoseconds: whichever is more counts, for
 /// the first lacks what is below a hundredth, and the second the threads that have ended.
 pub fn processor(pid: u32) -> f64 {
+    let [user, system, children_user, children_system] = ticks(pid);
+    (user + system).max(threads(pid)) + children_user + children_system
+}
+
+/// The same of the children of this process that were waited for, to a hundredth.
+pub fn of_children() -> f64 {
+    let [_, _, user, system] = ticks(std::process::id());
+    user + system
+}
+
+/// User and system time of a process, and of its children that have ended (s).
+fn ticks(pid: u32) -> [f64; 4] {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it was not waited for");
     let fields: Vec<_> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
-    let ticks = |at: usize| fields[at].parse::<f64>().expect("a number") / USER_HZ;
-    (ticks(11) + ticks(12)).max(threads(pid)) + ticks(13) + ticks(14)
+    [11, 12, 13, 14].map(|at| fields[at].parse::<f64>().expect("a number") / USER_HZ)
 }
 
 fn threads(pid: u32) -> f64 {
