@@ -3,6 +3,7 @@
 //! which is no SFTP, shows what small files could take.
 
 use crate::contest::{Contest, Contestant};
+use crate::cost;
 use crate::delay::Link;
 use crate::openssh::{Files, Generation, Server, our_sshd, ours, sshd};
 use crate::rows::{Sizes, sides};
@@ -61,6 +62,8 @@ impl Contest for Copies {
     }
 
     fn contestants<'f>(&self, files: &'f Files, sizes: Sizes) -> Vec<Contestant<'f>> {
+        // sshd waits for no sftp-server whose client has gone before.
+        cost::adopt();
         let place = Rc::new(Place::new(*self, files, sizes));
         let mut all = vec![
             (Program::Ours, Side::Ours),
@@ -157,8 +160,9 @@ impl<'f> Place<'f> {
         };
         let command = self.command(program, *port, &self.directory.path().join("from"), &to);
         let both = sides(self.files, server.running.child.id(), command)?;
+        let of_adopted = cost::of_adopted(&[ours, theirs].map(|(server, _)| server.running.child.id()));
         match size(&to) {
-            arrived if arrived == self.whole => Ok(vec![both.wall, both.client + both.server]),
+            arrived if arrived == self.whole => Ok(vec![both.wall, both.client + both.server + of_adopted]),
             (files, bytes) => Err(format!("{files} files and {bytes} bytes arrived")),
         }
     }
