@@ -1,6 +1,8 @@
 //! What processes take of the machine, as Linux tells it.
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, set_child_subreaper, waitid,
+};
 use std::fs;
 use std::process::Child;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -31,10 +33,21 @@ pub fn processor_of_all(pid: u32) -> f64 {
 }
 
 fn processor_if_there(pid: u32) -> Option<f64> {
+    let [user, system, children_user, children_system] = ticks(pid)?;
+    Some((user + system).max(threads(pid)) + children_user + children_system)
+}
+
+/// The same of the children of this process that were waited for, to a hundredth.
+pub fn of_children() -> f64 {
+    let [_, _, user, system] = ticks(std::process::id()).expect("it runs");
+    user + system
+}
+
+/// User and system time of a process, and of its children that have ended (s).
+fn ticks(pid: u32) -> Option<[f64; 4]> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<_> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
-    let ticks = |at: usize| fields[at].parse::<f64>().expect("a number") / USER_HZ;
-    Some((ticks(11) + ticks(12)).max(threads(pid)) + ticks(13) + ticks(14))
+    Some([11, 12, 13, 14].map(|at| fields[at].parse::<f64>().expect("a number") / USER_HZ))
 }
 
 fn threads(pid: u32) -> f64 {
@@ -68,6 +81,24 @@ pub fn wait(mut child: Child) -> (bool, f64) {
     drop(done);
     watchdog.join().expect("it only waits");
     (child.wait().expect("a child").success(), spent)
+}
+
+/// From now on whoever loses its parent below this process becomes its child.
+pub fn adopt() {
+    set_child_subreaper(Some(getpid())).expect("Linux");
+}
+
+/// Waits for the end of those that were adopted, of whom a server did not wait: all children but these. Their processor seconds.
+pub fn of_adopted(but: &[u32]) -> f64 {
+    let adopted = children(std::process::id()).into_iter().filter(|pid| !but.contains(pid));
+    let spent = adopted.map(|pid| {
+        let ended = WaitId::Pid(Pid::from_raw(pid.cast_signed()).expect("not 0"));
+        waitid(ended.clone(), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("a child");
+        let spent = processor(pid);
+        waitid(ended, WaitIdOptions::EXITED).expect("a child");
+        spent
+    });
+    spent.sum()
 }
 
 fn children(pid: u32) -> Vec<u32> {

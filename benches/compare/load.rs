@@ -6,7 +6,8 @@
 //! ```
 //!
 //! WORK is `take` or `pour` for COUNT bytes, `login` for so many connections with `true`, `hold` for so many with a session. The
-//! last says `ready` and ends with its standard input. `follow` and `keystroke` are loads of their own.
+//! last says `ready` and ends with its standard input; the first two tell the seconds from the first byte that came or was written
+//! to the exit status. `follow` and `keystroke` are loads of their own.
 
 use crate::login::Login;
 use crate::{follow, keystroke};
@@ -76,6 +77,9 @@ struct Load {
     under_way: u64,
     /// Bytes still to come, or to be poured.
     left: u64,
+    /// When the first of them came or was written, and how long it took from there to the exit status.
+    begun: Option<Instant>,
+    took: Duration,
     /// Commands that ended with 0.
     ended: u64,
     until: Instant,
@@ -102,6 +106,7 @@ impl Load {
     }
 
     fn pour(&mut self, conn: &mut Connection<Client>, id: ChannelId) -> Result<(), Error> {
+        self.begun.get_or_insert_with(Instant::now);
         while self.left > 0 {
             let left = usize::try_from(self.left).unwrap_or(usize::MAX);
             let filled = conn.channel(id)?.fill(|space| {
@@ -133,11 +138,13 @@ impl Load {
                 }
             }
             ChannelEvent::Data { data } => {
+                self.begun.get_or_insert_with(Instant::now);
                 self.left -= data.len() as u64;
                 conn.channel(id)?.adjust_window(data.len())?;
             }
             ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
                 assert_eq!(exit_status, 0, "the command fails");
+                self.took = self.begun.map(|begun| begun.elapsed()).unwrap_or_default();
                 self.ended += 1;
             }
             ChannelEvent::Closed => conn.disconnect(DisconnectReason::BY_APPLICATION, "done"),
@@ -223,6 +230,8 @@ fn run_load(work: Work, count: u64, login: Login) {
             to_begin,
             under_way: 0,
             left,
+            begun: None,
+            took: Duration::ZERO,
             ended: 0,
             until,
         })
@@ -241,4 +250,7 @@ fn run_load(work: Work, count: u64, login: Login) {
         std::process::exit(0); // thousands of connections close by themselves
     }
     assert_eq!((driver.app.left, driver.app.ended), (0, if is_bulk { 1 } else { count }), "all of it");
+    if is_bulk {
+        println!("{}", driver.app.took.as_secs_f64());
+    }
 }

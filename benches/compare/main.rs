@@ -8,15 +8,21 @@
 //!
 //! A table a row: medians with the range of the rounds, processor seconds user and system, children included; and ours in
 //! relation to each, as far as the spread lets it be told (`table`). Less is better everywhere. A client that is nobody's peer
-//! is `load`, and where clients are compared, the server is `examples/bench_server`.
+//! is `load`, and where clients are compared, the server is `examples/bench_server`. Copies, streams through a slow link and starts
+//! have contestants of their own (`contest`).
 
+mod contest;
+mod copies;
 mod cost;
+#[path = "../common/delay.rs"]
+mod delay;
 #[path = "../common/delays.rs"]
 mod delays;
 mod follow;
 mod keystroke;
 mod limits;
 mod lines;
+mod links;
 mod load;
 mod login;
 #[expect(dead_code, reason = "the interop tests use the rest")]
@@ -24,6 +30,7 @@ mod login;
 mod openssh;
 mod peers;
 mod rows;
+mod starts;
 mod table;
 
 use clap::Parser;
@@ -43,7 +50,7 @@ struct Arguments {
     /// Rounds of each row; fewer than 3 tell no ratio
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// MiB of a bulk row
+    /// MiB of a bulk row, and of a large file
     #[arg(long, default_value_t = 1024)]
     size: u64,
     /// Connections of a round of logins; of servers that fork a tenth
@@ -78,8 +85,8 @@ impl Arguments {
         peers
     }
 
-    fn is_wanted(&self, row: &Row) -> bool {
-        self.row.is_empty() || self.row.iter().any(|word| row.name().contains(word.as_str()))
+    fn is_wanted(&self, name: &str) -> bool {
+        self.row.is_empty() || self.row.iter().any(|word| name.contains(word.as_str()))
     }
 }
 
@@ -138,13 +145,16 @@ fn main() {
         return load::run(rest);
     }
     let arguments = Arguments::parse();
-    let rows: Vec<_> = Row::all().into_iter().filter(|row| arguments.is_wanted(row)).collect();
-    if rows.is_empty() {
+    let rows: Vec<_> = Row::all().into_iter().filter(|row| arguments.is_wanted(&row.name())).collect();
+    let contests: Vec<_> =
+        contest::all().into_iter().filter(|row| arguments.is_wanted(&row.name())).collect();
+    if rows.is_empty() && contests.is_empty() {
         eprintln!("compare: no row has such a name; --list tells them");
         std::process::exit(2);
     }
     if arguments.list {
-        return rows.iter().for_each(|row| println!("{}", row.name()));
+        let contests = contests.iter().map(|row| row.name());
+        return rows.iter().map(Row::name).chain(contests).for_each(|name| println!("{name}"));
     }
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("up to the maximum");
@@ -160,5 +170,8 @@ fn main() {
     );
     for row in &rows {
         println!("{}", run(row, &files, sizes, &arguments.peers(), rounds));
+    }
+    for row in &contests {
+        println!("{}", contest::run(&**row, &files, sizes, rounds));
     }
 }

@@ -1,4 +1,5 @@
-//! The rows: what is measured of a peer in one round, and the limit of the same. A further row is a further variant of [`Row`].
+//! The rows: what is measured of a peer in one round, and the limit of the same. A further row is a further variant of [`Row`];
+//! where those who are compared are no peers, a [`Contest`](crate::contest::Contest).
 
 use crate::load::Work;
 use crate::openssh::{Files, Server};
@@ -212,13 +213,13 @@ impl Row {
 }
 
 /// Seconds of a load, and processor seconds of its two sides.
-struct Spent {
-    server: f64,
-    client: f64,
-    wall: f64,
+pub struct Spent {
+    pub server: f64,
+    pub client: f64,
+    pub wall: f64,
 }
 
-fn sides(files: &Files, server: u32, client: Command) -> Result<Spent, String> {
+pub fn sides(files: &Files, server: u32, client: Command) -> Result<Spent, String> {
     let (before, begin) = (cost::settled(server), std::time::Instant::now());
     let client = spent(files, client)?;
     let wall = begin.elapsed().as_secs_f64();

@@ -2,6 +2,9 @@
 
 use super::OUTPUT_MARK;
 
+/// Memory that is kept when all has been sent (bytes): the mark with an answer above it fits, and growing anew copies.
+const KEPT: usize = 2 * OUTPUT_MARK;
+
 /// Bytes that go out in their order; what is sent is moved away only once it is the larger part.
 #[derive(Debug, Default)]
 pub(super) struct Output {
@@ -25,7 +28,7 @@ impl Output {
             self.bytes.drain(..self.sent);
             self.sent = 0;
             if self.bytes.is_empty() {
-                self.bytes.shrink_to(OUTPUT_MARK); // more was an exception
+                self.bytes.shrink_to(KEPT); // more was an exception
             }
         }
     }
@@ -36,12 +39,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sent_leaves_no_more_than_the_mark() {
+    fn what_was_sent_leaves_no_more_than_is_kept() {
         let mut output = Output::default();
         output.bytes().resize(4 * OUTPUT_MARK, 0);
         output.consume(3 * OUTPUT_MARK);
         assert!(output.pending().len() == OUTPUT_MARK && output.bytes.capacity() >= 4 * OUTPUT_MARK);
         output.consume(OUTPUT_MARK);
-        assert!(output.pending().is_empty() && output.bytes.capacity() <= OUTPUT_MARK);
+        assert!(output.pending().is_empty() && output.bytes.capacity() <= KEPT);
     }
 }
