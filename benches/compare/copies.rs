@@ -13,7 +13,6 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
-use std::time::Duration;
 use tempfile::TempDir;
 
 const GENERATION: Generation = Generation::Trixie;
@@ -28,9 +27,6 @@ const MANY_FAR: usize = 200;
 
 /// Through the link a large file is such a part of what is asked for.
 const PART_FAR: u64 = 16;
-
-/// 20 ms there and back.
-const LINK: Link = Link { delay: Duration::from_millis(10), rate: None };
 
 #[derive(Clone, Copy)]
 struct Copies {
@@ -130,7 +126,8 @@ impl<'f> Place<'f> {
         // A bash of this level reads no ~/.bashrc, which is nothing of OpenSSH's.
         let theirs = sshd(GENERATION, files, &[&sftp_server, "LogLevel INFO", "SetEnv SHLVL=1"]);
         let servers = [our_sshd(files, &["Subsystem=sftp internal-sftp"]), theirs].map(|server| {
-            let port = if row.is_far { LINK.to(server.port) } else { server.port };
+            let link = Link { delay: sizes.round_trip / 2, rate: None };
+            let port = if row.is_far { link.to(server.port) } else { server.port };
             (server, port)
         });
         let memory = Path::new("/dev/shm");

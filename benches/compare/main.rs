@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo bench --bench compare -- [ROW]… [--rounds N] [--size MIB] [--logins N] [--connections N] [--seconds N]
-//!     [--russh FILE] [--go FILE]
+//!     [--round-trip MS] [--russh FILE] [--go FILE]
 //! ```
 //!
 //! A table a row: medians with the range of the rounds, processor seconds user and system, children included; and ours in
@@ -62,6 +62,9 @@ struct Arguments {
     /// Time of a round with keystrokes, or with the records of a log; twice as much if it has few a second
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Milliseconds there and back of the link that copies go through
+    #[arg(long, default_value_t = 20)]
+    round_trip: u64,
     /// The program of benches/compare/russh
     #[arg(long, value_name = "FILE")]
     russh: Option<PathBuf>,
@@ -158,8 +161,10 @@ fn main() {
     }
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("up to the maximum");
-    let Arguments { rounds, size, logins, connections, seconds, .. } = arguments;
-    let (files, sizes) = (Files::new(), Sizes { bytes: size << 20, logins, connections, seconds });
+    let Arguments { rounds, size, logins, connections, seconds, round_trip, .. } = arguments;
+    let round_trip = std::time::Duration::from_millis(round_trip);
+    let (files, sizes) =
+        (Files::new(), Sizes { bytes: size << 20, logins, connections, seconds, round_trip });
     println!(
         "{rounds} rounds; {size} MiB in bulk; {logins} logins, {} at a time; {connections} idle connections; {seconds} s of \
          records or keystrokes",

@@ -7,6 +7,7 @@ use crate::peers::{Names, Peer, guided, load, spent};
 use crate::table::Column;
 use crate::{cost, limits};
 use std::process::Command;
+use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// Sizes and counts of the command line.
@@ -16,6 +17,8 @@ pub struct Sizes {
     pub logins: u64,
     pub connections: u64,
     pub seconds: u64,
+    /// Of the link that copies go through.
+    pub round_trip: Duration,
 }
 
 /// Of those who fork for each connection fewer are enough, and more than the machine would hold.
