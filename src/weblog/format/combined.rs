@@ -75,7 +75,7 @@ fn set_head<'a>(record: &mut Record<'a>, head: &'a [u8], stamps: &mut Stamps) ->
     let (client, names) = rest.split_at_checked(space).ok_or(Malformed)?;
     record.client = fields::client(client)?;
     record.time = Some(stamps.parse_common(time).map_err(|_| Malformed)?);
-    if !matches!(names, [b' ', b'-', b' ', b'-']) {
+    if names != b" - -" {
         let names = names.get(1..).ok_or(Malformed)?;
         let user = names.get(memchr(b' ', names).ok_or(Malformed)? + 1..).ok_or(Malformed)?;
         record.user = Text::new(user, Escapes::Backslash).filter(|user| user.bytes() != b"\"\"");
