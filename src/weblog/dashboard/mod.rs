@@ -54,6 +54,9 @@ pub const FILTERING: Duration = Duration::from_millis(100);
 /// Of the time that passes such a part is for filters.
 const REST: u32 = 50;
 
+/// How long no other filter is made, at the least, after one that took too long.
+const SLOW_PAUSE: Duration = Duration::from_secs(1);
+
 /// What is said of a filter that takes more.
 const SLOW: &str = "the filter takes too long: write a simpler one";
 
@@ -252,6 +255,7 @@ impl Dashboard {
             self.filter = None;
             self.paused.iter_mut().for_each(|paused| paused.found = None);
             self.note(SLOW);
+            self.patience.spend(SLOW_PAUSE / REST);
         }
     }
 

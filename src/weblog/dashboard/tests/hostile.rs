@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::weblog::dashboard::screen::MARKS_MAX;
-use crate::weblog::dashboard::{DRAWN_MAX, LINE_KEPT, LINES_KEPT, Topic};
+use crate::weblog::dashboard::{DRAWN_MAX, LINE_KEPT, LINES_KEPT, SLOW_PAUSE, Topic};
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use ratatui_core::buffer::CellWidth;
 
@@ -108,6 +108,7 @@ fn t109_a_filter_that_takes_too_long_is_forgotten_and_no_other_is_made_before_a_
     let screen = shown.screen();
     assert!(screen.contains("the filter takes too long: write a simpler one"), "{screen}");
     assert!(screen.contains("2xx 500") && !screen.contains("[lines] /"), "all is shown: {screen}");
+    shown.wait(SLOW_PAUSE - 2 * BETWEEN_DRAWS);
     shown.type_in("/a\r");
     let screen = shown.screen();
     assert!(screen.contains("/a  the filter takes too long"), "{screen}");
