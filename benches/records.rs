@@ -143,7 +143,7 @@ fn filter(log: &[u8]) -> u64 {
     let (mut parser, mut splitter, mut hits) = (RecordParser::default(), LineSplitter::default(), 0);
     for chunk in log.chunks(CHUNK) {
         splitter.push(chunk, |line| {
-            let referred = matches!(parser.parse(line.bytes), Ok(Some(record)) if record.is_referred());
+            let referred = matches!(&parser.parse(line.bytes), Ok(Some(record)) if record.is_referred());
             hits += u64::from(referred);
         });
     }
@@ -158,8 +158,8 @@ fn show(log: &[u8], out: &mut Vec<u8>) -> u64 {
     for chunk in log.chunks(CHUNK) {
         out.clear();
         splitter.push(chunk, |line| {
-            if let Ok(Some(record)) = parser.parse(line.bytes) {
-                let hit = view.hit(&record, &mut room);
+            if let Ok(Some(record)) = &parser.parse(line.bytes) {
+                let hit = view.hit(record, &mut room);
                 view.show(Place { source: "log", seq: None }, &line, hit.as_ref(), out);
             }
         });

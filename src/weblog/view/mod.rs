@@ -280,16 +280,18 @@ impl View {
 
     /// Masks a record and filters it: what this view shows of it, if it passes. `room` is where masked fields are written.
     pub fn hit<'r>(&self, record: &'r Record<'r>, room: &'r mut Room) -> Option<Hit<'r>> {
-        let fields = match self.mask {
-            None => Fields::Logged(record),
-            Some(mask) => Fields::Masked(mask.apply(record, room)),
+        let Some(mask) = self.mask else {
+            let referred = self.referred(record)?;
+            return Some(Hit { fields: Fields::Logged(record), referred });
         };
-        let record = fields.record();
-        if !self.passes(record) {
-            return None;
-        }
-        let referred = self.is_referred(record);
-        Some(Hit { fields, referred })
+        let record = mask.apply(record, room);
+        let referred = self.referred(&record)?;
+        Some(Hit { fields: Fields::Masked(record), referred })
+    }
+
+    /// Of a record that passes, whether it is referred from another site.
+    fn referred(&self, record: &Record<'_>) -> Option<bool> {
+        self.passes(record).then(|| self.is_referred(record))
     }
 
     fn passes(&self, record: &Record<'_>) -> bool {
