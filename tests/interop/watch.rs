@@ -349,6 +349,78 @@ fn positions_are_kept_across_runs_and_through_a_rotation_between_them() {
 }
 
 #[test]
+fn what_comes_behind_the_line_that_ends_a_watch_is_shown_by_the_next() {
+    let files = Files::new();
+    let server = serving(Generation::Trixie, &files);
+    let (log, rotated) = (files.path("access.log"), files.path("access.log.1"));
+    append(&rotated, &["/0", "/end", "/1"].map(|resource| hit("-", resource, 200)).concat());
+    append(&log, &["/2", "/end", "/3"].map(|resource| hit("-", resource, 200)).concat());
+    let log = log.to_str().unwrap();
+    let host = format!("{}:{log}", here());
+    for (state, source) in [("local", log), ("sftp", &host)] {
+        for expected in ["/0\n/end\nBye bye...\n", "/1\n/2\n/end\nBye bye...\n", "/3\n", ""] {
+            let mut command = ssh_weblog(&files, server.port);
+            command.args([
+                "-q",
+                "--no-follow",
+                "--with-rotated",
+                "--format",
+                "{resource}",
+                "--stop-on",
+                "/end",
+            ]);
+            let output = run(command.args(["--state", &files.text(state), source]), b"");
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{source}");
+        }
+    }
+    // One of two logs ends it: nothing of the other is lost.
+    append(&files.path("a.log"), &["/a0", "/end", "/a1"].map(|resource| hit("-", resource, 200)).concat());
+    append(&files.path("b.log"), &["/b0", "/b1"].map(|resource| hit("-", resource, 200)).concat());
+    let mut shown = Vec::new();
+    for _ in 0..2 {
+        let mut command = ours("ssh-weblog");
+        command.args(["-q", "--no-follow", "-n", "+1", "--format", "{resource}", "--stop-on", "/end"]);
+        command.args(["--state", &files.text("both"), &files.text("a.log"), &files.text("b.log")]);
+        shown.extend(run(&mut command, b"").stdout);
+    }
+    let mut shown: Vec<_> = core::str::from_utf8(&shown).unwrap().lines().collect();
+    shown.sort_unstable();
+    assert_eq!(shown, ["/a0", "/a1", "/b0", "/b1", "/end", "Bye bye..."]);
+}
+
+#[test]
+fn a_watch_that_is_ended_while_nobody_reads_its_output_goes_on_behind_what_it_has_written() {
+    const LINES: u64 = 50_000;
+    // More than is held of the output, and than is told before it is taken.
+    let resource = |number: u64| format!("/{number:0200}");
+    let files = Files::new();
+    let log = files.path("access.log");
+    append(&log, &(0..LINES).map(|number| hit("-", &resource(number), 200)).collect::<String>());
+    let mut shown = 0;
+    for signal in [Some(Signal::INT), None] {
+        let mut command = ours("ssh-weblog");
+        command.args(["-q", "--no-follow", "-n", "+1", "--format", "{resource}"]);
+        command.args(["--state", &files.text("state"), log.to_str().unwrap()]);
+        let mut watching = Watching::start(&mut command);
+        let mut next = watching.line();
+        assert_eq!(next.as_deref(), Some(resource(shown).as_str()));
+        if let Some(signal) = signal {
+            let pid = Pid::from_raw(watching.running.child.id().try_into().unwrap()).unwrap();
+            kill_process(pid, signal).unwrap();
+        }
+        while let Some(line) = next {
+            assert_eq!(line, resource(shown));
+            shown += 1;
+            next = watching.line();
+        }
+        assert_eq!(watching.running.wait().code(), Some(if signal.is_some() { 130 } else { 0 }));
+        assert!(signal.is_none() || shown < LINES, "it was ended before all was read");
+    }
+    assert_eq!(shown, LINES);
+}
+
+#[test]
 fn a_log_that_a_pattern_finds_by_several_names_is_read_once() {
     let files = Files::new();
     append(&files.path("a.log"), &hit("-", "/once", 200));

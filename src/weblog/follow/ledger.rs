@@ -1,6 +1,6 @@
 //! What was told of a log so far, kept outside of whoever follows it: positions to go on at, and what a receipt says.
 
-use super::position::{Before, Checkpoint, Position, Spot};
+use super::position::{Before, Checkpoint, Excerpt, Position, Spot};
 use core::cell::RefCell;
 
 /// Gaps that are kept by name; more are counted.
@@ -19,6 +19,8 @@ struct Book {
     /// It was looked for and not there: all of it is new.
     late: bool,
     finished: Receipt,
+    /// Files that were finished and of which lines may wait to be taken, each with what there was before it.
+    untaken: Vec<(Before, Position, u64)>,
 }
 
 /// Bytes of some files together. Sizes are what others say: no sum of them is too large.
@@ -141,7 +143,33 @@ impl Ledger {
         let mut book = self.0.borrow_mut();
         book.finished.generations += 1;
         if account.position.head.len > 0 {
-            book.before = Before::File(Position { ended: true, ..account.position.clone() });
+            let position = Position { ended: true, ..account.position.clone() };
+            let before = core::mem::replace(&mut book.before, Before::File(position.clone()));
+            book.untaken.push((before, position, account.generation));
+        }
+    }
+
+    /// All that was told was taken.
+    pub(crate) fn all_taken(&self) {
+        self.0.borrow_mut().untaken.clear();
+    }
+
+    /// A line was told and not taken: it is wanted again, with all that follows it.
+    pub(crate) fn take_back(&self, generation: u64, offset: u64) {
+        let book = &mut *self.0.borrow_mut();
+        if let Some(at) = book.untaken.iter().position(|(.., finished)| *finished == generation) {
+            book.before = book.untaken.get(at).map(|(before, ..)| before.clone()).unwrap_or_default();
+            let finished = book.untaken.drain(at..);
+            let open = finished.map(|(_, position, generation)| Account {
+                position,
+                generation,
+                ..Account::default()
+            });
+            book.open.splice(..0, open);
+        }
+        let account = book.open.iter_mut().find(|account| account.generation == generation);
+        if let Some(Account { position, .. }) = account.filter(|account| offset < account.position.offset) {
+            (position.offset, position.mark, position.ended) = (offset, Excerpt::of(b""), false);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::driver::task::{Tasks, Timers, Waiting};
 use crate::weblog::lines::Line;
 use core::cell::{Cell, RefCell};
 use core::fmt;
-use core::ops::Range;
+use core::ops::{ControlFlow, Range};
 use core::pin::pin;
 use core::task::Poll;
 use std::ffi::OsStr;
@@ -62,19 +62,42 @@ pub(crate) struct Share {
 impl Tray {
     /// Takes everything, in its order; whoever waited for room is woken.
     pub(crate) fn take(&self, mut each: impl FnMut(usize, Told<'_>)) {
-        let kept = self.kept.take();
-        for (log, item) in &kept.told {
-            match item {
+        self.take_until(|log, told| {
+            each(log, told);
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// The same, until `each` breaks: what it has broken at stays, with all behind it, and nobody is woken.
+    pub(crate) fn take_until(&self, mut each: impl FnMut(usize, Told<'_>) -> ControlFlow<()>) {
+        let mut kept = self.kept.take();
+        let left = kept.told.iter().position(|(log, item)| {
+            let told = match item {
                 Item::Line { generation, offset, cut, partial, bytes } => {
                     let bytes = kept.bytes.get(bytes.clone()).unwrap_or_default();
                     let line = Line { bytes, offset: *offset, cut: *cut, partial: *partial };
-                    each(*log, Told::Line(*generation, line));
+                    Told::Line(*generation, line)
                 }
-                Item::Note(note) => each(*log, Told::Note(note)),
-                Item::End(why) => each(*log, Told::End(why.as_deref())),
+                Item::Note(note) => Told::Note(note),
+                Item::End(why) => Told::End(why.as_deref()),
+            };
+            each(*log, told).is_break()
+        });
+        if let Some(left) = left {
+            kept.told.drain(..left);
+            self.kept.replace(kept);
+        } else {
+            self.taken.wake();
+        }
+    }
+
+    /// The lines that wait to be taken: the log of each, the number of its file, and where it begins there.
+    pub(crate) fn waiting(&self, mut each: impl FnMut(usize, u64, u64)) {
+        for (log, item) in &self.kept.borrow().told {
+            if let Item::Line { generation, offset, .. } = item {
+                each(*log, *generation, *offset);
             }
         }
-        self.taken.wake();
     }
 
     /// Nothing more comes of a log; a text for the user if that is because of a trouble.
@@ -261,6 +284,7 @@ impl LocalLogs {
         self.tasks.run();
         let full = self.tray.is_full();
         self.tray.take(each);
+        self.logs.iter().for_each(|log| log.ledger.all_taken());
         let next = self.timers.handle_timeout(now);
         if full || self.local.wants_turn() { Some(now) } else { next }
     }

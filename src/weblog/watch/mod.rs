@@ -401,7 +401,7 @@ impl Watch {
 
     /// Once all is written that was taken by some time, the positions of that time are those of what was shown.
     fn save(&mut self, now: Instant) {
-        let is_written = self.unwritten == 0 && !self.out_failed;
+        let is_written = self.unwritten == 0 && !self.out_failed && !self.sources.has_lines();
         let Some(state) = self.state.as_mut().filter(|_| is_written) else { return };
         // The first of what waits to be sorted came so long before; all that came earlier is shown.
         let due = self.showing.due();
@@ -495,6 +495,7 @@ impl Watch {
         }
         if let Some(state) = &mut self.state {
             if !self.out_failed {
+                self.sources.take_back();
                 self.places.into_iter().for_each(|(_, places)| places.keep(state));
                 self.sources.places(&self.showing).keep(state);
             }

@@ -30,6 +30,7 @@ use crate::weblog::time::Stamp;
 use crate::weblog::view::Receipt;
 use advice::{advice, meant};
 use core::cell::{Cell, RefCell};
+use core::ops::ControlFlow;
 use core::task::Poll;
 use core::time::Duration;
 use mio::Waker;
@@ -516,13 +517,13 @@ impl Sources {
         !self.tray.is_empty()
     }
 
-    /// Takes all lines that came. Whether the logs waited for that.
+    /// Takes all lines that came, or those up to the one that ends the watch. Whether the logs waited for that.
     pub(super) fn take(&mut self, showing: &mut Showing, quiet: bool, verbose: bool, now: Instant) -> bool {
         let full = self.tray.is_full();
         let (logs, operands, troubles) = (&mut self.logs, &self.operands, &mut self.troubles);
         let unreadable = &mut self.unreadable;
         let place = |log: Option<&Log>| Some(&operands.get(log?.operand)?.0.place);
-        self.tray.take(|log, told| match told {
+        let mut take = |log: usize, told: Told<'_>, showing: &mut Showing| match told {
             Told::Line(_, line) => showing.line(log, &line, now),
             Told::Note(Note::Waiting) if logs.get(log).is_some_and(Log::is_pattern_in_a_shell) => {
                 *unreadable = true;
@@ -572,7 +573,17 @@ impl Sources {
                     tell!("{}: {why}{advice}", escaped(showing.name(log).as_bytes()));
                 }
             }
+        };
+        self.tray.take_until(|log, told| {
+            if showing.end.is_some() {
+                return ControlFlow::Break(());
+            }
+            take(log, told, showing);
+            ControlFlow::Continue(())
         });
+        if self.tray.is_empty() {
+            self.logs.iter().for_each(|log| log.ledger.all_taken());
+        }
         self.take_streams(showing, now);
         full
     }
@@ -623,7 +634,16 @@ impl Sources {
         self.logs.iter().enumerate().map(receipt).collect()
     }
 
-    /// Up to where all logs were taken. Of one that has no place the one from before stays.
+    /// No more is taken: what was told and waits is not behind the places of its logs.
+    pub(super) fn take_back(&self) {
+        self.tray.waiting(|log, generation, offset| {
+            if let Some(log) = self.logs.get(log) {
+                log.ledger.take_back(generation, offset);
+            }
+        });
+    }
+
+    /// Up to where all logs were told. Of one that has no place the one from before stays.
     pub(super) fn places(&mut self, showing: &Showing) -> Places {
         let known = self.logs.iter().enumerate().filter(|(_, log)| log.ledger.has_place());
         let known = known.map(|(at, log)| (showing.name(at).to_owned(), log.ledger.checkpoint())).collect();

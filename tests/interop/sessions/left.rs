@@ -137,5 +137,10 @@ fn for_commands_whose_client_is_gone_no_more_descriptors_are_kept_than_the_bound
     // They were let be, and all are waited for when they have ended.
     assert_eq!(children(pid).len(), asleep.len());
     asleep.into_iter().for_each(end);
-    eventually("all is as before", || descriptors(pid) == before && children(pid).is_empty());
+    // Those without a descriptor are looked at when a client goes.
+    eventually("all commands are waited for", || {
+        drop(Leaver::log_in(&case));
+        children(pid).is_empty()
+    });
+    eventually("all is as before", || descriptors(pid) == before);
 }
