@@ -4,14 +4,22 @@ use super::openssh::{Files, Generation, Server, free_port, is_long, ours, run, s
 use super::weblog::{Watching, append, here, hit, ssh_weblog};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 /// Cuts of a watch's connection. Each comes soon after another, so that the host is dialled later.
-const CUTS: u32 = 3;
+const CUTS: u64 = 3;
 
 /// Watches whose connections are cut so, in a short run and in a long one.
 const WATCHES: (u64, u64) = (2, 334);
+
+/// Of these so many at once: they wait most of the time.
+const AT_ONCE: u32 = 4;
 
 /// Rotated files that are kept.
 const KEPT: u32 = 20;
@@ -59,56 +67,127 @@ impl Dice {
     }
 }
 
+/// Stands between a watch and its host, and may fail.
+struct Link {
+    port: u16,
+    open: Arc<Mutex<Vec<(TcpStream, Arc<AtomicBool>)>>>,
+}
+
+impl Link {
+    fn new(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let link = Self { port: listener.local_addr().unwrap().port(), open: Arc::default() };
+        let open = Arc::clone(&link.open);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                let swallows = Arc::new(AtomicBool::new(false));
+                open.lock().unwrap().push((client.try_clone().unwrap(), Arc::clone(&swallows)));
+                let (client2, server2) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let swallows2 = Arc::clone(&swallows);
+                thread::spawn(move || carry(client, server, &swallows));
+                thread::spawn(move || carry(server2, client2, &swallows2));
+            }
+        });
+        link
+    }
+
+    /// Both ends hear that it is gone.
+    fn shut(&self) {
+        for (client, _) in self.open.lock().unwrap().drain(..) {
+            let _gone_by_itself = client.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Nothing comes through any more, and nobody hears of it.
+    fn swallow(&self) {
+        for (_, swallows) in self.open.lock().unwrap().drain(..) {
+            swallows.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, swallows: &AtomicBool) {
+    let mut bytes = vec![0; 65_536];
+    while let Ok(n @ 1..) = from.read(&mut bytes) {
+        if !swallows.load(Ordering::SeqCst) && to.write_all(&bytes[..n]).is_err() {
+            break;
+        }
+    }
+    if !swallows.load(Ordering::SeqCst) {
+        let _gone_by_itself = to.shutdown(Shutdown::Both);
+    }
+}
+
+/// One watch whose connections are cut, in each of three ways in turn.
+fn watch_across_cuts(number: u64) {
+    let generation = Generation::ALL[usize::try_from(number).unwrap() % Generation::ALL.len()];
+    let files = Files::new();
+    let server = serving(generation, &files);
+    let link = Link::new(server.port);
+    let log = files.path("access.log");
+    append(&log, &hit("-", "/0", 200));
+    let mut command = ssh_weblog(&files, link.port);
+    command.args(["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"]);
+    command.args(["-n", "+1", "--via", "sftp", "--format", "{resource}", "--stop-on", "/end", &here()]);
+    let mut watching = Watching::start(command.arg(&log));
+    assert_eq!(watching.line().as_deref(), Some("/0"), "{}", watching.running.log());
+    let (mut dice, mut written) = (Dice(2003 + number), 1);
+    let mut write = |dice: &mut Dice, count: u64| {
+        let lines: String = (0..count).map(|n| hit("-", &format!("/{}", written + n), 200)).collect();
+        written += count;
+        append(&log, &lines);
+        if dice.throw(2) == 0 {
+            rotate(&files);
+        }
+        written
+    };
+    let mut read = 1;
+    for at in 0..CUTS {
+        let count = 1 + dice.throw(50);
+        let all = write(&mut dice, count);
+        // Some of it is read before the cut, and more is written while nobody reads.
+        let until = read + dice.throw(all - read + 1);
+        while read < until {
+            assert_eq!(watching.line(), Some(format!("/{read}")), "{}", watching.running.log());
+            read += 1;
+        }
+        match (number * CUTS + at) % 6 {
+            0 => link.swallow(),
+            2 | 4 => link.shut(),
+            _ => cut(&server),
+        }
+        let count = dice.throw(50);
+        write(&mut dice, count);
+    }
+    append(&log, &hit("-", "/end", 200));
+    for expected in read..written {
+        assert_eq!(watching.line(), Some(format!("/{expected}")), "{}", watching.running.log());
+    }
+    assert_eq!(watching.line().as_deref(), Some("/end"));
+    assert_eq!(watching.line().as_deref(), Some("Bye bye..."));
+    assert_eq!(watching.running.wait().code(), Some(0));
+    let told = watching.running.log();
+    assert!(told.contains("127.0.0.1: connection lost (") && told.contains("reconnected after"), "{told}");
+    assert!(!told.contains("gap"), "{told}");
+}
+
 #[test]
 fn each_line_comes_once_in_order_however_often_the_connection_is_cut_and_the_log_rotated() {
-    let watches = 0..if is_long() { WATCHES.1 } else { WATCHES.0 };
-    for (number, generation) in watches.zip(Generation::ALL.into_iter().cycle()) {
-        let files = Files::new();
-        let server = serving(generation, &files);
-        let log = files.path("access.log");
-        append(&log, &hit("-", "/0", 200));
-        let mut command = ssh_weblog(&files, server.port);
-        command.args(["-n", "+1", "--via", "sftp", "--format", "{resource}", "--stop-on", "/end", &here()]);
-        let mut watching = Watching::start(command.arg(&log));
-        assert_eq!(watching.line().as_deref(), Some("/0"), "{}", watching.running.log());
-        let (mut dice, mut written) = (Dice(2003 + number), 1);
-        let mut write = |dice: &mut Dice, count: u64| {
-            let lines: String = (0..count).map(|n| hit("-", &format!("/{}", written + n), 200)).collect();
-            written += count;
-            append(&log, &lines);
-            if dice.throw(2) == 0 {
-                rotate(&files);
-            }
-            written
-        };
-        let mut read = 1;
-        for _ in 0..CUTS {
-            let count = 1 + dice.throw(50);
-            let all = write(&mut dice, count);
-            // Some of it is read before the cut, and more is written while nobody reads.
-            let until = read + dice.throw(all - read + 1);
-            while read < until {
-                assert_eq!(watching.line(), Some(format!("/{read}")), "{}", watching.running.log());
-                read += 1;
-            }
-            cut(&server);
-            let count = dice.throw(50);
-            write(&mut dice, count);
+    let watches = if is_long() { WATCHES.1 } else { WATCHES.0 };
+    let next = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    match next.fetch_add(1, Ordering::SeqCst) {
+                        number if number < watches => watch_across_cuts(number),
+                        _ => break,
+                    }
+                }
+            });
         }
-        append(&log, &hit("-", "/end", 200));
-        for expected in read..written {
-            assert_eq!(watching.line(), Some(format!("/{expected}")), "{}", watching.running.log());
-        }
-        assert_eq!(watching.line().as_deref(), Some("/end"));
-        assert_eq!(watching.line().as_deref(), Some("Bye bye..."));
-        assert_eq!(watching.running.wait().code(), Some(0));
-        let told = watching.running.log();
-        assert!(
-            told.contains("127.0.0.1: connection lost (") && told.contains("reconnected after"),
-            "{told}"
-        );
-        assert!(!told.contains("gap"), "{told}");
-    }
+    });
 }
 
 #[test]
