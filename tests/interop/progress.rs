@@ -10,12 +10,15 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 
-/// Enough to be seen on its way.
+/// Enough to be seen on its way by SFTP.
 const LINES: usize = 400_000;
 
+/// The same here, where it is read in no time.
+const LINES_HERE: usize = 2_000_000;
+
 /// In the middle of it stands what is no hit.
-fn backlog(files: &Files) {
-    let half = hit("https://one.example/", "/a", 200).repeat(LINES / 2);
+fn backlog(files: &Files, lines: usize) {
+    let half = hit("https://one.example/", "/a", 200).repeat(lines / 2);
     append(&files.path("access.log"), &format!("{half}garbage\n{half}"));
 }
 
@@ -39,7 +42,7 @@ const BAR: &str = "reading ";
 fn a_bar_is_seen_while_a_backlog_is_read_and_is_gone_before_anything_else_is() {
     for generation in Generation::ALL {
         let files = Files::new();
-        backlog(&files);
+        backlog(&files, LINES);
         let subsystem = format!("Subsystem sftp {}", generation.program("sftp-server").display());
         let server = sshd(generation, &files, &[&subsystem]);
         let mut program = ssh_weblog(&files, server.port);
@@ -65,7 +68,7 @@ fn a_bar_is_seen_while_a_backlog_is_read_and_is_gone_before_anything_else_is() {
 #[test]
 fn lines_on_the_terminal_take_the_bars_place_and_where_they_go_elsewhere_it_stays() {
     let files = Files::new();
-    backlog(&files);
+    backlog(&files, LINES_HERE);
     append(&files.path("access.log"), &hit("https://two.example/", "/last", 503));
     let mut program = ours("ssh-weblog");
     program.args(["--no-follow", "--status", "5xx", "--format", "{path}", &files.text("access.log")]);
@@ -78,13 +81,13 @@ fn lines_on_the_terminal_take_the_bars_place_and_where_they_go_elsewhere_it_stay
     let lines = files.text("lines");
     let (all, screen) = seen(&files, &program, &format!(" > {lines}"));
     assert!(all.contains(BAR) && !screen.contains(BAR), "{all}");
-    assert_eq!(fs::read_to_string(&lines).unwrap().lines().count(), LINES);
+    assert_eq!(fs::read_to_string(&lines).unwrap().lines().count(), LINES_HERE);
 }
 
 #[test]
 fn there_is_no_bar_where_nobody_would_see_it_or_asked_for_quiet() {
     let files = Files::new();
-    backlog(&files);
+    backlog(&files, LINES);
     let log = files.text("access.log");
     let only = format!("{log}: 1 line was not understood\n");
     let mut program = ours("ssh-weblog");
