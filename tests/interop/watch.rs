@@ -67,10 +67,13 @@ impl Dice {
     }
 }
 
+/// A connection's socket to the watch, and whether what comes through is swallowed.
+type Carried = (TcpStream, Arc<AtomicBool>);
+
 /// Stands between a watch and its host, and may fail.
 struct Link {
     port: u16,
-    open: Arc<Mutex<Vec<(TcpStream, Arc<AtomicBool>)>>>,
+    open: Arc<Mutex<Vec<Carried>>>,
 }
 
 impl Link {
