@@ -121,7 +121,7 @@ impl<'a> Request<'a> {
     }
 
     /// The name on the wire.
-    pub(super) const fn request_type(&self) -> &'static [u8] {
+    pub(crate) const fn request_type(&self) -> &'static [u8] {
         match self {
             Self::PtyReq { .. } => b"pty-req",
             Self::Env { .. } => b"env",

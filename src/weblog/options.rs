@@ -189,12 +189,19 @@ pub fn words(command: &str) -> Option<Vec<String>> {
                 loop {
                     match characters.next()? {
                         end if end == character => break,
-                        '\\' if character == '"' => word.push(characters.next()?),
+                        '\\' if character == '"' => match characters.next()? {
+                            '\n' => {}
+                            special @ ('$' | '`' | '"' | '\\') => word.push(special),
+                            other => word.extend(['\\', other]),
+                        },
                         inside => word.push(inside),
                     }
                 }
             }
-            '\\' => word.get_or_insert_default().push(characters.next()?),
+            '\\' => match characters.next()? {
+                '\n' => {}
+                other => word.get_or_insert_default().push(other),
+            },
             other => word.get_or_insert_default().push(other),
         }
     }
@@ -232,6 +239,8 @@ mod tests {
             split(r#"a 'b $c' "d \" e" f\ g '' h"i"j"#),
             some(&["a", "b $c", "d \" e", "f g", "", "hij"])
         );
+        assert_eq!(split(r#"--path "\.php$" "\$\`\\" '\d' "#), some(&["--path", "\\.php$", "$`\\", "\\d"]));
+        assert_eq!(split("a\\\nb \"c\\\nd\" \\\n"), some(&["ab", "cd"]));
         assert_eq!(split("logs; id"), some(&["logs;", "id"]));
         assert_eq!(split("a 'b"), None);
         assert_eq!(split("a\\"), None);

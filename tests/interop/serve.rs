@@ -509,6 +509,10 @@ fn limits_are_told_to_who_hits_them_and_counted() {
     let mut forward = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
     forward.args(["-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1", "ann@127.0.0.1", "logs"]);
     assert_eq!(run(&mut forward, b"").status.code(), Some(255));
+    serving
+        .running
+        .wait_for("nothing is forwarded here")
+        .unwrap_or_else(|| panic!("{}", serving.running.log()));
     let mut variable = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
     variable.args(["-o", "SetEnv=LD_PRELOAD=x", "ann@127.0.0.1", "logs"]);
     assert_eq!(run(&mut variable, b"").status.code(), Some(0), "it is passed over");

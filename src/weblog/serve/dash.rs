@@ -56,6 +56,7 @@ impl Dash {
         asked: Asked,
         since: Since,
         title: &str,
+        note: &[u8],
         look: Look,
         size: WindowSize,
         now: Instant,
@@ -63,6 +64,9 @@ impl Dash {
         let mut dashboard = Dashboard::new(title, look, size, now);
         let mut out = Vec::new();
         dashboard.enter(&mut out);
+        if !note.is_empty() {
+            dashboard.note(String::from_utf8_lossy(note).trim_end());
+        }
         Self {
             run: asked.run(),
             asked,

@@ -13,13 +13,17 @@ use super::jobs::{Done, Jobs};
 use super::logs::Logs;
 use super::metrics::{Metrics, Reason};
 use super::session::{
-    Activity, CatchUp, Ending, INTERRUPTED, Session, SessionId, Terminal, UNREAD, Unread, User, VALUE_MAX,
+    Activity, CatchUp, Ending, INTERRUPTED, Session, SessionId, Terminal, UNREAD, Unread, User, status,
 };
 use super::settings::{Limits, LogFile};
 use super::tree::LogTree;
 use super::users::Rights;
-use crate::connection::{ChannelEvent, ChannelId, Connection, RESOURCE_SHORTAGE, Request};
+use crate::connection::{
+    ADMINISTRATIVELY_PROHIBITED, ChannelEvent, ChannelId, ChannelType, Connection, RESOURCE_SHORTAGE,
+    Request, terminal_type,
+};
 use crate::driver::sftp::{Sessions as SftpSessions, Tree};
+use crate::driver::text::escaped;
 use crate::driver::{Error, PeerId, Peers};
 use crate::transport::Server;
 use crate::weblog::view::Place as Origin;
@@ -39,6 +43,12 @@ const TERMINATED: u32 = 143;
 
 /// How often idle sessions are looked for at the least.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
+
+/// What is said to who asks for it.
+pub(super) const FORWARDING: &str = "nothing is forwarded here";
+
+/// What is said to whom nothing was written for long.
+const IDLE: &str = "ssh-weblog-server: idle for too long\n";
 
 /// What Ctrl-C and Ctrl-D send.
 const INTERRUPT: u8 = 3;
@@ -169,11 +179,7 @@ impl Desk {
                 session.end(&mut self.feeds, &self.logs, Ending::default());
             }
         }
-        for (log, count) in skipped {
-            if let Some(log) = self.logs.get_mut(log) {
-                log.skipped += count;
-            }
-        }
+        skipped.into_iter().for_each(|(log, count)| self.logs.skip(log, count));
         (!self.fresh.is_empty(), due)
     }
 
@@ -274,7 +280,7 @@ impl Desk {
     /// When something is due beside the logs.
     pub(super) fn due(&self, limits: &Limits) -> Option<Instant> {
         let reports = self.reports.values().map(|shown| shown.due);
-        let deadlines = self.timed.iter().filter_map(|id| self.sessions.get(id)?.deadline);
+        let deadlines = self.timed.iter().filter_map(|id| Some(self.sessions.get(id)?.due()?.at));
         let idle = limits.idle.filter(|_| !self.sessions.is_empty()).map(|_| self.idle_check);
         let drawings = self.dashboards.iter().filter_map(|id| match &self.sessions.get(id)?.activity {
             Activity::Dashboard(dash) => dash.due(),
@@ -288,13 +294,11 @@ impl Desk {
     pub(super) fn expire(&mut self, peers: &mut impl Connections, limits: &Limits, now: Instant) {
         let Self { sessions, feeds, logs, metrics, timed, .. } = self;
         let mut over = Vec::new();
-        let deadline = |id: &SessionId| sessions.get(id).filter(|session| session.goes_on())?.deadline;
-        timed.retain(|id| match deadline(id) {
-            Some(deadline) if deadline <= now => {
-                over.push((*id, "ssh-weblog-server: it did not come true in time\n"));
-                false
-            }
-            deadline => deadline.is_some(),
+        timed.retain(|id| {
+            let Some(session) = sessions.get(id).filter(|session| session.goes_on()) else { return false };
+            let due = session.due().filter(|deadline| deadline.at <= now);
+            over.extend(due.map(|deadline| (*id, deadline.err, deadline.status)));
+            due.is_none()
         });
         if let Some(idle) = limits.idle.filter(|_| self.idle_check <= now) {
             // All are looked at, so not at every turn.
@@ -302,16 +306,22 @@ impl Desk {
             let is_idle = |session: &Session| session.is_idle_bound() && session.active + idle <= now;
             let idle = sessions.iter().filter(|(_, session)| is_idle(session));
             let before = over.len();
-            over.extend(idle.map(|(id, _)| (*id, "ssh-weblog-server: idle for too long\n")));
+            over.extend(idle.map(|(id, _)| (*id, IDLE, 1)));
             metrics.refuse(Reason::Idle, (over.len() - before) as u64);
         }
-        for (id, err) in over {
+        for (id, err, status) in over {
             let Some(session) = sessions.get_mut(&id) else { continue };
+            let (mut conn, went_on) = (peers.get(id.0), session.goes_on());
+            if let Some(conn) = &mut conn {
+                let _ended = session.pump(conn, id.1, feeds, logs, now);
+            }
+            if went_on && !session.goes_on() {
+                continue; // it has come to its own end with that
+            }
             // Nobody knows whether its channel will ever take what it ends with.
-            let ending =
-                Ending { err: err.into(), status: Some(1), hurries: session.full, ..Ending::default() };
-            session.end(feeds, logs, ending);
-            if let Some(conn) = peers.get(id.0) {
+            let (err, hurries) = (err.into(), session.full);
+            session.end(feeds, logs, Ending { out: Vec::new(), err, status: Some(status), hurries });
+            if let Some(conn) = conn {
                 let _ended = session.pump(conn, id.1, feeds, logs, now);
             }
         }
@@ -357,6 +367,12 @@ impl Desk {
         }
     }
 
+    /// Somebody is not served with what he asks for.
+    pub(super) fn refuse(&mut self, who: &Who<'_>, reason: Reason, why: &str) {
+        self.metrics.refuse(reason, 1);
+        audit::refused(who.address, Some(who.user), why, None);
+    }
+
     /// The part of a new session in what waits for its user.
     fn unread_of(&mut self, user: &[u8]) -> Unread {
         let of_user = self.unread.entry(user.into()).or_default();
@@ -369,24 +385,28 @@ impl Desk {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Activity::Reading { asked, at, since, .. } = &mut session.activity else { return };
         let (asked, at, mut since) = (asked.clone(), core::mem::take(at), core::mem::take(since));
-        let mut text = Vec::new();
+        let (mut text, mut err) = (Vec::new(), Vec::new());
+        run.finish(&mut text, &mut err);
         run.report(&receipts, &mut text);
         if asked.crlf {
-            text = crlf(&text);
+            (text, err) = (crlf(&text), crlf(&err));
         }
         if !session.unread.has_room(text.len()) {
             self.metrics.refuse(Reason::Busy, 1);
             return self.say(id, 1, "", &Ended::failed(1, UNREAD).err);
         }
-        session.activity = match (asked.view.every(), run.into_report()) {
-            (Some(_), Some(report)) => {
+        session.activity = match run.end() {
+            None if asked.view.every().is_some() => {
                 read.iter().for_each(|(begun, end)| since.read(begun.file, *end));
-                let run = asked.run().with_report(report);
+                let run = run.bounded();
                 self.catching_up.push(id);
                 let catch_up = CatchUp { asked, run, at, read, since, pending: text, rests: None };
                 Activity::CatchingUp(Box::new(catch_up))
             }
-            _ => Activity::Ending(Ending { out: text, status: Some(0), ..Ending::default() }),
+            end => {
+                let status = Some(end.map_or(0, |end| status(end, asked.is_wait)));
+                Activity::Ending(Ending { out: text, err, status, hurries: false })
+            }
         };
         session.count_unread();
     }
@@ -411,7 +431,7 @@ impl Desk {
         now: Instant,
     ) -> Result<(), Error> {
         match event {
-            ChannelEvent::OpenRequest { .. } => {
+            ChannelEvent::OpenRequest { channel_type: ChannelType::Session } => {
                 let of_peer = self.of_peer.entry(id.0).or_default();
                 if of_peer.len() < usize::try_from(limits.max_sessions).unwrap_or(usize::MAX) {
                     of_peer.push(id.1);
@@ -419,14 +439,27 @@ impl Desk {
                     self.sessions.insert(id, session);
                     conn.accept_channel(id.1)?;
                 } else {
-                    self.metrics.refuse(Reason::MaxSessions, 1);
-                    conn.refuse_channel(id.1, RESOURCE_SHORTAGE, "too many sessions on this connection")?;
+                    let why = "too many sessions on this connection";
+                    self.refuse(who, Reason::MaxSessions, why);
+                    conn.refuse_channel(id.1, RESOURCE_SHORTAGE, why)?;
                 }
+            }
+            ChannelEvent::OpenRequest { .. } => {
+                self.refuse(who, Reason::Request, FORWARDING);
+                conn.refuse_channel(id.1, ADMINISTRATIVELY_PROHIBITED, FORWARDING)?;
             }
             ChannelEvent::Request { request, want_reply } => {
                 let granted = self.request(who, id, conn, &request, limits, now);
-                if !granted {
-                    self.metrics.refuse(Reason::Request, 1);
+                match request {
+                    _ if granted => {}
+                    // A client sends what it has; of files it is said where they are.
+                    Request::Env { .. } | Request::Subsystem { subsystem_name: b"sftp" } => {
+                        self.metrics.refuse(Reason::Request, 1);
+                    }
+                    _ => {
+                        let what = escaped(request.request_type());
+                        self.refuse(who, Reason::Request, &format!("{what}: not served here"));
+                    }
                 }
                 if want_reply {
                     conn.channel(id.1)?.reply(granted)?;
@@ -504,8 +537,7 @@ impl Desk {
         session.active = now;
         let command = match *request {
             Request::PtyReq { term, size, .. } if may_have_pty && !session.is_asked => {
-                let term = if term.len() <= VALUE_MAX { term.to_vec() } else { Vec::new() };
-                session.terminal = Some(Terminal { term, size });
+                session.terminal = Some(Terminal { term: terminal_type(term).to_owned(), size });
                 return true;
             }
             Request::Env { name, value } => {

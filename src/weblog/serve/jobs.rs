@@ -7,7 +7,7 @@ use super::logs::{Begun, open};
 use super::session::User;
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::{Line, LineSplitter};
-use crate::weblog::view::{Place, Receipt, Run, View};
+use crate::weblog::view::{Place, Receipt, Run};
 use mio::Waker;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
@@ -35,7 +35,8 @@ const CHUNK: usize = 256 * 1024;
 pub(super) struct Job<T> {
     pub(super) about: T,
     pub(super) user: User,
-    pub(super) view: Arc<View>,
+    /// What sees the lines.
+    pub(super) run: Run,
     /// Each with the name of its log.
     pub(super) files: Vec<(String, Begun)>,
     /// Nobody waits any more.
@@ -131,8 +132,7 @@ impl<T: Send + 'static> Jobs<T> {
 fn work<T>(jobs: &Mutex<Receiver<Job<T>>>, done: &Sender<Done<T>>, waker: &Waker) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { about, user, view, files, cancel }) = job else { return };
-        let mut run = Run::new(view);
+        let Ok(Job { about, user, mut run, files, cancel }) = job else { return };
         let (mut receipts, mut read) = (Vec::new(), Vec::new());
         for (source, begun) in files {
             // A file that is not there has nothing to report.
@@ -182,7 +182,7 @@ mod tests {
     use super::super::logs::tests::begun;
     use super::*;
     use crate::weblog::options::ViewOptions;
-    use crate::weblog::view::Destination;
+    use crate::weblog::view::{Destination, View};
     use mio::{Events, Poll, Token};
     use std::time::SystemTime;
 
@@ -192,7 +192,7 @@ mod tests {
         jobs.start(Job {
             about,
             user: user.as_bytes().into(),
-            view: Arc::new(view),
+            run: Run::new(Arc::new(view)),
             files: vec![("shop".to_owned(), begun(path))],
             cancel: Arc::clone(&cancel),
         })

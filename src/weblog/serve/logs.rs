@@ -12,9 +12,10 @@ use crate::weblog::follow::Options;
 use crate::weblog::follow::ledger::{Ledger, sum};
 use crate::weblog::follow::logs::{LocalLogs, Told};
 use crate::weblog::follow::opening;
-use crate::weblog::format::RecordParser;
+use crate::weblog::format::{News, RecordParser};
 use crate::weblog::lines::Line;
 use crate::weblog::record::{Malformed, Record};
+use core::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read};
@@ -80,7 +81,7 @@ pub(super) struct Log {
     pub(super) records: u64,
     pub(super) malformed: u64,
     /// Records that viewers have missed, added up over them.
-    pub(super) skipped: u64,
+    pub(super) skipped: Cell<u64>,
     /// Served no more.
     pub(super) is_gone: bool,
     /// It was said that not all of its files are read.
@@ -151,7 +152,7 @@ impl Logs {
                 files: Arc::new(LogFiles::new(file.name.clone())),
                 records: 0,
                 malformed: 0,
-                skipped: 0,
+                skipped: Cell::new(0),
                 is_gone: false,
                 is_full: false,
             });
@@ -171,8 +172,11 @@ impl Logs {
         self.logs.get(log)
     }
 
-    pub(super) fn get_mut(&mut self, log: usize) -> Option<&mut Log> {
-        self.logs.get_mut(log)
+    /// Viewers of a log have missed so many records, added up over them.
+    pub(super) fn skip(&self, log: usize, count: u64) {
+        if let Some(Log { skipped, .. }) = self.logs.get(log) {
+            skipped.set(skipped.get().saturating_add(count));
+        }
     }
 
     /// The logs that are served, with their numbers, by name.
@@ -192,6 +196,11 @@ impl Logs {
             generation: read.generation,
             parser: parser.clone(),
         })
+    }
+
+    /// What reads the files of a log, with what it knows of their format.
+    pub(super) fn parsers(&self, log: usize) -> impl Iterator<Item = &RecordParser> {
+        self.of_log(log).map(|(_, file)| &file.parser)
     }
 
     /// Bytes that were written to a log and not read yet.
@@ -234,6 +243,11 @@ impl Logs {
                     let Line { offset, cut, partial, .. } = line;
                     log.kept.push(Kept { file, generation, offset, cut, partial }, |_, _| {});
                     let record = file_read.parser.parse(line.bytes);
+                    if let Some(news) =
+                        file_read.parser.take_news().filter(|news| !matches!(news, News::Found(_)))
+                    {
+                        audit::notice(&format!("{}: {news}", escaped(log.name.as_bytes())));
+                    }
                     match &record {
                         Ok(Some(_)) => log.records += 1,
                         Ok(None) => {}
@@ -298,11 +312,7 @@ impl Logs {
             }
             return;
         }
-        let parser = log_format.as_deref().and_then(|format| RecordParser::named(format).ok());
-        let mut parser = parser.unwrap_or_default();
-        if let Ok(head) = head(&path) {
-            parser.learn(&head);
-        }
+        let parser = learned(log_format.as_deref(), &path);
         let ledger = Rc::default();
         self.files.add(&path, Options::default(), Rc::clone(&ledger));
         self.read.push(File { log, path, parser, generation: 0, ledger, in_vain: 0, is_gone: false });
@@ -365,6 +375,16 @@ pub(super) fn open(path: &Path) -> io::Result<(fs::File, u64)> {
     let file = fs::File::from(opening::open(path.as_os_str().as_bytes())?);
     let metadata = file.metadata()?;
     if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// What reads a file whose format was named, or is found out by its beginning.
+pub(super) fn learned(log_format: Option<&str>, path: &Path) -> RecordParser {
+    let parser = log_format.and_then(|format| RecordParser::named(format).ok());
+    let mut parser = parser.unwrap_or_default();
+    if let Ok(head) = head(path) {
+        parser.learn(&head);
+    }
+    parser
 }
 
 /// The beginning of a file, from which its format is known before a new line comes.

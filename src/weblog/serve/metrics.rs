@@ -108,7 +108,7 @@ const OF_LOGS: [Family; 5] = [
     ("ssh_weblog_records", COUNTER, "Records read.", |of| of.log.records),
     ("ssh_weblog_malformed", COUNTER, "Lines that were no records.", |of| of.log.malformed),
     ("ssh_weblog_lag_bytes", GAUGE, "Bytes written and not read yet.", |of| of.lag),
-    ("ssh_weblog_skipped", COUNTER, "Records that viewers have missed.", |of| of.log.skipped),
+    ("ssh_weblog_skipped", COUNTER, "Records that viewers have missed.", |of| of.log.skipped.get()),
     ("ssh_weblog_viewers", GAUGE, "Sessions that watch.", |of| of.viewers),
 ];
 

@@ -41,7 +41,7 @@ pub use jobs::{JOBS_MAX, JOBS_OF_USER_MAX};
 pub use logs::{FILES_MAX, LOG_BYTES_MAX};
 pub use session::UNREAD_MAX;
 
-use crate::connection::{ChannelLimits, Connection, Event, Keepalive};
+use crate::connection::{ChannelLimits, Connection, Event, GlobalEvent, Keepalive};
 use crate::crypto::{Rng, SystemRng};
 use crate::driver::authenticator::{Authenticator, Outcome};
 use crate::driver::gate::{Gate, GateConfig, Offence, Penalties, Refusal};
@@ -262,6 +262,8 @@ impl Begin {
         let userauth = self.userauth.clone();
         let mut conn = Connection::new(Arc::clone(&self.config), userauth, self.limits, rng, now);
         conn.set_keepalive(self.keepalive, now);
+        // Not to do it, but to count and to tell who asks for it.
+        conn.expect_forwarding();
         conn
     }
 }
@@ -443,16 +445,18 @@ impl Application<Server> for App {
                 answered
             }
             Event::Authenticated => Ok(()),
-            Event::Global(_) => {
-                self.desk.metrics.refuse(Reason::Request, 1);
+            Event::Global(
+                GlobalEvent::Forward { want_reply, .. } | GlobalEvent::CancelForward { want_reply, .. },
+            ) => {
+                self.desk.refuse(&who(&self.peers, peer), Reason::Request, desk::FORWARDING);
+                if want_reply {
+                    conn.refuse_global_request()?;
+                }
                 Ok(())
             }
+            Event::Global(_) => Ok(()),
             Event::Channel(id, event) => {
-                let who = self.peers.get(&peer);
-                let who = desk::Who {
-                    user: who.and_then(|peer| peer.user.as_deref()).unwrap_or_default(),
-                    address: who.and_then(|peer| peer.address),
-                };
+                let who = who(&self.peers, peer);
                 self.desk.event(&who, (peer, id), conn, event, &self.limits, cx.now)?;
                 if self.drain.is_some() && !self.desk.is_busy(peer) {
                     conn.disconnect(DisconnectReason::BY_APPLICATION, STOPPING);
@@ -534,5 +538,14 @@ impl Application<Server> for App {
 
     fn is_done(&self) -> bool {
         self.is_over || (self.drain.is_some() && self.peers.is_empty())
+    }
+}
+
+/// Who a connection is of.
+fn who(peers: &HashMap<PeerId, Peer>, peer: PeerId) -> desk::Who<'_> {
+    let peer = peers.get(&peer);
+    desk::Who {
+        user: peer.and_then(|peer| peer.user.as_deref()).unwrap_or_default(),
+        address: peer.and_then(|peer| peer.address),
     }
 }

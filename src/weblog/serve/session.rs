@@ -10,7 +10,7 @@
 
 use super::caps::Full;
 use super::dash::Dash;
-use super::feed::Place;
+use super::feed::{Place, crlf};
 use super::feeds::Feeds;
 use super::logs::{Begun, Logs};
 use super::receipts::Since;
@@ -40,7 +40,7 @@ pub(super) const AGAIN_MAX: usize = 256;
 pub(super) const UNREAD: &str =
     "other reports of yours are not read yet; read them, or end their sessions, first";
 
-/// A longer value of a variable, or name of a terminal, is taken for none (bytes).
+/// A longer value of a variable is taken for none (bytes).
 pub(super) const VALUE_MAX: usize = 256;
 
 /// Ended by Ctrl-C, as a shell says it.
@@ -57,8 +57,17 @@ pub(super) type User = Arc<[u8]>;
 /// A terminal at the client.
 #[derive(Clone, Debug)]
 pub(super) struct Terminal {
-    pub(super) term: Vec<u8>,
+    /// As [`terminal_type`](crate::connection::terminal_type) leaves it.
+    pub(super) term: String,
     pub(super) size: WindowSize,
+}
+
+/// When a session ends at the latest, and what it ends with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    pub(super) at: Instant,
+    pub(super) status: u32,
+    pub(super) err: &'static str,
 }
 
 /// What is shown, of what.
@@ -78,6 +87,12 @@ impl Asked {
     pub(super) fn run(&self) -> Run {
         let run = Run::new(Arc::clone(&self.view)).bounded();
         if self.is_wait { run.until_true() } else { run }
+    }
+
+    /// What sees files, one after the other. What an alert of several keeps may be tens of MiB: not for one that goes on.
+    pub(super) fn run_of_files(&self) -> Run {
+        let run = Run::new(Arc::clone(&self.view));
+        if self.logs.len() > 1 && self.view.every().is_none() { run.of_several() } else { run }
     }
 }
 
@@ -186,8 +201,9 @@ pub(super) struct Session {
     pub(super) activity: Activity,
     /// The channel takes nothing now.
     pub(super) full: bool,
-    /// It ends then.
-    pub(super) deadline: Option<Instant>,
+    /// What is to be said on standard error before anything is shown.
+    pub(super) notes: Vec<u8>,
+    pub(super) deadline: Option<Deadline>,
     /// When something was written to it, or came, the last time.
     pub(super) active: Instant,
     /// It ends when everything is written that there is now.
@@ -205,6 +221,7 @@ impl Session {
             env: HashMap::new(),
             activity: Activity::None,
             full: false,
+            notes: Vec::new(),
             deadline: None,
             active: now,
             is_last: false,
@@ -214,15 +231,14 @@ impl Session {
 
     /// What its terminal can show.
     pub(super) fn look(&self) -> Look {
-        let term =
-            self.terminal.as_ref().map(|terminal| String::from_utf8_lossy(&terminal.term).into_owned());
-        Look::of(|name| if name == "TERM" { term.clone() } else { self.env.get(name).cloned() })
+        let term = self.terminal.as_ref().map(|terminal| &terminal.term);
+        Look::of(|name| if name == "TERM" { term.cloned() } else { self.env.get(name).cloned() })
     }
 
     /// What is done where nothing is asked for.
     pub(super) fn default_command(&self) -> &'static [u8] {
         match &self.terminal {
-            Some(terminal) if terminal.term != b"dumb" => b"dashboard",
+            Some(terminal) if terminal.term != "dumb" => b"dashboard",
             _ => b"tail",
         }
     }
@@ -235,6 +251,21 @@ impl Session {
     /// Whether it has not come to its last words.
     pub(super) const fn goes_on(&self) -> bool {
         !matches!(self.activity, Activity::Ending(_) | Activity::Over)
+    }
+
+    /// Its deadline, if it keeps it now: what was there when it began is read and shown to its end.
+    pub(super) fn due(&self) -> Option<Deadline> {
+        let is_behind = matches!(self.activity, Activity::Reading { .. } | Activity::CatchingUp(_));
+        self.deadline.filter(|_| self.goes_on() && !is_behind)
+    }
+
+    /// What it shows beside all feeds.
+    pub(super) fn shows_alone(&self) -> Option<&Asked> {
+        match &self.activity {
+            Activity::Dashboard(dash) => Some(&dash.asked),
+            Activity::CatchingUp(catch_up) => Some(&catch_up.asked),
+            _ => None,
+        }
     }
 
     /// Whether its channel is closed here.
@@ -304,6 +335,9 @@ impl Session {
         }
         report.append(&mut ending.out);
         ending.out = report;
+        if self.terminal.is_some() {
+            ending.err = crlf(&ending.err);
+        }
         self.activity = Activity::Ending(ending);
         self.count_unread();
     }
@@ -331,7 +365,7 @@ impl Session {
             Err(why) => {
                 let mut err = no_room(why);
                 if asked.crlf {
-                    err = super::feed::crlf(&err);
+                    err = crlf(&err);
                 }
                 Activity::Ending(Ending { err, status: Some(1), ..Ending::default() })
             }
@@ -364,6 +398,14 @@ impl Session {
         let mut again = AGAIN_MAX;
         loop {
             self.full = false;
+            if !self.notes.is_empty() {
+                let taken = channel.write_stderr(&self.notes);
+                self.notes.drain(..taken.min(self.notes.len()));
+                self.full = !self.notes.is_empty();
+                if self.full {
+                    return Ok(());
+                }
+            }
             match &mut self.activity {
                 Activity::None | Activity::Over => return Ok(()),
                 Activity::Reading { .. } if self.is_last => self.end(feeds, logs, Ending::default()),
@@ -421,10 +463,10 @@ impl Session {
                         let mut ending =
                             Ending { status: Some(status(why, catch_up.asked.is_wait)), ..Ending::default() };
                         catch_up.run.finish(&mut ending.out, &mut ending.err);
-                        if catch_up.asked.crlf {
-                            ending.out = super::feed::crlf(&ending.out);
-                        }
                         let report = self.unread.bound(catch_up.last_report(logs), &mut ending.err);
+                        if catch_up.asked.crlf {
+                            (ending.out, ending.err) = (crlf(&ending.out), crlf(&ending.err));
+                        }
                         ending.out.extend_from_slice(&report);
                         self.activity = Activity::Ending(ending);
                     } else if again == 0 {
@@ -479,7 +521,8 @@ pub(super) fn no_room(why: Full) -> Vec<u8> {
     format!("ssh-weblog-server: {why}\n").into_bytes()
 }
 
-const fn status(why: End, is_wait: bool) -> u32 {
+/// The status of a session that ends by itself.
+pub(super) const fn status(why: End, is_wait: bool) -> u32 {
     match why {
         End::Alert if !is_wait => ALERT,
         End::Alert | End::Stop | End::True => 0,
@@ -492,7 +535,7 @@ impl CatchUp {
     fn last_report(&self, logs: &Logs) -> Vec<u8> {
         let mut out = Vec::new();
         self.run.report(&self.since.receipts(logs, &self.asked.logs), &mut out);
-        if self.asked.crlf { super::feed::crlf(&out) } else { out }
+        if self.asked.crlf { crlf(&out) } else { out }
     }
 
     /// Shows more of the kept lines, `left` at the most; false if there are none.
@@ -503,6 +546,7 @@ impl CatchUp {
             if (1..first).contains(seq) {
                 // They came, and are not kept any more.
                 asked.view.show_skipped(Some(first - *seq), pending);
+                logs.skip(*log, first - *seq);
                 *seq = first;
             }
             let before = *seq;
@@ -515,7 +559,7 @@ impl CatchUp {
                 *left > 0 && pending.len() < CATCH_UP_MAX && run.end().is_none()
             });
             if asked.crlf {
-                *pending = super::feed::crlf(pending);
+                *pending = crlf(pending);
             }
             if *seq > before || !pending.is_empty() {
                 return true;

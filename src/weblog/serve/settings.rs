@@ -5,6 +5,7 @@
 //! which logins read, [`start`](super::start) looks at.
 
 use super::flags::Flags;
+use super::logs::learned;
 use super::run_as::RunAs;
 use super::tables::{At, Document, Table};
 use super::users::{NOBODY, User, Users, wrong_name};
@@ -415,7 +416,7 @@ impl File {
         let of_user =
             |log: &&LogFile| user.rights.logs.as_ref().is_none_or(|names| names.contains(&log.name));
         for log in self.logs.iter().filter(of_user) {
-            let Some(Ok(parser)) = log.log_format.as_deref().map(RecordParser::named) else { continue };
+            let parser = learned(log.log_format.as_deref(), &log.path);
             if !parser.has_host() {
                 let what = format!(
                     "user {}: view: --vhost: no record of {} will pass, for its format, {}, has no virtual host",
@@ -497,7 +498,8 @@ impl File {
 
     fn at(&self, line: usize, what: &str) -> String {
         match line {
-            0 if self.path.as_os_str().is_empty() || what == NOBODY => what.to_owned(),
+            0 if self.path.as_os_str().is_empty() => what.to_owned(),
+            0 if what == NOBODY => format!("{}:1: {what}", self.path.display()),
             0 => format!("{}: {what}", self.path.display()),
             line => format!("{}:{line}: {what}", self.path.display()),
         }

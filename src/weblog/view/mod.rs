@@ -254,6 +254,16 @@ impl View {
         until.map(|(seconds, nanoseconds)| Stamp::utc(seconds, nanoseconds, 0))
     }
 
+    /// From now on, how long records still pass; nothing if that is over, `None` if it does not end.
+    #[must_use]
+    pub fn left(&self, now: SystemTime) -> Option<Duration> {
+        let (seconds, nanoseconds) = self.until()?.instant();
+        let until =
+            u64::try_from(seconds).map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanoseconds));
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Some(until.saturating_sub(now))
+    }
+
     /// Whether the lines are objects; notices that stand between them are then objects too, and [`BYE`] goes elsewhere.
     #[must_use]
     pub const fn is_json(&self) -> bool {

@@ -63,12 +63,6 @@ impl Run {
         Self { patience, ..self }
     }
 
-    /// Goes on with a report.
-    #[must_use]
-    pub fn with_report(self, report: Report) -> Self {
-        Self { report: Some(report), ..self }
-    }
-
     /// The records will be of several logs, of which one may be read before another.
     #[must_use]
     pub fn of_several(self) -> Self {

@@ -27,7 +27,6 @@ use super::follow::state::State;
 use super::follow::via::Via;
 use super::format::RecordParser;
 use super::options::ViewOptions;
-use super::time::Stamp;
 use super::view::{Destination, View};
 use crate::connection::{ChannelId, Connection, Event};
 use crate::driver::options::Options;
@@ -49,7 +48,7 @@ use sources::{Places, Sources};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A source could not be read, or the file of positions not be written.
 pub const UNREADABLE: u8 = 1;
@@ -194,7 +193,7 @@ struct Watch {
 pub fn watch(mut options: WatchOptions) -> Result<u8, WatchError> {
     let view = options.check().map_err(WatchError::Usage)?;
     // Nothing comes any more that would pass.
-    options.follow &= view.until().is_none_or(|until| !left_until(until).is_zero());
+    options.follow &= view.left(SystemTime::now()).is_none_or(|left| !left.is_zero());
     terminal::guard()?;
     let state = options.state.as_deref().map(State::load).transpose().map_err(WatchError::Usage)?;
     let mut driver = Driver::with_waker(|waker| {
@@ -211,15 +210,6 @@ pub fn watch(mut options: WatchOptions) -> Result<u8, WatchError> {
     Ok(status)
 }
 
-/// From now to then, by the clock; nothing if that is over.
-fn left_until(stamp: Stamp) -> Duration {
-    let (seconds, nanoseconds) = stamp.instant();
-    let since_1970 =
-        u64::try_from(seconds).map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanoseconds));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since_1970.saturating_sub(now)
-}
-
 impl Watch {
     fn new(
         options: WatchOptions,
@@ -233,7 +223,7 @@ impl Watch {
         let WatchOptions { quiet, verbose, retry, via, follow, .. } = options;
         let manner = Manner { quiet, verbose, retry, via, follow };
         let hosts = options.hosts.iter().map(|host| Host::new(host.clone(), manner, &waker)).collect();
-        let until = view.until().filter(|_| options.follow).map(left_until);
+        let until = view.left(SystemTime::now()).filter(|_| options.follow);
         let seconds = options.seconds.map(Duration::from_secs);
         let end = until.into_iter().chain(seconds).min().and_then(|left| now.checked_add(left));
         let mut showing = Showing::new(view, options.sorted, options.quiet, options.verbose);

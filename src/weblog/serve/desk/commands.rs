@@ -8,11 +8,14 @@ use super::super::jobs::Job;
 use super::super::logs::open;
 use super::super::metrics::{OfLog, Reason};
 use super::super::receipts::Since;
-use super::super::session::{Activity, Asked, CatchUp, Ending, Session, SessionId, UNREAD, User, no_room};
+use super::super::session::{
+    Activity, Asked, CatchUp, Deadline, Ending, Session, SessionId, UNREAD, User, no_room,
+};
 use super::super::settings::Limits;
 use super::super::users::Rights;
 use super::{Desk, Logs, Who};
 use crate::driver::text::{escaped, excerpt};
+use crate::weblog::format::RecordParser;
 use crate::weblog::options::{Show, ViewOptions};
 use crate::weblog::view::{Destination, View};
 use std::sync::Arc;
@@ -23,11 +26,11 @@ impl Desk {
     /// The last words of a session that has a terminal perhaps.
     pub(super) fn say(&mut self, id: SessionId, status: u32, out: &str, err: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let text = |text: &str| match session.terminal {
-            Some(_) => crlf(text.as_bytes()),
-            None => text.as_bytes().to_vec(),
+        let out = match session.terminal {
+            Some(_) => crlf(out.as_bytes()),
+            None => out.as_bytes().to_vec(),
         };
-        let ending = Ending { out: text(out), err: text(err), status: Some(status), hurries: false };
+        let ending = Ending { out, err: err.as_bytes().to_vec(), status: Some(status), hurries: false };
         session.end(&mut self.feeds, &self.logs, ending);
     }
 
@@ -68,30 +71,51 @@ impl Desk {
                     (None, _) => Begin::Now,
                 };
                 let asked = self.asked(who, id, &view, logs, false)?;
+                self.end_with_time(id, &asked, now);
                 self.watch(id, asked, begin, limits)?;
             }
             Command::Wait { mut view, timeout, logs } => {
                 let timeout = timeout.map(|text| duration("--timeout", &text)).transpose()?;
+                let timeout = timeout.and_then(|timeout| now.checked_add(timeout));
                 if view.over.is_none() && !(view.show.is_some() || view.json || view.format.is_some()) {
                     view.show = Some(Show::Hits);
                 }
                 let logs = self.find(who, &logs)?;
                 let asked = self.asked(who, id, &view, logs, true)?;
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.deadline = timeout.map(|timeout| now + timeout);
-                    self.timed.push(id);
+                // By then it has not come true either.
+                let until = until(&asked, now);
+                if let Some(at) = timeout.into_iter().chain(until).min() {
+                    self.end_at(id, Deadline { at, status: 1, err: LATE });
                 }
                 self.watch(id, asked, Begin::Now, limits)?;
             }
             Command::Stats { mut view, logs } => {
+                if view.show.is_some() || view.format.is_some() || view.dashboard {
+                    return Err(Ended::failed(USAGE, NO_LINES));
+                }
                 view.stats = true;
-                (view.show, view.format) = (None, None); // a report has no lines
                 let logs = self.find(who, &logs)?;
                 let asked = self.asked(who, id, &view, logs, false)?;
+                self.end_with_time(id, &asked, now);
                 self.read_report(id, asked)?;
             }
         }
         Ok(())
+    }
+
+    /// The session ends then, if not before.
+    fn end_at(&mut self, id: SessionId, deadline: Deadline) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.deadline = Some(deadline);
+            self.timed.push(id);
+        }
+    }
+
+    /// The session ends when nothing passes any more.
+    fn end_with_time(&mut self, id: SessionId, asked: &Asked, now: Instant) {
+        if let Some(at) = until(asked, now) {
+            self.end_at(id, Deadline { at, status: 0, err: "" });
+        }
     }
 
     /// The rights of a user, who has all if nothing is said of him.
@@ -144,7 +168,24 @@ impl Desk {
         }
         let view = View::under(&rights, options, destination, SystemTime::now());
         let view = view.map_err(|why| Ended::failed(USAGE, &format!("{why}; try help")))?;
-        Ok(Asked { view: Arc::new(view), logs, crlf: terminal.is_some(), is_wait })
+        let asked = Asked { view: Arc::new(view), logs, crlf: terminal.is_some(), is_wait };
+        let notes = self.misfits(&asked);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.notes = if asked.crlf { crlf(notes.as_bytes()) } else { notes.into_bytes() };
+        }
+        Ok(asked)
+    }
+
+    /// What is to be said of logs whose format lacks what a view needs.
+    fn misfits(&self, asked: &Asked) -> String {
+        let misfit = |number: &usize| {
+            let log = self.logs.get(*number)?;
+            let of = |parser: &RecordParser| {
+                asked.view.misfit(&log.name, parser.has_referrer(), parser.has_host())
+            };
+            self.logs.parsers(*number).find_map(of)
+        };
+        asked.logs.iter().filter_map(misfit).map(|text| format!("ssh-weblog-server: {text}\n")).collect()
     }
 
     fn dashboard(
@@ -173,8 +214,10 @@ impl Desk {
             Ended::failed(1, &format!("{why}; the lines are there, too: ssh HOST tail"))
         })?;
         let since = self.since(&asked, Since::now);
+        self.end_with_time(id, &asked, now);
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
-        let dash = Dash::new(asked, since, &title, session.look(), size, now);
+        let note = core::mem::take(&mut session.notes);
+        let dash = Dash::new(asked, since, &title, &note, session.look(), size, now);
         session.activity = Activity::Dashboard(Box::new(dash));
         self.dashboards.push(id);
         Ok(())
@@ -239,6 +282,7 @@ impl Desk {
                 let mut pending = Vec::new();
                 if let Some(count) = skipped {
                     asked.view.show_skipped(count, &mut pending);
+                    self.logs.skip(log, count.unwrap_or(0));
                 }
                 if asked.crlf {
                     pending = crlf(&pending);
@@ -265,7 +309,7 @@ impl Desk {
         let job = Job {
             about: id,
             user,
-            view: Arc::clone(&asked.view),
+            run: asked.run_of_files(),
             files: files.collect(),
             cancel: Arc::clone(&cancel),
         };
@@ -311,7 +355,9 @@ impl Desk {
         let his = self.find(who, &[]).unwrap_or_default();
         let viewers = |number: usize| {
             let of_log = |feed: &&Feed| feed.logs().binary_search(&number).is_ok();
-            self.feeds.iter().filter(of_log).map(Feed::viewers).sum()
+            let alone = self.sessions.values().filter_map(Session::shows_alone);
+            let alone = alone.filter(|asked| asked.logs.binary_search(&number).is_ok()).count() as u64;
+            self.feeds.iter().filter(of_log).map(Feed::viewers).sum::<u64>() + alone
         };
         let logs = his.iter().filter_map(|number| {
             let log = self.logs.get(*number)?;
@@ -319,6 +365,18 @@ impl Desk {
         });
         self.metrics.write(self.connections, &logs.collect::<Vec<_>>())
     }
+}
+
+/// Ends what waits in vain.
+const LATE: &str = "ssh-weblog-server: it did not come true in time\n";
+
+/// Said to who asks for lines of a report.
+const NO_LINES: &str =
+    "a report has no lines: write tail --stats with --show, --format or --dashboard; try help";
+
+/// When nothing passes any more, if it ever comes to that.
+fn until(asked: &Asked, now: Instant) -> Option<Instant> {
+    now.checked_add(asked.view.left(SystemTime::now())?)
 }
 
 /// Where a session begins to watch.

@@ -1,6 +1,7 @@
 //! A desk with visitors: connections in memory, under virtual time, and a log in a real directory.
 
 mod bounds;
+mod ends;
 mod hostile;
 mod reports;
 mod stalled;
@@ -230,6 +231,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         (0..self.visitors.len()).for_each(|visitor| self.desk.disconnect(peer(visitor)));
     }
+}
+
+fn append(place: &Place, text: &str) {
+    let mut log = OpenOptions::new().append(true).create(true).open(place.log()).unwrap();
+    log.write_all(text.as_bytes()).unwrap();
 }
 
 fn hit(resource: &str) -> String {

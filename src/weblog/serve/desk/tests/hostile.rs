@@ -145,6 +145,11 @@ fn lines_that_are_forgotten_before_a_session_comes_to_them_are_told_as_skipped()
     assert_eq!(lines.len(), AGAIN_MAX + 1 + KEPT, "{:?}", lines.last());
     assert_eq!(lines[AGAIN_MAX - 1], format!("/{}", AGAIN_MAX - 1));
     assert_eq!(lines[AGAIN_MAX..][..2], [&format!("… {} records skipped", KEPT - AGAIN_MAX), "/new0"]);
+    let first = place.desk.logs.range(0).0;
+    place.answer(bob, None, &format!("tail --after {} shop", first - 8));
+    let metrics = place.answer(bob, None, "metrics").out;
+    let skipped = format!("ssh_weblog_skipped_total{{log=\"shop\"}} {}\n", KEPT - AGAIN_MAX + 7);
+    assert!(metrics.contains(&skipped), "{metrics}");
 }
 
 #[test]
@@ -219,7 +224,7 @@ fn t107_reports_that_come_at_the_end_of_all_sessions_are_no_more_than_the_bound(
     place.settle();
     let unread = |place: &Place, user: &str| place.desk.unread[user.as_bytes()].get();
     assert!((50_000..=UNREAD).contains(&unread(&place, "ann")), "{}", unread(&place, "ann"));
-    let told_so = place.told(ann).err.matches("end their sessions, first\n").count();
+    let told_so = place.told(ann).err.matches("end their sessions, first").count();
     assert_eq!(told_so, 5, "the others are told why they have none");
     let told = place.told(bob);
     assert!(told.out.len() > 50_000 && told.is_closed, "bob has his: {}", told.out.len());

@@ -147,8 +147,3 @@ fn a_receipt_counts_from_where_the_session_began() {
         "{told}"
     );
 }
-
-fn append(place: &Place, text: &str) {
-    let mut log = OpenOptions::new().append(true).create(true).open(place.log()).unwrap();
-    log.write_all(text.as_bytes()).unwrap();
-}
