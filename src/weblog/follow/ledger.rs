@@ -19,7 +19,8 @@ struct Book {
     /// It was looked for and not there: all of it is new.
     late: bool,
     finished: Receipt,
-    /// Files that were finished and of which lines may wait to be taken, each with what there was before it.
+    /// Files that were finished and of which lines may wait to be taken, each with what there was before it. While what waits
+    /// is as much as [`TRAY_MAX`](super::logs::TRAY_MAX), no further file is read to its end.
     untaken: Vec<(Before, Position, u64)>,
 }
 

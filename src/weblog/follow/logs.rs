@@ -91,11 +91,16 @@ impl Tray {
         }
     }
 
-    /// The lines that wait to be taken: the log of each, the number of its file, and where it begins there.
+    /// The lines that wait to be taken, of those of one file that follow each other the first: its log, the number of its file,
+    /// and where it begins there.
     pub(crate) fn waiting(&self, mut each: impl FnMut(usize, u64, u64)) {
+        let mut last = None;
         for (log, item) in &self.kept.borrow().told {
             if let Item::Line { generation, offset, .. } = item {
-                each(*log, *generation, *offset);
+                let file = Some((*log, *generation));
+                if core::mem::replace(&mut last, file) != file {
+                    each(*log, *generation, *offset);
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Turns of the loop: how it is told, how much it does at a time, and for whom.
 
 use super::*;
+use crate::weblog::follow::DRAIN;
 use crate::weblog::follow::local::TURN_MAX;
 use crate::weblog::follow::logs::LocalLogs;
 use mio::unix::SourceFd;
@@ -207,18 +208,40 @@ fn row_23_whoever_takes_nothing_is_waited_for_and_loses_nothing() {
     for blind in BOTH {
         let mut rig = Rig::following(blind);
         rig.write(100_000);
-        rig.now += POLL;
-        for _ in 0..50 {
-            // The tray is not taken.
-            rig.local.turn();
-            rig.timers.handle_timeout(rig.now);
-            rig.tasks.run();
-        }
+        rig.pass_untaken(POLL);
         assert!(rig.ledger.receipt().read < 2 * TRAY_MAX as u64, "{:?}", rig.ledger.receipt());
         rig.rotate();
         rig.write(10);
         rig.check();
         rig.check_receipt();
+    }
+}
+
+#[test]
+fn row_23_files_that_end_while_nobody_takes_are_bounded_and_wanted_again() {
+    const ROTATIONS: u64 = 16;
+    const LINES: u64 = 1000;
+    for blind in BOTH {
+        let mut rig = Rig::following(blind);
+        rig.write(7);
+        rig.pass(POLL);
+        for _ in 0..ROTATIONS {
+            rig.write(LINES);
+            rig.pass_untaken(POLL);
+            rig.rotate();
+            rig.write(0);
+            rig.pass_untaken(POLL);
+            rig.pass_untaken(DRAIN);
+        }
+        let ended = rig.ledger.receipt().generations;
+        let most = TRAY_MAX as u64 / (LINES * line(0).len() as u64) + 1;
+        assert!((2..=most).contains(&ended), "{ended} of {most} at the most");
+        let ledger = Rc::clone(&rig.ledger);
+        rig.tray.waiting(|_, file, offset| ledger.take_back(file, offset));
+        assert!(ledger.checkpoint().files.len() as u64 > ended, "{:?}", ledger.checkpoint());
+        rig.tray = Rc::default();
+        rig.restart();
+        rig.check();
     }
 }
 
