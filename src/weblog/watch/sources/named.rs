@@ -18,11 +18,20 @@ impl Source {
         let path = String::from_utf8_lossy(path);
         match &self.place {
             Place::Local(_) | Place::Standard => path.into_owned(),
-            Place::Host { path: pattern, .. } => {
-                let pattern = String::from_utf8_lossy(pattern);
-                let before = self.name.strip_suffix(&*pattern).unwrap_or_default();
-                format!("{before}{path}")
+            Place::Host { path: pattern, .. } => self.before(pattern) + &path,
+        }
+    }
+
+    /// As it was typed, without its path.
+    fn before(&self, path: &[u8]) -> String {
+        match self.name.strip_prefix("ssh://") {
+            // Its path may be written otherwise, with %XX.
+            Some(rest) => {
+                let place = rest.split('/').next().unwrap_or_default();
+                let home = if path.starts_with(b"/") { "" } else { "/~/" };
+                format!("ssh://{place}{home}")
             }
+            None => self.name.strip_suffix(&*String::from_utf8_lossy(path)).unwrap_or_default().to_owned(),
         }
     }
 }
@@ -52,5 +61,31 @@ impl Place {
             Self::Standard => return false,
         };
         path.ends_with(b".gz")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_a_pattern_found_has_the_name_that_was_typed_with_its_path_in_place_of_the_pattern() {
+        for (typed, pattern, found, name) in [
+            ("ann@h:/var/log/*.log", "/var/log/*.log", "/var/log/a.log", "ann@h:/var/log/a.log"),
+            ("h:*.log", "*.log", "a.log", "h:a.log"),
+            ("h:~/*.log", "*.log", "a.log", "h:~/a.log"),
+            ("[::1]:/x/*", "/x/*", "/x/a", "[::1]:/x/a"),
+            ("ssh://ann@h:22/x/*", "/x/*", "/x/a", "ssh://ann@h:22/x/a"),
+            ("ssh://h/my%20logs/*", "/my logs/*", "/my logs/a", "ssh://h/my logs/a"),
+            ("ssh://i/my%20logs/*", "/my logs/*", "/my logs/a", "ssh://i/my logs/a"),
+            ("ssh://h/~/my%20logs/*", "my logs/*", "my logs/a", "ssh://h/~/my logs/a"),
+            ("ssh://[2001:db8::1]:22/%2a", "/*", "/a", "ssh://[2001:db8::1]:22/a"),
+        ] {
+            let place = Place::Host { host: 0, path: pattern.into() };
+            let source = Source { name: typed.to_owned(), place };
+            assert_eq!(source.found(found.as_bytes()), name);
+        }
+        let local = Source { name: "/x/*".to_owned(), place: Place::Local("/x/*".into()) };
+        assert_eq!(local.found(b"/x/a"), "/x/a");
     }
 }
