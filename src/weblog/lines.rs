@@ -5,17 +5,31 @@ use memchr::memchr;
 /// The longest line (bytes, without its end). What is longer is cut here; the next line is whole.
 pub const LINE_MAX: usize = 65_536;
 
+/// The offset of a line of which nobody knows where it stands in its file; none can stand there.
+pub const NOWHERE: u64 = u64::MAX;
+
 /// A line without its end (LF or CR LF).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// At most [`LINE_MAX`] bytes.
     pub bytes: &'a [u8],
-    /// Where its first byte stands in the stream.
+    /// Where its first byte stands in the stream, or [`NOWHERE`].
     pub offset: u64,
     /// It was longer.
     pub cut: bool,
     /// The stream ended before the line did.
     pub partial: bool,
+}
+
+impl Line<'_> {
+    /// Where its first byte stands, if that is known.
+    #[must_use]
+    pub const fn known_offset(&self) -> Option<u64> {
+        match self.offset {
+            NOWHERE => None,
+            offset => Some(offset),
+        }
+    }
 }
 
 /// Splits a stream into lines. NULs where a line begins are passed over: a file that was truncated under its writer has a hole

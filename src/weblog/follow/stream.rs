@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::logs::Share;
 use super::shell::{Event, NONCE_LEN, Next, ShellFollower, Start};
 use super::{Note, Sink};
-use crate::weblog::lines::LineSplitter;
+use crate::weblog::lines::{Line, LineSplitter, NOWHERE};
 use crate::wire::Fault;
 use std::rc::Rc;
 
@@ -126,7 +126,7 @@ impl Out {
     }
 }
 
-/// A log by the `tail` there: lines as they come, at offsets from where it began.
+/// A log by the `tail` there: lines as they come, of which nobody knows where they stand.
 #[derive(Debug)]
 pub(crate) struct TailLog {
     share: Share,
@@ -143,7 +143,7 @@ impl TailLog {
     pub(crate) fn handle_data(&mut self, data: &[u8]) {
         let share = &mut self.share;
         self.ledger.count(data.len() as u64);
-        self.lines.push(data, |line| share.line(0, line));
+        self.lines.push(data, |line| share.line(0, Line { offset: NOWHERE, ..line }));
     }
 
     /// The number of the log.
@@ -154,7 +154,7 @@ impl TailLog {
     /// Nothing more comes; a text for the user if that is because of a trouble.
     pub(crate) fn end(&mut self, why: Option<String>) {
         let share = &mut self.share;
-        self.lines.finish(|line| share.line(0, line));
+        self.lines.finish(|line| share.line(0, Line { offset: NOWHERE, ..line }));
         share.tray.end(share.log, why);
     }
 }
@@ -201,6 +201,22 @@ mod tests {
         let receipt = ledger.receipt();
         assert_eq!((receipt.written, receipt.read, receipt.generations), (15, 15, 1));
         assert_eq!(receipt.gaps.len(), 1);
+    }
+
+    #[test]
+    fn of_the_lines_of_tail_nobody_knows_where_they_stand() {
+        let tray = Rc::new(Tray::default());
+        let mut log = TailLog::new(Share { tray: Rc::clone(&tray), log: 0 }, Rc::default());
+        log.handle_data(b"a\nb\nc");
+        log.end(None);
+        let mut told = Vec::new();
+        tray.take(|_, item| {
+            if let Told::Line(_, line) = item {
+                told.push((line.bytes.to_vec(), line.known_offset(), line.partial));
+            }
+        });
+        let line = |text: &str, partial| (text.as_bytes().to_vec(), None, partial);
+        assert_eq!(told, [line("a", false), line("b", false), line("c", true)]);
     }
 
     #[test]

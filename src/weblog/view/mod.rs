@@ -386,7 +386,8 @@ impl View {
     /// cut.
     #[must_use]
     pub fn not_understood(&self, source: &str, line: &Line<'_>) -> Option<String> {
-        let text = || (escaped(source.as_bytes()), line.offset, escaped(line.bytes));
+        let offset = || line.known_offset().map_or("-".to_owned(), |offset| offset.to_string());
+        let text = || (escaped(source.as_bytes()), offset(), escaped(line.bytes));
         let (source, offset, line) = self.mask.is_none().then(text)?;
         Some(format!("{source}:{offset}: not understood: {line}"))
     }

@@ -112,7 +112,7 @@ impl<'v> Shown<'v> {
         match field {
             Field::Time => record.time.map_or(Value::Absent, Value::Time),
             Field::Source => bytes(Some(self.place.source.as_bytes())),
-            Field::Offset => Value::Number(self.line.offset),
+            Field::Offset => self.line.known_offset().map_or(Value::Absent, Value::Number),
             Field::Seq => self.place.seq.map_or(Value::Absent, Value::Number),
             Field::Client => text(record.client),
             Field::User => text(record.user),

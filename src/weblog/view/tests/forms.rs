@@ -1,7 +1,7 @@
 //! Contract §2: what is written of a record.
 
 use super::{ESCAPED, HIT, bytes_shown, full, line, now, options, shown, shown_of, view, wrong};
-use crate::weblog::lines::{LINE_MAX, Line};
+use crate::weblog::lines::{LINE_MAX, Line, NOWHERE};
 use crate::weblog::record::{Escapes, Record, Text};
 use crate::weblog::view::{BYE, Destination, PARTS_MAX, Place, Room, SHOWN_MAX, View};
 
@@ -131,6 +131,20 @@ fn a_line_that_was_cut_or_has_no_end_or_is_not_utf8_says_so() {
     assert!(object(line(b"\xff"), &["--json", "--anonymize"]).get("raw_b64").is_none());
     let latin = [&HIT[..HIT.len() - 1], b" caf\xe9\""].concat();
     assert!(shown(&["--json"], &latin).contains("\"agent\":\"curl/8 caf\u{fffd}\""));
+}
+
+#[test]
+fn an_offset_that_nobody_knows_is_left_out() {
+    let lost = Line { offset: NOWHERE, ..line(HIT) };
+    for (offset, line, expected) in [("9", line(HIT), Some(9)), ("-", lost, None)] {
+        let object = shown_of(&view(&["--json"]), &line, Some(&full()));
+        let object = serde_json::from_slice::<serde_json::Value>(&object).unwrap();
+        assert_eq!(object.get("offset").and_then(serde_json::Value::as_u64), expected);
+        let shown = shown_of(&view(&["--format", "{offset}"]), &line, Some(&full()));
+        assert_eq!(String::from_utf8(shown).unwrap(), format!("{offset}\n"));
+        let told = view(&[]).not_understood("shop", &Line { bytes: b"garbage", ..line });
+        assert_eq!(told, Some(format!("shop:{offset}: not understood: garbage")));
+    }
 }
 
 #[test]
