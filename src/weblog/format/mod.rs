@@ -80,8 +80,10 @@ enum Format {
     Nginx,
     /// JSON of any dialect.
     Json(Dialect),
-    /// The common log format of its own, or JSON.
-    Traefik,
+    /// The common log format of its own, or JSON; which of them the last line was in.
+    Traefik {
+        is_common: bool,
+    },
     Alb,
     W3c,
     S3,
@@ -124,7 +126,7 @@ impl RecordParser {
             "vhost" => Format::Vhost,
             "nginx" => Format::Nginx,
             "caddy" => Format::Json(Dialect::Caddy),
-            "traefik" => Format::Traefik,
+            "traefik" => Format::Traefik { is_common: false },
             "json" => Format::Json(Dialect::Other),
             "alb" => Format::Alb,
             "cloudfront" => {
@@ -157,7 +159,7 @@ impl RecordParser {
             Some(0 | 0xef | 0xfe | 0xff) => self.begin(line),
             _ => line,
         };
-        let Some(format) = &self.format else { return self.detect(line) };
+        let Some(format) = &mut self.format else { return self.detect(line) };
         let record = format.parse(line, &mut self.columns, &mut self.stamps);
         match record {
             Ok(_) => self.bad = 0,
@@ -220,11 +222,13 @@ impl RecordParser {
         }
     }
 
-    /// Whether records of the format may have a virtual host. True while the format is not known.
+    /// Whether records of the format may have a virtual host. True while the format is not known; of Traefik's two it is that
+    /// of the last line.
     #[must_use]
     pub fn has_host(&self) -> bool {
         match &self.format {
             Some(Format::Common | Format::Combined | Format::Nginx) => false,
+            Some(Format::Traefik { is_common }) => !is_common,
             Some(Format::W3c) => self.columns.has_host(),
             Some(Format::Directive(directive)) => directive.has_host(),
             Some(_) => true,
@@ -284,7 +288,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 impl Format {
     #[inline(always)] // a record is large: it is made where it is wanted
     fn parse<'a>(
-        &self,
+        &mut self,
         line: &'a [u8],
         columns: &mut Columns,
         stamps: &mut Stamps,
@@ -302,8 +306,14 @@ impl Format {
                 Ok(Some(record))
             }
             Self::Vhost => vhost::parse(line, stamps).map(Some),
-            Self::Traefik if !line.starts_with(b"{") => traefik::parse(line, stamps).map(Some),
-            Self::Json(_) | Self::Traefik => Ok(json::parse(line)?.map(|(record, _)| record)),
+            Self::Traefik { is_common } => {
+                *is_common = !line.starts_with(b"{");
+                if *is_common {
+                    return traefik::parse(line, stamps).map(Some);
+                }
+                Ok(json::parse(line)?.map(|(record, _)| record))
+            }
+            Self::Json(_) => Ok(json::parse(line)?.map(|(record, _)| record)),
             Self::Alb => alb::parse(line).map(Some),
             Self::W3c if line.starts_with(b"#") => {
                 columns.directive(line);
@@ -324,7 +334,7 @@ impl Format {
     ) -> Option<(Self, Option<Record<'a>>)> {
         if line.starts_with(b"{") {
             return json::parse(line).ok().map(|found| match found {
-                Some((record, Dialect::Traefik)) => (Self::Traefik, Some(record)),
+                Some((record, Dialect::Traefik)) => (Self::Traefik { is_common: false }, Some(record)),
                 Some((record, dialect)) => (Self::Json(dialect), Some(record)),
                 None => (Self::Json(Dialect::Caddy), None),
             });
@@ -336,7 +346,7 @@ impl Format {
             return Some((Self::S3, Some(record)));
         }
         if let Ok(record) = traefik::parse(line, stamps) {
-            return Some((Self::Traefik, Some(record)));
+            return Some((Self::Traefik { is_common: true }, Some(record)));
         }
         if let Ok(record) = vhost::parse(line, stamps)
             && vhost::is(line)
@@ -368,7 +378,7 @@ impl Format {
             Self::Nginx => "nginx",
             Self::Json(Dialect::Caddy) => "caddy",
             Self::Json(_) => "json",
-            Self::Traefik => "traefik",
+            Self::Traefik { .. } => "traefik",
             Self::Alb => "alb",
             Self::W3c if columns.cloudfront => "cloudfront",
             Self::W3c => "w3c",

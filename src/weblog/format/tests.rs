@@ -242,6 +242,16 @@ fn what_a_format_cannot_have_is_known() {
     let mut parser = RecordParser::named("w3c").unwrap();
     assert_eq!(parser.parse(b"#Fields: date time cs-host cs-uri-stem sc-status"), Ok(None));
     assert!(!parser.has_referrer() && parser.has_host());
+    // Of Traefik's two formats only JSON has one.
+    let mut named = RecordParser::named("traefik").unwrap();
+    assert!(named.has_referrer() && named.has_host());
+    for line in EXAMPLES.iter().filter(|example| example.format == "traefik").map(|example| example.line) {
+        let mut found = RecordParser::detecting();
+        for parser in [&mut named, &mut found] {
+            assert!(parser.parse(line.as_bytes()).is_ok());
+            assert_eq!((parser.has_referrer(), parser.has_host()), (true, line.starts_with('{')), "{line}");
+        }
+    }
 }
 
 #[test]
