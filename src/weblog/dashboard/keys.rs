@@ -1,7 +1,7 @@
 //! What is typed, as keys: bytes of a terminal, split anywhere.
 //!
-//! It knows the sequences of arrows and of their neighbours in both of their modes (`ESC [ A`, `ESC O A`), and passes over all
-//! others. It does not know what a key is for.
+//! It knows the sequences of arrows and of their neighbours in both of their modes (`ESC [ A`, `ESC O A`); all others are one
+//! key. It does not know what a key is for.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -32,6 +32,8 @@ pub(super) enum Key {
     Redraw,
     /// Ctrl-U.
     Erase,
+    /// Any other, by a control byte or a sequence.
+    Other,
 }
 
 /// The part of a key that has come.
@@ -94,11 +96,11 @@ impl Keys {
             }
             (Begun::Sequence { number, .. }, 0x20..=0x3f) => Begun::Sequence { number, is_open: false },
             (Begun::Sequence { number, .. }, 0x40..=0x7e) => {
-                sequence(byte, number).into_iter().for_each(each);
+                each(sequence(byte, number));
                 Begun::Nothing
             }
             (Begun::Application, 0x40..=0x7e) => {
-                sequence(byte, 0).into_iter().for_each(each);
+                each(sequence(byte, 0));
                 Begun::Nothing
             }
             (Begun::Character { mut bytes, length, wanted }, 0x80..=0xbf) => {
@@ -143,14 +145,15 @@ fn alone(byte: u8, each: &mut impl FnMut(Key)) -> Begun {
         0x0c => Key::Redraw,
         0x15 => Key::Erase,
         b' '..=b'~' => Key::Character(byte.into()),
+        0..b' ' => Key::Other,
         _ => return Begun::Nothing,
     });
     Begun::Nothing
 }
 
 /// The key of a sequence's last byte and its number.
-const fn sequence(last: u8, number: u16) -> Option<Key> {
-    Some(match (last, number) {
+const fn sequence(last: u8, number: u16) -> Key {
+    match (last, number) {
         (b'A', _) => Key::Up,
         (b'B', _) => Key::Down,
         (b'C', _) => Key::Right,
@@ -161,8 +164,8 @@ const fn sequence(last: u8, number: u16) -> Option<Key> {
         (b'M', 0) => Key::Enter,
         (b'~', 5) => Key::PageUp,
         (b'~', 6) => Key::PageDown,
-        _ => return None,
-    })
+        _ => Key::Other,
+    }
 }
 
 #[cfg(test)]
@@ -180,18 +183,20 @@ mod tests {
     }
 
     #[test]
-    fn arrows_are_known_in_both_modes_and_other_sequences_are_passed_over() {
+    fn arrows_are_known_in_both_modes_and_any_other_sequence_is_one_key() {
         let all = b"\x1b[A\x1b[B\x1b[C\x1b[D\x1bOA\x1bOB\x1bOC\x1bOD\x1b[1;5A\x1b[5~\x1b[6~\x1b[H\x1bOF\x1b[1~\x1b[4~\x1b[Z";
         let arrows = [Key::Up, Key::Down, Key::Right, Key::Left];
         let rest = [Key::Up, Key::PageUp, Key::PageDown, Key::Home, Key::End, Key::Home, Key::End];
         assert_eq!(keys(&[all]), [&arrows[..], &arrows, &rest, &[Key::BackTab]].concat());
-        assert_eq!(keys(&[b"\x1b[200~\x1b[?1;2c\x1b[99999999999;1~\x1b[15~\x1bOPq"]), [Key::Character('q')]);
+        let others = [[Key::Other; 5].as_slice(), &[Key::Character('q')]].concat();
+        assert_eq!(keys(&[b"\x1b[200~\x1b[?1;2c\x1b[99999999999;1~\x1b[15~\x1bOPq"]), others);
     }
 
     #[test]
-    fn bytes_are_keys_and_control_bytes_that_mean_nothing_are_none() {
-        use Key::{Backspace, Character, Enter, Erase, Interrupt, Redraw, Tab};
-        let expected = [Character('q'), Tab, Enter, Enter, Backspace, Backspace, Interrupt, Redraw, Erase];
+    fn bytes_are_keys_and_control_bytes_of_no_use_are_one_and_the_same() {
+        use Key::{Backspace, Character, Enter, Erase, Interrupt, Other, Redraw, Tab};
+        let known = [Character('q'), Tab, Enter, Enter, Backspace, Backspace, Interrupt, Redraw, Erase];
+        let expected = [&known[..], &[Other; 4]].concat();
         assert_eq!(keys(&[b"q\t\r\n\x7f\x08\x03\x0c\x15\x00\x01\x04\x1a\x80\xff"]), expected);
         assert_eq!(
             keys(&["é日😀".as_bytes(), b"\xc3", b"(\xe3\x81a"]),

@@ -57,7 +57,8 @@ fn s_sorts_by_bytes_and_back() {
 
 #[test]
 fn help_lies_over_it_until_any_key() {
-    for key in ["q", "\x1b[A", "?", "/", " "] {
+    // Among them F1, F5, Insert, Delete, Ctrl-A and Ctrl-Space.
+    for key in ["q", "\x1b[A", "?", "/", " ", "\x1bOP", "\x1b[15~", "\x1b[2~", "\x1b[3~", "\x01", "\0"] {
         let mut shown = Shown::usual();
         let before = shown.screen();
         shown.type_in("?");
@@ -67,6 +68,20 @@ fn help_lies_over_it_until_any_key() {
         }
         assert_eq!(shown.type_in(key), None);
         assert_eq!(shown.screen(), before);
+    }
+}
+
+#[test]
+fn a_key_that_is_for_nothing_changes_nothing() {
+    for key in ["\x1bOP", "\x1b[15~", "\x1b[2~", "\x1b[3~", "\x01", "\0"] {
+        let mut shown = Shown::usual();
+        shown.log(&logged(0, "/one", 200, "-"));
+        for before in ["", "\t\t\x1b[B", "p", "/ab"] {
+            shown.type_in(before);
+            let screen = shown.screen();
+            assert_eq!(shown.type_in(key), None);
+            assert_eq!(shown.screen(), screen, "{before:?} {key:?}");
+        }
     }
 }
 
