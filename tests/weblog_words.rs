@@ -139,6 +139,82 @@ fn of_quiet_and_verbose_the_last_counts() {
 }
 
 #[test]
+fn of_an_option_that_is_repeated_the_last_counts_and_what_adds_up_does() {
+    let directory = directory();
+    fs::write(directory.path().join("b.log"), HIT.to_owned() + &HIT.replace(" 200 ", " 404 ")).unwrap();
+    let shown = |words: &[&str]| {
+        let output = run("ssh-weblog", &directory, &[&["--no-follow", "-q"], words, &["b.log"]].concat(), "");
+        assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(0), ""), "{words:?}");
+        text(&output.stdout)
+    };
+    assert_eq!(shown(&["--format", "{path}", "--no-follow", "--format", "{status}"]), "200\n404\n");
+    assert_eq!(shown(&["-n", "+1", "-n1", "-q", "--json", "--json"]).lines().count(), 1);
+    assert_eq!(shown(&["--top", "1", "--stats", "--top", "2", "--stats", "--json"]).lines().count(), 1);
+    assert_eq!(
+        shown(&["-4", "-6", "-F", "none", "-F", "none", "--via", "sh", "--via", "sftp"]).lines().count(),
+        1
+    );
+    let both = ["--show", "raw", "--show", "hits", "--status", "4xx", "--status", "404,500"];
+    assert_eq!(shown(&both).lines().count(), 1);
+    assert_eq!(shown(&[&both[..], &["--status", "200"]].concat()), "", "all filters hold");
+    for options in [["Nonsense=1", "Port=1"], ["Port=1", "Nonsense=1"]] {
+        let words = options.map(|option| ["-o", option]).concat();
+        let (status, told) = told(&[&words[..], &["--no-follow", "a.log"]].concat());
+        assert_eq!(status, 2, "each is looked at: {told}");
+    }
+    let copied = run("ssh-weblog-cp", &directory, &["-q", "-l1", "-r", "-q", "-r", "-l2", "a", "b"], "");
+    assert!(text(&copied.stderr).contains("nothing is on a host here"), "{}", text(&copied.stderr));
+    let words = ["--state-dir", "one", "fingerprint", "--state-dir", "two"];
+    let server = run("ssh-weblog-server", &directory, &words, "");
+    let is_there = |name: &str| directory.path().join(name).exists();
+    assert!(server.status.success() && is_there("two") && !is_there("one"), "{}", text(&server.stderr));
+}
+
+#[test]
+fn an_option_of_sshs_that_is_none_is_refused_though_no_host_is_named() {
+    let expected = "ssh-weblog: -o Nonsense=1: Nonsense: unknown keyword; see --help\n";
+    for words in [&["--no-follow", "a.log"][..], &["--no-follow", "-"], &["demo", "--seconds", "1"]] {
+        assert_eq!(told(&[&["-o", "Nonsense=1"], words].concat()), (2, expected.to_owned()), "{words:?}");
+    }
+    assert_eq!(told(&["-o", "ConnectTimeout=1", "--no-follow", "a.log"]), (0, String::new()));
+}
+
+#[test]
+fn a_keyword_that_is_none_in_a_file_of_sshs_is_told_with_its_line_as_ssh_does() {
+    let directory = directory();
+    fs::write(directory.path().join("config"), "Host *\n  Nonsense yes\n").unwrap();
+    let output = run("ssh-weblog", &directory, &["-F", "config", "shop.example:a.log"], "");
+    let expected = "ssh-weblog: config:2: Nonsense: unknown keyword\n";
+    assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(255), expected));
+}
+
+#[test]
+fn standard_input_is_shown_whole_whatever_begins_where() {
+    for words in [&["-n", "0", "-"][..], &["-n1", "-"], &["-"]] {
+        let output = run("ssh-weblog", &directory(), words, &HIT.repeat(3));
+        assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(0), 3), "{words:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_called_as_the_demonstration_is_named_with_its_directory() {
+    let directory = directory();
+    fs::write(directory.path().join("demo"), HIT).unwrap();
+    let output = run("ssh-weblog", &directory, &["--no-follow", "--format", "{source} {path}", "./demo"], "");
+    assert_eq!((output.status.code(), &*text(&output.stdout)), (Some(0), "./demo /a\n"));
+}
+
+#[test]
+fn a_filter_for_what_a_log_of_traefiks_does_not_have_is_told() {
+    let directory = directory();
+    let line = HIT.replace('\n', " 42 \"shop@docker\" \"http://10.0.0.2:80\" 1ms\n");
+    fs::write(directory.path().join("t.log"), line).unwrap();
+    let output = run("ssh-weblog", &directory, &["--no-follow", "--vhost", "shop.example", "t.log"], "");
+    let expected = "t.log: its format has no virtual host: no record passes --vhost\n";
+    assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(0), expected));
+}
+
+#[test]
 fn a_pasted_format_that_does_not_fit_gives_no_odd_client() {
     let output = run(
         "ssh-weblog",

@@ -34,7 +34,7 @@ complete -c ssh-weblog -l over -d 'End with status 3, and say why, once there ar
 complete -c ssh-weblog -l for -d 'How far back --over looks; 60s if it is not given' -r
 complete -c ssh-weblog -l stop-on -d 'End with status 0 when this path is requested' -r
 complete -c ssh-weblog -l seconds -d 'With demo: end after N seconds' -r
-complete -c ssh-weblog -s 4 -d 'IPv4 only'
+complete -c ssh-weblog -s 4 -d 'IPv4 only; of -4 and -6 the last counts'
 complete -c ssh-weblog -s 6 -d 'IPv6 only'
 complete -c ssh-weblog -l batch -d 'Never ask for anything: no password, no passphrase, no host key; for cron'
 complete -c ssh-weblog -l no-follow -d 'End at the end of the logs; without it new lines are waited for'

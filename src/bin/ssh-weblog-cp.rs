@@ -48,6 +48,7 @@ connection or login.";
 /// Copies files to or from a host over SSH
 #[derive(Parser)]
 #[command(name = "ssh-weblog-cp", version, override_usage = "ssh-weblog-cp [OPTIONS] SRC... DST")]
+#[command(args_override_self = true)]
 #[command(after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
 struct Arguments {
     /// Directories with all that is in them

@@ -99,6 +99,7 @@ const BRIEF: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n
 /// Shows the new records of web access logs to whoever logs in by SSH
 #[derive(Parser)]
 #[command(name = "ssh-weblog-server", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(args_override_self = true)]
 #[command(
     override_usage = "ssh-weblog-server [OPTIONS] LOG...\n       ssh-weblog-server [OPTIONS] --config FILE\n       \
                             ssh-weblog-server check FILE | fingerprint | hash-password"

@@ -56,6 +56,7 @@ the output, 255 no connection or login.";
 #[command(
     name = "ssh-weblog",
     version,
+    args_override_self = true,
     override_usage = "ssh-weblog [OPTIONS] SOURCE...\n       ssh-weblog [OPTIONS] HOST PATH\n       ssh-weblog demo [--seconds N]"
 )]
 #[command(after_help = format!("{EXAMPLES}\n\n{PRESET_HELP}"))]
@@ -224,6 +225,9 @@ impl Arguments {
 
     fn options(&self) -> Result<WatchOptions, Wrong> {
         let (sources, hosts) = if self.is_demo() { Default::default() } else { self.named()? };
+        if hosts.is_empty() {
+            self.connection.check()?;
+        }
         Ok(WatchOptions {
             destination: self.destination(&sources),
             sources,

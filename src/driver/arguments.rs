@@ -23,15 +23,25 @@ pub struct ConnectionArguments {
     /// Hosts to connect through, commas between: ann@gate.example:2222
     #[arg(short = 'J', value_name = "HOSTS")]
     jump: Option<String>,
-    /// IPv4 only
-    #[arg(short = '4', conflicts_with = "inet6")]
+    /// IPv4 only; of -4 and -6 the last counts
+    #[arg(short = '4', overrides_with = "inet6")]
     inet: bool,
     /// IPv6 only
-    #[arg(short = '6')]
+    #[arg(short = '6', overrides_with = "inet")]
     inet6: bool,
 }
 
 impl ConnectionArguments {
+    /// Whether what `-o` says is right, where no host is connected to.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn check(&self) -> Result<(), LoadError> {
+        let (host, options) = ("localhost".to_owned(), self.option.clone());
+        let line = CommandLine { host, options, file: Some("none".into()), ..CommandLine::default() };
+        config::load(&line).map(drop)
+    }
+
     /// Reads what is configured for a host. `named` are options that have an argument of their own in the program; they come
     /// before those of `-o`, and the first of two values counts, as for ssh.
     ///
@@ -82,6 +92,46 @@ impl From<LoadError> for Wrong {
         match error {
             LoadError::CommandLine(_) => Self::usage(error.text()),
             _ => Self { text: error.text().to_owned(), status: NO_CONNECTION },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    #[command(args_override_self = true)]
+    struct Arguments {
+        #[command(flatten)]
+        connection: ConnectionArguments,
+    }
+
+    #[test]
+    fn of_two_families_the_last_counts_and_options_and_identities_add_up() {
+        let parsed = |words: &[&str]| Arguments::try_parse_from([&[""], words].concat()).unwrap().connection;
+        for (words, family) in
+            [(&["-4", "-6"][..], "inet6"), (&["-6", "-4"], "inet"), (&["-64", "-6"], "inet6")]
+        {
+            let words = [&["-F", "other", "-F", "none"], words].concat();
+            let options = parsed(&words).load("h.example", None, []).unwrap();
+            let lines = options.lines().unwrap();
+            assert!(lines.contains(&format!("\naddressfamily {family}\n")), "{words:?}: {lines}");
+        }
+        let both = parsed(&["-o", "User=ann", "-i", "a", "-o", "Port=1", "-i", "b"]);
+        assert_eq!((both.option.len(), both.identity.len()), (2, 2));
+    }
+
+    #[test]
+    fn what_o_says_is_checked_without_a_host() {
+        let check = |option: &str| Arguments::parse_from(["", "-o", option]).connection.check();
+        assert_eq!(check("Port=1"), Ok(()));
+        for wrong in ["Nonsense=1", "Port=x", "Port"] {
+            assert!(
+                matches!(check(wrong), Err(LoadError::CommandLine(text)) if text.contains(wrong)),
+                "{wrong}"
+            );
         }
     }
 }
