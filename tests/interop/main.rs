@@ -27,4 +27,5 @@ mod suspended;
 mod tokens;
 mod tools;
 mod watch;
+mod ways;
 mod weblog;

@@ -25,7 +25,7 @@ const AT_ONCE: u32 = 4;
 const KEPT: u32 = 20;
 
 /// An sshd of that generation with its sftp-server.
-fn serving(generation: Generation, files: &Files) -> Server {
+pub fn serving(generation: Generation, files: &Files) -> Server {
     sshd(generation, files, &[&format!("Subsystem sftp {}", generation.program("sftp-server").display())])
 }
 

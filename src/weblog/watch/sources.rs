@@ -284,10 +284,13 @@ impl Sources {
                 self.refuse_packed(log, via);
             }
         }
-        if is_first && options.state.is_some() {
+        let lacking = [
+            (options.state.is_some(), "--state keeps no positions of logs there"),
+            (options.with_rotated, "--with-rotated reads no rotated files there"),
+        ];
+        for (_, what) in lacking.into_iter().filter(|(asked, _)| *asked && is_first) {
             let host = options.hosts.get(number).map(|host| escaped(host.host.as_bytes()));
-            let (host, via) = (host.unwrap_or_default(), via.name());
-            tell!("{host}: via {via}: --state keeps no positions of logs there; that needs sftp");
+            tell!("{}: via {}: {what}; that needs sftp", host.unwrap_or_default(), via.name());
         }
         let start = match options.start {
             Some(Start::LinesBeforeEnd(lines)) => shell::Start::LinesBeforeEnd(lines),

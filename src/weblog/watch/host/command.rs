@@ -10,7 +10,6 @@ use crate::transport::Client;
 use crate::weblog::follow::NOT_REGULAR;
 use crate::weblog::follow::shell::{self, NONCE_LEN, Next};
 use crate::weblog::follow::stream::{ShellLog, TailLog};
-use crate::weblog::follow::via::Via;
 use crate::weblog::watch::UNREADABLE;
 use crate::wire::{DisconnectReason, Fault};
 use core::cell::RefCell;
@@ -43,10 +42,6 @@ pub(in crate::weblog::watch) enum ByCommand {
 impl Host {
     /// Logs are read by commands from here on.
     pub(super) fn by_commands(&mut self, now: Instant) -> News {
-        if !self.manner.follow && self.ways.current() == Via::Sh && self.manner.via.is_none() {
-            // Without following, tail does as well.
-            let _there_is = self.ways.lacking();
-        }
         if let State::Connected(connected) = &mut self.state {
             connected.way = Way::Commands(HashMap::new());
         }
