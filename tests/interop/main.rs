@@ -19,6 +19,7 @@ mod openssh;
 mod peers;
 mod progress;
 mod proxy;
+mod reports;
 mod serve;
 mod sessions;
 mod sftp;
