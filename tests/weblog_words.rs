@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -237,8 +238,28 @@ fn a_log_that_cannot_be_had_is_told_with_what_to_do() {
         ),
         ("b.log", "b.log: no such file; look at the path, or leave --no-follow out to wait for it\n"),
         (".", ".: not a regular file; name a log, or logs by a pattern: DIRECTORY/*.log\n"),
+        ("*.txt", "*.txt: no file fits; look at the pattern, or leave --no-follow out to wait for it\n"),
+        ("*.gz", "*.gz: no file fits; look at the pattern\n"),
     ] {
         assert_eq!(told(&["--no-follow", word]), (1, expected.to_owned()), "{word}");
+    }
+    // Nothing is waited for once --until has passed.
+    for (word, expected) in [
+        ("b.log", "b.log: no such file; look at the path\n"),
+        ("*.txt", "*.txt: no file fits; look at the pattern\n"),
+    ] {
+        assert_eq!(told(&["--until", "2026-03-01", word]), (1, expected.to_owned()), "{word}");
+    }
+}
+
+#[test]
+fn a_socket_is_no_log() {
+    let directory = directory();
+    let _socket = UnixListener::bind(directory.path().join("socket")).unwrap();
+    for words in [&["socket"][..], &["--no-follow", "socket"]] {
+        let output = run("ssh-weblog", &directory, words, "");
+        let expected = "socket: not a regular file; name a log, or logs by a pattern: DIRECTORY/*.log\n";
+        assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(1), expected), "{words:?}");
     }
 }
 

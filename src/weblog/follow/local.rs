@@ -314,8 +314,11 @@ fn errno(errno: Errno) -> Trouble {
 
 /// What an error of the system's means for whoever reads a log.
 pub(crate) fn trouble(error: &io::Error) -> Trouble {
-    if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)) {
-        return Trouble::Exhausted;
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => return Trouble::Exhausted,
+        // A socket cannot even be opened.
+        Some(Errno::NXIO) => return Trouble::Other(NOT_REGULAR.to_owned()),
+        _ => {}
     }
     match error.kind() {
         io::ErrorKind::NotFound => Trouble::Missing,

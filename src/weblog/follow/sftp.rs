@@ -5,6 +5,7 @@
 //! several READs are under way once one was not enough. It does not know what is followed, nor how the host was reached:
 //! whoever owns the channel brings its data, and says when it is gone.
 
+use super::NOT_REGULAR;
 use super::files::{Files, Kind, Stat, Trouble};
 use crate::connection::Connection;
 use crate::driver::glob::{FITTING_MAX, TooMany};
@@ -143,7 +144,7 @@ impl Files for SftpFiles {
         within(path)?;
         // An open that waits for the writer of a FIFO would hold up the whole server.
         if self.stat(path).await?.kind == Some(Kind::Other) {
-            return Err(Trouble::Other("is no regular file".to_owned()));
+            return Err(Trouble::Other(NOT_REGULAR.to_owned()));
         }
         let opened = self.host.client.open(path, Pflags::READ, None, None).await;
         let handle = opened.map_err(|failure| self.host.trouble(failure))?;

@@ -238,7 +238,7 @@ impl Watch {
         let progress = Progress::new(options.quiet || options.view.dashboard, now);
         Ok(Self {
             hosts,
-            sources: Sources::new(&options, showing.view().since(), now),
+            sources: Sources::new(&options, showing.view(), now),
             signals,
             signal_source: None,
             until: end,

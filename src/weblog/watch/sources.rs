@@ -5,9 +5,9 @@
 mod advice;
 mod named;
 
-use super::WatchOptions;
 use super::host::{ByCommand, Notices};
 use super::showing::Showing;
+use super::{WatchOptions, left_until};
 use crate::driver::glob::Pattern;
 use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
@@ -27,8 +27,8 @@ use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::LineSplitter;
 use crate::weblog::time::Stamp;
-use crate::weblog::view::Receipt;
-use advice::{advice, meant};
+use crate::weblog::view::{Receipt, View};
+use advice::{advice, meant, nothing_fits};
 use core::cell::{Cell, RefCell};
 use core::ops::ControlFlow;
 use core::task::Poll;
@@ -116,11 +116,13 @@ pub(super) struct Sources {
     /// A log could not be read.
     pub(super) unreadable: bool,
     follow: bool,
+    /// What is not there would be waited for if it were followed: `--until` has not passed.
+    waits: bool,
     since: Option<Stamp>,
 }
 
 impl Sources {
-    pub(super) fn new(options: &WatchOptions, since: Option<Stamp>, now: Instant) -> Self {
+    pub(super) fn new(options: &WatchOptions, view: &View, now: Instant) -> Self {
         let timers = Rc::new(Timers::new(now));
         Self {
             tasks: Tasks::default(),
@@ -138,7 +140,8 @@ impl Sources {
             forgotten: Vec::new(),
             unreadable: false,
             follow: options.follow,
-            since,
+            waits: view.until().is_none_or(|until| !left_until(until).is_zero()),
+            since: view.since(),
         }
     }
 
@@ -499,7 +502,8 @@ impl Sources {
             let name = escaped(source.name.as_bytes());
             match trouble {
                 Some(trouble) => tell!("{name}: {trouble}"),
-                None => tell!("{name}: no file fits{}", if last { "" } else { "; waiting for one" }),
+                None if last => tell!("{name}: no file fits{}", nothing_fits(&source.place, self.waits)),
+                None => tell!("{name}: no file fits; waiting for one"),
             }
         }
     }
@@ -523,7 +527,8 @@ impl Sources {
     /// Takes all lines that came, or those up to the one that ends the watch. Whether the logs waited for that.
     pub(super) fn take(&mut self, showing: &mut Showing, quiet: bool, verbose: bool, now: Instant) -> bool {
         let full = self.tray.is_full();
-        let (logs, operands, troubles) = (&mut self.logs, &self.operands, &mut self.troubles);
+        let (logs, operands, troubles, waits) =
+            (&mut self.logs, &self.operands, &mut self.troubles, self.waits);
         let unreadable = &mut self.unreadable;
         let place = |log: Option<&Log>| Some(&operands.get(log?.operand)?.0.place);
         let mut take = |log: usize, told: Told<'_>, showing: &mut Showing| match told {
@@ -545,7 +550,7 @@ impl Sources {
                     let name = escaped(showing.name(log).as_bytes());
                     let Some(place) = place(logs.get(log)) else { return };
                     let words = match note {
-                        Note::Trouble(text) => format!("{text}{}\n", advice(text, place)),
+                        Note::Trouble(text) => format!("{text}{}\n", advice(text, place, waits)),
                         Note::Waiting => format!("{note}{}\n", meant(place)),
                         _ => format!("{note}\n"),
                     };
@@ -570,7 +575,7 @@ impl Sources {
                         Some(Place::Host { path, .. }) if Pattern::is_one(path) && is_of_that_name(path) => {
                             format!("; {PATTERNS}")
                         }
-                        Some(place) => advice(why, place),
+                        Some(place) => advice(why, place, waits),
                         None => String::new(),
                     };
                     tell!("{}: {why}{advice}", escaped(showing.name(log).as_bytes()));
@@ -610,7 +615,7 @@ impl Sources {
                 if let Some(error) = input.take_error() {
                     self.unreadable = true;
                     let why = trouble(&error).to_string();
-                    let advice = place(log).map(|place| advice(&why, place)).unwrap_or_default();
+                    let advice = place(log).map(|place| advice(&why, place, self.waits)).unwrap_or_default();
                     tell!("{}: {why}{advice}", name());
                 }
             }

@@ -259,7 +259,7 @@ fn nobody_opens_a_fifo_there() {
     let mut case = Case::new();
     case.there.files.insert(b"fifo", (0o010_644, Vec::new()));
     let refused = case.run(async |files| files.open(b"fifo").await.err());
-    assert_eq!(refused, Some(Trouble::Other("is no regular file".to_owned())));
+    assert_eq!(refused, Some(Trouble::Other(NOT_REGULAR.to_owned())));
     assert!(case.there.asked.is_empty());
 }
 

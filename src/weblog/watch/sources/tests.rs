@@ -41,7 +41,8 @@ impl Watched {
         let now = Instant::now();
         let view = View::new(&options.view, options.destination, SystemTime::now()).unwrap();
         let showing = Showing::new(view, false, true, false);
-        Self { directory, sources: Sources::new(&options, None, now), options, showing, now }
+        let sources = Sources::new(&options, showing.view(), now);
+        Self { directory, sources, options, showing, now }
     }
 
     fn path(&self, name: &str) -> Vec<u8> {
