@@ -384,6 +384,25 @@ pub fn resident(pid: u32) -> u64 {
     line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
+/// How many descriptors a process has.
+pub fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// The processes that each thread of a process has started, and that are not yet waited for.
+pub fn children_of_threads(pid: u32) -> Vec<Vec<i32>> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let paths = threads.map(|thread| thread.unwrap().path().join("children"));
+    // A thread may have ended meanwhile.
+    let texts = paths.filter_map(|path| fs::read_to_string(path).ok());
+    texts.map(|text| text.split_ascii_whitespace().map(|child| child.parse().unwrap()).collect()).collect()
+}
+
+/// Those of all its threads.
+pub fn children(pid: u32) -> Vec<i32> {
+    children_of_threads(pid).concat()
+}
+
 /// The name of whoever runs the tests: the user at sshd.
 pub fn user() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();

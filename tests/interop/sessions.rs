@@ -1,11 +1,14 @@
 //! Sessions besides commands: terminals, job control, escapes, variables, subsystems, and their ends.
 
+mod asked;
 mod host;
 mod left;
+mod raw;
+mod signals;
 
 use super::openssh::{
-    ENDED, Files, Generation, Running, Server, Terminal, deadline, eventually, is_long, our_ssh, our_sshd,
-    ours, run, ssh, sshd, user, words,
+    ENDED, Files, Generation, Running, Server, Terminal, children, deadline, descriptors, eventually,
+    is_long, our_ssh, our_sshd, ours, resident, run, ssh, sshd, user, words,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -326,11 +329,6 @@ fn descendants(pid: u32) -> Vec<i32> {
     children(pid).into_iter().flat_map(below).collect()
 }
 
-fn children(pid: u32) -> Vec<i32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    text.split_ascii_whitespace().map(|child| child.parse().unwrap()).collect()
-}
-
 #[test]
 fn the_status_of_a_command_is_that_of_ssh_and_a_signal_is_none() {
     for case in Case::all(&[]) {
@@ -573,13 +571,12 @@ fn a_client_hears_that_a_command_has_closed_its_input_and_sends_no_more() {
     }
 }
 
-/// How many descriptors a process has.
-fn descriptors(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
-}
+/// So much resident memory (bytes) the server may have more at the end than after the first hundred sessions, however many
+/// there were.
+const GROWTH_MAX: u64 = 1 << 20;
 
 #[test]
-fn many_sessions_in_a_row_leave_neither_descriptors_nor_children() {
+fn many_sessions_in_a_row_leave_neither_descriptors_nor_children_nor_memory() {
     let (sessions, connections) = if is_long() { (2000, 300) } else { (200, 20) };
     let case = Case::new(Some(Generation::Bookworm), None, &[]);
     let pid = case.server.running.child.id();
@@ -589,7 +586,11 @@ fn many_sessions_in_a_row_leave_neither_descriptors_nor_children() {
     eventually("the first connection is gone", || descriptors(pid) == before);
     let mut master = Running::start(case.ssh(&["-M", "-S", &socket, "-N"], &[]).stdin(Stdio::null()));
     eventually("the master listens", || fs::exists(&socket).unwrap());
+    let mut after_hundred = 0;
     for n in 0..sessions {
+        if n == 100 {
+            after_hundred = resident(pid);
+        }
         let options: &[&str] = if n % 2 == 0 { &["-tt", "-S", &socket] } else { &["-T", "-S", &socket] };
         let output = run(&mut case.ssh(options, &["exit 9"]), b"");
         assert_eq!(output.status.code(), Some(9), "{n}: {}", String::from_utf8_lossy(&output.stderr));
@@ -611,8 +612,11 @@ fn many_sessions_in_a_row_leave_neither_descriptors_nor_children() {
         client.wait().unwrap();
     }
     eventually("all is as before", || descriptors(pid) == before && children(pid).is_empty());
+    let grown = resident(pid).saturating_sub(after_hundred);
+    assert!(grown < GROWTH_MAX, "{grown} bytes more than {after_hundred}");
     println!(
-        "figure: {sessions} sessions and {connections} connections in a row: {before} descriptors before and after"
+        "figure: {sessions} sessions and {connections} connections in a row: {before} descriptors before and after, \
+         {grown} bytes more than after the first hundred"
     );
 }
 
