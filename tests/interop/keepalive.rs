@@ -60,3 +60,14 @@ fn peers_that_answer_live_on() {
         assert_eq!(output.stdout, b"alive\n", "{generation:?} {}", server.running.log());
     }
 }
+
+#[test]
+fn t108_our_client_answers_a_server_that_waits_for_one_answer_only() {
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let server = sshd(generation, &files, &["ClientAliveInterval 1", "ClientAliveCountMax 1"]);
+        let output = run(our_ssh(&files, server.port).args(["127.0.0.1", "sleep 4"]), b"");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{generation:?}: {told} {}", server.running.log());
+    }
+}
