@@ -1,6 +1,8 @@
 //! Files by SFTP: OpenSSH's `sftp` and `scp`, rclone and sshfs against `examples/sshd`.
 
-use super::openssh::{Files, Generation, Server, deadline, is_long, our_ssh, our_sshd, run, user, wait};
+use super::openssh::{
+    Files, Generation, Server, deadline, descriptors, is_long, our_ssh, our_sshd, run, user, wait,
+};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -169,6 +171,61 @@ fn sftp_of_both_generations_does_all_that_it_can() {
         assert_eq!(fs::read_link(case.there("soft")).unwrap().to_str(), Some("d/newer"));
         assert_eq!(fs::read(case.here("got")).unwrap(), b"7");
         assert!(told.contains("%Capacity") && told.contains("-rw-------"), "{told}");
+    }
+}
+
+#[test]
+fn sftp_of_both_generations_uses_all_extensions_that_it_knows() {
+    for generation in Generation::ALL {
+        let case = Case::new("");
+        let whole = noise(3_000_000);
+        fs::write(case.there("file"), &whole).unwrap();
+        fs::write(case.here("up"), b"up").unwrap();
+        fs::write(case.there("behind"), b"x").unwrap();
+        fs::set_permissions(case.there("behind"), fs::Permissions::from_mode(0o604)).unwrap();
+        symlink("behind", case.there("link")).unwrap();
+        let host = format!("{}@127.0.0.1", user());
+        let lines = "cp file copy\nput -f up\nchmod -h 640 file\n-chmod -h 600 link\nls -l file\n";
+        let output = run(case.client(generation, "sftp").args(["-vvv", "-b", "-", &host]), lines.as_bytes());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{generation:?}: {told}");
+        let asks = |name: &str| {
+            let is = |line: &str| line.contains("Sen") && line.contains(name);
+            assert!(told.lines().any(is), "{generation:?} {name}: {told}");
+        };
+        let groups = "users-groups-by-id@openssh.com";
+        ["copy-data", "fsync@openssh.com", "lsetstat@openssh.com", groups].into_iter().for_each(asks);
+        assert!(!told.contains("remote fsync:"), "{generation:?}: {told}");
+        assert!(fs::read(case.there("copy")).unwrap() == whole, "{generation:?}");
+        assert_eq!(fs::read(case.there("up")).unwrap(), b"up");
+        let mode = |name| fs::metadata(case.there(name)).unwrap().mode() & 0o7777;
+        // Of a link itself, whatever becomes of it, and not of what it leads to.
+        assert_eq!((mode("file"), mode("behind")), (0o640, 0o604), "{generation:?}: {told}");
+        let listed = String::from_utf8_lossy(&output.stdout);
+        let line = listed.lines().find(|line| line.starts_with("-rw-r-----")).unwrap();
+        assert_eq!(line.split_ascii_whitespace().nth(2), Some(&*user()), "{generation:?}: {line}");
+    }
+}
+
+#[test]
+fn a_tilde_is_where_a_session_starts_and_with_a_name_the_home_of_that_user() {
+    let name = format!(".strombus-tilde-{}", std::process::id());
+    for generation in Generation::ALL {
+        let case = Case::new("");
+        fs::write(case.here("up"), b"up").unwrap();
+        let home = Path::new(&std::env::var_os("HOME").unwrap()).join(&name);
+        // The second is one that only the server can tell.
+        for (tilde, there) in [("~".to_owned(), case.there(&name)), (format!("~{}", user()), home)] {
+            let remote = case.at(&format!("{tilde}/{name}"));
+            for arguments in [["up", &*remote], [&*remote, "down"]] {
+                let output = run(case.client(generation, "scp").arg("-s").args(arguments), b"");
+                let told = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(0), "{generation:?} {arguments:?}: {told}");
+            }
+            assert_eq!(fs::read(case.here("down")).unwrap(), b"up");
+            fs::remove_file(case.here("down")).unwrap();
+            fs::remove_file(there).unwrap();
+        }
     }
 }
 
@@ -366,8 +423,7 @@ fn sshfs_is_a_file_system() {
 fn t97_sessions_that_come_and_go_leave_no_descriptor() {
     let case = Case::new("");
     fs::write(case.there("file"), b"x").unwrap();
-    let descriptors =
-        || fs::read_dir(format!("/proc/{}/fd", case.server.running.child.id())).unwrap().count();
+    let descriptors = || descriptors(case.server.running.child.id());
     // One connection for all sessions.
     let control = case.files.text("control");
     let host = format!("{}@127.0.0.1", user());
@@ -398,8 +454,7 @@ fn t97_sessions_that_come_and_go_leave_no_descriptor() {
 fn a_client_that_is_killed_in_the_middle_leaves_nothing_open() {
     let case = Case::new("");
     fs::write(case.there("large"), noise(large())).unwrap();
-    let descriptors =
-        || fs::read_dir(format!("/proc/{}/fd", case.server.running.child.id())).unwrap().count();
+    let descriptors = || descriptors(case.server.running.child.id());
     case.batch(Generation::Bookworm, "get large warm\n");
     let before = descriptors();
     let host = format!("{}@127.0.0.1", user());
