@@ -213,18 +213,20 @@ fn modes_and_times_are_kept_with_p_and_masked_without() {
         place.ok(&["-r", &place.remote("d"), "new"]);
         let fact = |path: PathBuf| {
             let metadata = fs::metadata(path).unwrap();
-            (metadata.permissions().mode() & 0o7777, metadata.mtime() == 1_100_000_000)
+            let times = [metadata.atime() == 1_000_000_000, metadata.mtime() == 1_100_000_000];
+            (metadata.permissions().mode() & 0o7777, times)
         };
-        assert_eq!((fact(place.here("kept")), fact(place.here("kept/f"))), ((0o775, true), (0o757, true)));
-        assert_eq!((fact(place.here("new")), fact(place.here("new/f"))), ((0o755, false), (0o755, false)));
+        let (kept, now) = ([true; 2], [false; 2]);
+        assert_eq!((fact(place.here("kept")), fact(place.here("kept/f"))), ((0o775, kept), (0o757, kept)));
+        assert_eq!((fact(place.here("new")), fact(place.here("new/f"))), ((0o755, now), (0o755, now)));
         set(&place.here("kept/f"), 0o6757);
         set(&place.here("kept"), 0o775);
         place.ok(&["-rp", "kept", &place.remote("up")]);
         place.ok(&["-r", "kept", &place.remote("up-new")]);
-        assert_eq!((fact(place.there("up")), fact(place.there("up/f"))), ((0o775, true), (0o757, true)));
+        assert_eq!((fact(place.there("up")), fact(place.there("up/f"))), ((0o775, kept), (0o757, kept)));
         assert_eq!(
             (fact(place.there("up-new")), fact(place.there("up-new/f"))),
-            ((0o755, false), (0o755, false))
+            ((0o755, now), (0o755, now))
         );
     }
 }
@@ -381,6 +383,84 @@ fn a_copy_that_was_cut_off_goes_on_and_only_the_rest_is_sent() {
             assert!(again.counted().0 < 3 * MIB / 2 && again.counted().1 < MIB / 2);
             assert_eq!(fs::metadata(target(name)).unwrap().ino(), inode);
         }
+    }
+}
+
+/// Files of a tree but for the large one.
+const SMALL: usize = 300;
+
+#[test]
+fn a_tree_that_was_cut_off_goes_on_and_only_the_rest_is_sent() {
+    for generation in Generation::ALL {
+        let place = Place::new(generation);
+        let make = |tree: PathBuf| {
+            // Half of the small ones come before the large one, half behind it.
+            for n in 0..SMALL {
+                let directory = if n % 2 == 0 { tree.clone() } else { tree.join(format!("below/{}", n % 7)) };
+                fs::create_dir_all(&directory).unwrap();
+                fs::write(directory.join(format!("f{n}")), noise(10 * n + 1)).unwrap();
+            }
+            fs::write(tree.join("below/large"), noise(16 << 20)).unwrap();
+        };
+        make(place.there("down"));
+        make(place.here("up"));
+        for is_up in [false, true] {
+            let remote = place.remote(if is_up { "" } else { "down" });
+            let operands: &[&str] = if is_up { &["-r", "up", &remote] } else { &["-r", &remote, "."] };
+            let (source, target) = if is_up {
+                (place.here("up"), place.there("up"))
+            } else {
+                (place.there("down"), place.here("down"))
+            };
+            let cut = Wire::new(place.server.port, 10 * MIB, 10 * MIB);
+            let (status, told) = ended(place.command_at(cut.port).args(operands));
+            assert_eq!(status, Some(255), "{told}");
+            assert!(!target.join("below/large").exists(), "{generation:?} {is_up}: it was cut before");
+            wait_for_end(&target.join("below/.large.part"));
+            let bytes = |tree: &Path| contents(tree).iter().map(|file| file.2.len() as u64).sum::<u64>();
+            let (all, have) = (bytes(&source), bytes(&target));
+            assert!(have > 4 * MIB && have < 11 * MIB, "{generation:?} {is_up}: {have}");
+
+            let whole = Wire::new(place.server.port, u64::MAX, u64::MAX);
+            let (status, told) = ended(place.command_at(whole.port).args(["--resume", "-v"]).args(operands));
+            assert_eq!(status, Some(0), "{told}");
+            assert!(told.contains("large: goes on at"), "{told}");
+            assert!(told.matches("is there already").count() > SMALL / 4, "{told}");
+            assert!(contents(&target) == contents(&source), "{generation:?} {is_up}");
+            // What is compared comes down: 64 KiB and 1 MiB of each file at most.
+            let (down, up) = whole.counted();
+            let rest = all.saturating_sub(have);
+            let (down, up) =
+                if is_up { (down, up.saturating_sub(rest)) } else { (down.saturating_sub(rest), up) };
+            println!(
+                "figure: {generation:?} {is_up}: {have} of {all} were there; {down} and {up} bytes more than the rest"
+            );
+            assert!(down < 3 * MIB && up < MIB, "{generation:?} {is_up}: {down} {up}");
+        }
+    }
+}
+
+#[test]
+fn of_an_uploaded_tree_links_arrive_as_files_and_what_is_not_copied_is_named() {
+    for generation in Generation::ALL {
+        let place = Place::new(generation);
+        fs::create_dir_all(place.here("tree/d")).unwrap();
+        fs::write(place.here("tree/d/file"), "file").unwrap();
+        symlink("d/file", place.here("tree/link")).unwrap();
+        symlink("d", place.here("tree/other")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, place.here("tree/d/fifo"), rustix::fs::Mode::RWXU).unwrap();
+        let (status, told) = place.run(&["-r", "tree", &place.remote("")]);
+        assert_eq!(status, Some(1), "{generation:?}: {told}");
+        for text in [
+            "tree/other: a symbolic link to a directory is not followed",
+            "tree/d/fifo: a FIFO is not copied",
+        ] {
+            assert!(told.contains(text), "{generation:?} {text}: {told}");
+        }
+        assert!(fs::symlink_metadata(place.there("tree/link")).unwrap().is_file(), "{generation:?}");
+        assert_eq!(fs::read(place.there("tree/link")).unwrap(), b"file");
+        assert_eq!(names(&place.there("tree")), ["d", "link"]);
+        assert_eq!(names(&place.there("tree/d")), ["file"]);
     }
 }
 
