@@ -2,9 +2,11 @@
 
 mod addresses;
 mod ends;
+mod workers;
 
 use super::openssh::{
-    Files, Generation, Running, Server, eventually, free_port, our_ssh, our_sshd, ours, run, ssh, sshd, user,
+    Files, Generation, Running, Server, children, children_of_threads, deadline, descriptors, eventually,
+    free_port, our_ssh, our_sshd, ours, run, ssh, sshd, user, words,
 };
 use ends::*;
 use std::fs;
@@ -403,29 +405,31 @@ fn t72_what_the_server_is_told_to_refuse_is_refused() {
     let port = serve(echo);
     let to = format!("127.0.0.1:{port}");
     let listen = free_port();
-    let (remote, path) = (format!("{listen}:{to}"), format!("/tmp/strombus-{listen}"));
+    let remote = format!("{listen}:{to}");
     let permitted = format!("PermitOpen={to}");
     let other_open = "PermitOpen=127.0.0.1:1 [::1]:*".to_owned();
     let listens = format!("PermitListen={listen}");
-    // Options; lines in front of the key; what goes: to connect, to listen, to connect to a path.
+    // Options; lines in front of the key; what goes: to connect, to listen, to connect to a path, to listen at one.
     for (options, key, allowed) in [
-        (vec!["AllowTcpForwarding=yes"], "", [true, true, true]),
-        (vec!["AllowTcpForwarding=no"], "", [false, false, true]),
-        (vec!["AllowTcpForwarding=local"], "", [true, false, true]),
-        (vec!["AllowTcpForwarding=remote"], "", [false, true, true]),
-        (vec!["DisableForwarding=yes"], "", [false, false, false]),
-        (vec!["AllowStreamLocalForwarding=no"], "", [true, true, false]),
-        (vec![&permitted], "", [true, true, true]),
-        (vec![&other_open], "", [false, true, true]),
-        (vec!["PermitOpen=none", "PermitListen=none"], "", [false, false, true]),
-        (vec![&listens], "", [true, true, true]),
-        (vec!["PermitListen=localhost:1"], "", [true, false, true]),
-        (vec![], "no-port-forwarding ", [false, false, false]),
-        (vec![], "restrict ", [false, false, false]),
-        (vec![], "permitopen=\"127.0.0.1:1\",permitlisten=\"1\" ", [false, false, true]),
+        (vec!["AllowTcpForwarding=yes"], "", [true, true, true, true]),
+        (vec!["AllowTcpForwarding=no"], "", [false, false, true, true]),
+        (vec!["AllowTcpForwarding=local"], "", [true, false, true, true]),
+        (vec!["AllowTcpForwarding=remote"], "", [false, true, true, true]),
+        (vec!["DisableForwarding=yes"], "", [false, false, false, false]),
+        (vec!["AllowStreamLocalForwarding=no"], "", [true, true, false, false]),
+        (vec!["AllowStreamLocalForwarding=local"], "", [true, true, true, false]),
+        (vec!["AllowStreamLocalForwarding=remote"], "", [true, true, false, true]),
+        (vec![&permitted], "", [true, true, true, true]),
+        (vec![&other_open], "", [false, true, true, true]),
+        (vec!["PermitOpen=none", "PermitListen=none"], "", [false, false, true, true]),
+        (vec![&listens], "", [true, true, true, true]),
+        (vec!["PermitListen=localhost:1"], "", [true, false, true, true]),
+        (vec![], "no-port-forwarding ", [false, false, false, false]),
+        (vec![], "restrict ", [false, false, false, false]),
+        (vec![], "permitopen=\"127.0.0.1:1\",permitlisten=\"1\" ", [false, false, true, true]),
     ] {
-        for client in [None, Some(Generation::Trixie)] {
-            let case = Case::new(Sides { client, server: None }, &options);
+        for sides in [SIDES[0], SIDES[4]] {
+            let case = Case::new(sides, &options);
             let line = fs::read_to_string(case.files.path("user_key.pub")).unwrap();
             case.files.write("authorized_keys", &format!("{key}{line}"));
             serve_unix(&case.files.path("there"));
@@ -441,15 +445,27 @@ fn t72_what_the_server_is_told_to_refuse_is_refused() {
                 tunnel.finish();
                 came == b"x"
             };
+            // Whether it is refused or not, whether there is a socket is seen there.
+            let path = case.files.text("listened");
+            let mut at_path = case.lenient();
+            at_path.args(["-R", &format!("{path}:{to}"), &case.destination(), &format!("test -S {path}")]);
+            let at_path = run(&mut at_path, b"");
             let code = |output: &Output| output.status.code() == Some(0);
-            let what = format!("{options:?} {key} {client:?}: {} {}", told(&tcp), told(&listening));
-            assert_eq!([code(&tcp), code(&listening), unix], allowed, "{what}");
+            let what = format!(
+                "{options:?} {key} {sides:?}: {} {} {}",
+                told(&tcp),
+                told(&listening),
+                told(&at_path)
+            );
+            assert_eq!([code(&tcp), code(&listening), unix, code(&at_path)], allowed, "{what}");
             if !allowed[0] {
                 assert!(told(&tcp).contains("prohibited"), "{what}");
             }
+            let refused = format!("remote port forwarding failed for listen path {path}");
+            assert_eq!(told(&at_path).contains(&refused), !allowed[3], "{what}");
+            eventually("the socket is gone", || !fs::exists(&path).unwrap());
         }
     }
-    assert!(!Path::new(&path).exists());
 }
 
 #[test]
@@ -556,10 +572,7 @@ fn who_says_nothing_by_socks_keeps_no_connection() {
 #[test]
 fn the_server_holds_no_descriptor_of_who_is_gone() {
     let case = Case::new(SIDES[0], &[]);
-    let descriptors = || {
-        let path = format!("/proc/{}/fd", case.server.running.child.id());
-        fs::read_dir(path).unwrap().count()
-    };
+    let descriptors = || descriptors(case.server.running.child.id());
     let port = serve(echo);
     let once = || {
         let [l, r] = [(); 2].map(|()| free_port());
