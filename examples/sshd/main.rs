@@ -22,7 +22,7 @@ use session::Sessions;
 use sftp::Sftp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 use std::alloc::System;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ use strombus::connection::{ChannelEvent, ChannelId, ChannelLimits, Connection, E
 use strombus::crypto::SystemRng;
 use strombus::driver::algorithms::{AlgorithmOptions, PRESET_HELP};
 use strombus::driver::authenticator::Authenticator;
+use strombus::driver::forward::listen_at;
 use strombus::driver::gate::{Gate, Refusal};
 use strombus::driver::text::escaped_lines as escaped;
 use strombus::driver::{Application, Context, Error, PeerId, Peers, Source, Workers, files};
@@ -124,6 +125,10 @@ impl Application<Server> for Sshd {
         }
     }
 
+    fn accepted(&mut self, peer: PeerId, own: SocketAddr) {
+        self.sessions.accepted(peer, own);
+    }
+
     fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
         tell!("refused {source}: {why} ({passed_over} more since the last)");
     }
@@ -210,6 +215,21 @@ fn keep_ignored_signals_from_commands() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Listens at all these addresses, as far as that can be.
+fn listeners(hosts: &[(String, Option<u16>)], port: u16) -> Result<Vec<TcpListener>, String> {
+    let mut listeners = Vec::new();
+    for (host, own) in hosts {
+        let addresses = (host.as_str(), own.unwrap_or(port)).to_socket_addrs();
+        for address in addresses.map_err(|error| format!("{host}: {error}"))? {
+            match listen_at(address) {
+                Ok(listener) => listeners.push(TcpListener::from_std(listener)),
+                Err(error) => tell!("Bind to port {} on {} failed: {error}.", address.port(), address.ip()),
+            }
+        }
+    }
+    Ok(listeners)
+}
+
 fn run(arguments: &Arguments) -> Result<(), String> {
     keep_ignored_signals_from_commands().map_err(|error| error.to_string())?;
     let options = Options::new(&arguments.option, arguments.file.as_deref())?;
@@ -222,16 +242,17 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let key = files::read_private_key(path).map_err(|error| format!("{}: {error}", path.display()))?;
         host_keys.push(Arc::new(key));
     }
-    let address = format!("{}:{}", options.address, arguments.port.unwrap_or(options.port));
-    let address = address.parse().map_err(|_| format!("{address}: not an address"))?;
-    let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
-    let bound = listener.local_addr().map_err(|error| error.to_string())?;
+    let listeners = listeners(&options.listen, arguments.port.unwrap_or(options.port))?;
+    let bound = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
+    let bound = bound.map_err(|error| error.to_string())?;
+    let mut listeners = listeners.into_iter();
+    let first = listeners.next().ok_or("Cannot bind any address.")?;
     let mut workers = Workers::new(options.workers, |_, waker| {
         let (accounts, passwords) = (options.accounts.clone(), options.passwords.clone());
         Ok(Sshd {
             algorithms: options.algorithms.clone(),
             authenticator: Authenticator::new(accounts, passwords, &waker)?,
-            sessions: Sessions::new(options.sessions.clone(), bound),
+            sessions: Sessions::new(options.sessions.clone()),
             forwarding: Forwarding::new(options.forward.clone(), &waker),
             sftp: Sftp::new(strombus::driver::sftp::Sessions::new(waker), options.sftp.clone()),
         })
@@ -250,8 +271,11 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         conn
     };
     let gate = Gate::new(options.gate, Box::new(SystemRng));
-    workers.listen_behind(gate, listener, accept).map_err(|error| error.to_string())?;
-    tell!("Server listening on {} port {}.", bound.ip(), bound.port());
+    workers.listen_behind(gate, first, accept).map_err(|error| error.to_string())?;
+    listeners.try_for_each(|listener| workers.listen_at(listener)).map_err(|error| error.to_string())?;
+    for address in bound {
+        tell!("Server listening on {} port {}.", address.ip(), address.port());
+    }
     workers.run().map_err(|error| error.to_string())
 }
 

@@ -22,7 +22,8 @@ use strombus::wire::number::Sender as Role;
 
 /// What the options say.
 pub struct Options {
-    pub address: String,
+    /// Of `ListenAddress`: hosts, and ports where one is named.
+    pub listen: Vec<(String, Option<u16>)>,
     pub port: u16,
     pub host_keys: Vec<PathBuf>,
     /// `Workers`, which is ours: threads with connections; 0 are as many as there are cores.
@@ -52,7 +53,7 @@ impl Options {
     /// Reads `-o`, and the file behind it.
     pub fn new(given: &[String], file: Option<&Path>) -> Result<Self, String> {
         let mut own = Self {
-            address: "127.0.0.1".to_owned(),
+            listen: Vec::new(),
             port: 22,
             host_keys: Vec::new(),
             workers: 1,
@@ -88,6 +89,9 @@ impl Options {
         if own.account.authorized_keys.is_empty() && !own.no_key_files {
             let ssh = options::home().join(".ssh");
             own.account.authorized_keys = vec![ssh.join("authorized_keys"), ssh.join("authorized_keys2")];
+        }
+        if own.listen.is_empty() {
+            own.listen = vec![("127.0.0.1".to_owned(), None)];
         }
         let name = config::own_name().into_bytes();
         own.accounts.names = Names::Any { account: own.account.clone(), name };
@@ -141,7 +145,7 @@ impl Options {
                 self.certificates.push(certificate::parse(&text).map_err(|error| error.to_string())?);
             }
             "hostkey" => self.host_keys.insert(0, value.into()),
-            "listenaddress" => value.clone_into(&mut self.address),
+            "listenaddress" => self.listen.insert(0, listen_address(value)?),
             "logingracetime" => {
                 let seconds = ssh_config::seconds(value).ok_or("a time")?;
                 let seconds = if seconds == 0 { u32::MAX } else { seconds }; // no end, as good as
@@ -226,6 +230,22 @@ pub fn of_user(path: &Path) -> Result<PathBuf, String> {
     }
     whole.push_str(rest);
     Ok(options::home().join(whole))
+}
+
+/// A host, perhaps with a port. With two colons and no brackets it is an address of IPv6 alone.
+fn listen_address(value: &str) -> Result<(String, Option<u16>), String> {
+    let (host, port) = match value.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']').ok_or("a bracket is not closed")? {
+            (host, "") => (host, None),
+            (host, rest) => (host, Some(rest.strip_prefix(':').ok_or("[HOST]:PORT")?)),
+        },
+        None => match value.split_once(':') {
+            Some((host, port)) if !port.contains(':') => (host, Some(port)),
+            _ => (value, None),
+        },
+    };
+    let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or("a port")).transpose()?;
+    Ok((host.to_owned(), port))
 }
 
 /// A file's name, unless it is `none`.

@@ -53,9 +53,9 @@ enum Stage {
 /// All sessions of the server.
 pub struct Sessions {
     options: SessionOptions,
-    /// Where the server listens.
-    address: SocketAddr,
     peers: HashMap<PeerId, SocketAddr>,
+    /// The addresses here that they came to.
+    own: HashMap<PeerId, SocketAddr>,
     sessions: HashMap<Session, Stage>,
     sources: HashMap<SourceId, Session>,
     /// The sockets of the agents that clients forward.
@@ -65,15 +65,20 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    pub fn new(options: SessionOptions, address: SocketAddr) -> Self {
-        let (peers, sessions) = (HashMap::new(), HashMap::new());
+    pub fn new(options: SessionOptions) -> Self {
+        let (peers, own, sessions) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (sources, agents) = (HashMap::new(), HashMap::new());
-        Self { options, address, peers, sessions, sources, agents, orphans: Orphans::default() }
+        Self { options, peers, own, sessions, sources, agents, orphans: Orphans::default() }
     }
 
     /// A peer is there.
     pub fn connect(&mut self, peer: PeerId, address: Option<SocketAddr>) {
         self.peers.extend(address.map(|address| (peer, address)));
+    }
+
+    /// At which address a peer came in.
+    pub fn accepted(&mut self, peer: PeerId, own: SocketAddr) {
+        self.own.insert(peer, own);
     }
 
     /// A client asks for a session.
@@ -239,8 +244,8 @@ impl Sessions {
         for (name, value) in &permissions.environment {
             command.env(name, OsStr::from_bytes(value));
         }
-        if let Some(client) = self.peers.get(&peer) {
-            let (ip, port, server) = (client.ip(), client.port(), self.address);
+        if let Some((client, server)) = self.peers.get(&peer).zip(self.own.get(&peer)) {
+            let (ip, port) = (client.ip(), client.port());
             command.env("SSH_CLIENT", format!("{ip} {port} {}", server.port()));
             command.env("SSH_CONNECTION", format!("{ip} {port} {} {}", server.ip(), server.port()));
         }
@@ -304,6 +309,7 @@ impl Sessions {
     /// The peer is gone, and its sessions are let go of.
     pub fn disconnect(&mut self, cx: &mut Context<'_>, peer: PeerId) {
         self.peers.remove(&peer);
+        self.own.remove(&peer);
         self.agents.remove(&peer);
         let sessions: Vec<_> = self.sessions.keys().filter(|session| session.0 == peer).copied().collect();
         for session in sessions {

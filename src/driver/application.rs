@@ -21,6 +21,11 @@ pub trait Application<S: UserauthSide> {
         let _ = (cx, peer, address);
     }
 
+    /// At which of its own addresses a listener accepted a peer; told after [`connect`](Self::connect).
+    fn accepted(&mut self, peer: PeerId, own: SocketAddr) {
+        let _ = (peer, own);
+    }
+
     /// A peer was refused at the gate. Told at most once a second, with the number of refusals before it that were passed
     /// over: a flood of peers is no flood of lines.
     fn refused(&mut self, cx: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {

@@ -174,11 +174,15 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
         let Newcomer { socket, address, place } = newcomer;
         let Some(accept) = &mut self.accept else { return Ok(()) };
         let conn = accept(address, now);
+        let own = socket.local_addr();
         let added = self.add(Stream::Tcp(socket), conn, Some(address));
         match (&added, &self.gate, place) {
             (Ok(id), _, place) => {
                 if let Some(peer) = self.peers.get_mut(id.slot) {
                     peer.place = place;
+                }
+                if let Ok(own) = own {
+                    self.app.accepted(*id, own);
                 }
             }
             (Err(_), Some(gate), Some(place)) => locked(gate).leave(place, None, now),

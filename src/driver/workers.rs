@@ -88,6 +88,14 @@ where
         first.listen(socket, Box::new(accept))
     }
 
+    /// Accepts peers from another socket, too, as from the first.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn listen_at(&mut self, socket: TcpListener) -> io::Result<()> {
+        self.drivers.first_mut().map_or(Ok(()), |first| first.listen_at(socket))
+    }
+
     /// Accepts the peers that `gate` admits; its bounds are those of all workers together.
     ///
     /// # Errors

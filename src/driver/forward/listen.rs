@@ -124,7 +124,7 @@ impl Listener {
         let (mut listeners, mut bound) = (Vec::new(), port);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses.iter().take(ADDRESSES_MAX) {
-            match tcp(SocketAddr::new(address.ip(), bound)) {
+            match listen_at(SocketAddr::new(address.ip(), bound)) {
                 Ok(socket) => {
                     bound = socket.local_addr()?.port();
                     let socket = Socket::Tcp(TcpListener::from_std(socket));
@@ -198,7 +198,11 @@ impl Drop for Listener {
     }
 }
 
-fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+/// Listens at one address and does not wait. That of all addresses of one family is not that of the other.
+///
+/// # Errors
+/// The system's.
+pub fn listen_at(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;

@@ -18,7 +18,7 @@ mod requests;
 mod side;
 
 pub use dial::{DIAL_TIMEOUT, DIALS_MAX, DIALS_OF_PEER_MAX, DIALS_WAITING_MAX};
-pub use listen::{Address, GatewayPorts, Listener};
+pub use listen::{Address, GatewayPorts, Listener, listen_at};
 pub use requests::{Ask, Requests};
 pub use side::{Direct, ForwardSide, Forwarded};
 

@@ -1,6 +1,7 @@
-//! Which addresses are listened on: `GatewayPorts` on both sides, `-g`, and `PermitListen`. The tables hold for OpenSSH and for
-//! ours alike.
+//! Which addresses are listened on: `GatewayPorts` on both sides, `-g`, and `PermitListen`; and `ListenAddress` of the server
+//! itself. The tables hold for OpenSSH and for ours alike.
 
+use super::super::openssh::{Trust, ssh_trusting};
 use super::*;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,9 +12,9 @@ const LOOPBACK: &[&str] = &["127.0.0.1", "::1"];
 /// The addresses on which a port is listened on, as the system tells them. It tells them piece by piece, and one may be missed or
 /// told twice when others come and go meanwhile: two answers must be the same.
 fn listened(port: u16) -> Vec<String> {
-    let mut before = told(port);
+    let mut before = told_by_the_system(port);
     loop {
-        let now = told(port);
+        let now = told_by_the_system(port);
         if now == before {
             return now.into_iter().collect();
         }
@@ -21,7 +22,7 @@ fn listened(port: u16) -> Vec<String> {
     }
 }
 
-fn told(port: u16) -> BTreeSet<String> {
+fn told_by_the_system(port: u16) -> BTreeSet<String> {
     let mut addresses = BTreeSet::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         for line in fs::read_to_string(table).unwrap().lines().skip(1) {
@@ -136,5 +137,76 @@ fn a_client_listens_where_it_was_told_to_and_elsewhere_only_if_its_gateway_ports
             }
             tunnel.finish();
         }
+    }
+}
+
+/// `examples/sshd` with these lines, once it listens as often.
+fn listening(files: &Files, port: u16, lines: &[String], times: usize) -> Running {
+    let mut command = ours("sshd");
+    command.args(["-p", &port.to_string(), "-h", &files.text("host_key"), "-o"]);
+    command.arg(format!("AuthorizedKeysFile={}", files.text("authorized_keys")));
+    for line in lines {
+        command.args(["-o", &format!("ListenAddress={line}")]);
+    }
+    let running = Running::start(&mut command);
+    for _ in 0..times {
+        assert!(running.wait_for("Server listening on ").is_some(), "{lines:?}: {}", running.log());
+    }
+    running
+}
+
+#[test]
+fn our_server_listens_at_all_addresses_that_it_is_told_and_tells_a_command_which_it_was() {
+    let files = Files::new();
+    let line = |text: &str, port: u16| text.replace("PORT", &port.to_string());
+    // Lines; where port and the other one are listened on.
+    let table: [(&[&str], &[&str], &[&str]); 8] = [
+        (&[], &["127.0.0.1"], &[]),
+        (&["::1"], &["::1"], &[]),
+        (&["[::1]"], &["::1"], &[]),
+        (&["127.0.0.1:PORT"], &[], &["127.0.0.1"]),
+        (&["[::1]:PORT"], &[], &["::1"]),
+        (&["localhost:PORT", "127.0.0.2"], &["127.0.0.2"], &["127.0.0.1"]),
+        (&["0.0.0.0", "::"], &["0.0.0.0", "::"], &[]),
+        (&["127.0.0.2", "[127.0.0.1]:PORT", "::1"], &["127.0.0.2", "::1"], &["127.0.0.1"]),
+    ];
+    for (lines, at_port, at_other) in table {
+        let (port, other) = (free_port(), free_port());
+        let lines: Vec<_> = lines.iter().map(|text| line(text, other)).collect();
+        let running = listening(&files, port, &lines, at_port.len() + at_other.len());
+        assert_eq!(listened(port), at_port, "{lines:?}");
+        assert_eq!(listened(other), at_other, "{lines:?}");
+        let there = at_port.iter().map(|address| (address, port));
+        for (address, port) in there.chain(at_other.iter().map(|address| (address, other))) {
+            let address = match *address {
+                "0.0.0.0" => "127.0.0.3",
+                "::" => "::1",
+                address => address,
+            };
+            let trust = Trust::first_met(&files, &format!("met{port}"));
+            let mut ssh = ssh_trusting(Generation::Bookworm, &files, port, &trust);
+            let output = run(ssh.args([address, "echo $SSH_CONNECTION"]), b"");
+            let said = String::from_utf8_lossy(&output.stdout);
+            let end = format!(" {address} {port}\n");
+            assert!(said.ends_with(&end), "{lines:?} {end}: {said} {} {}", told(&output), running.log());
+        }
+    }
+}
+
+#[test]
+fn our_server_goes_on_without_an_address_that_is_taken_and_ends_if_that_was_all() {
+    let files = Files::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let lines = ["127.0.0.1", "::1"].map(str::to_owned);
+    let running = listening(&files, port, &lines, 1);
+    let told = format!("Bind to port {port} on 127.0.0.1 failed: ");
+    assert!(running.log().contains(&told) && listened(port).contains(&"::1".to_owned()), "{}", running.log());
+    let mut alone = listening(&files, port, &lines[..1], 0);
+    assert_eq!(alone.wait().code(), Some(1));
+    assert!(alone.wait_for("Cannot bind any address.").is_some(), "{}", alone.log());
+    for wrong in ["[::1", "127.0.0.1:0", "127.0.0.1:x", "[::1]2"] {
+        let mut wrong = listening(&files, port, &[wrong.to_owned()], 0);
+        assert_eq!(wrong.wait().code(), Some(1), "{}", wrong.log());
     }
 }
