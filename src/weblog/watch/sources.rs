@@ -5,9 +5,9 @@
 mod advice;
 mod named;
 
+use super::WatchOptions;
 use super::host::{ByCommand, Notices};
 use super::showing::Showing;
-use super::{WatchOptions, left_until};
 use crate::driver::glob::Pattern;
 use crate::driver::stdio::Input;
 use crate::driver::task::{Tasks, Timers};
@@ -43,7 +43,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Logs of one pattern that are followed, or were and are not forgotten.
 pub const LOGS_MAX: usize = 4096;
@@ -140,7 +140,7 @@ impl Sources {
             forgotten: Vec::new(),
             unreadable: false,
             follow: options.follow,
-            waits: view.until().is_none_or(|until| !left_until(until).is_zero()),
+            waits: view.left(SystemTime::now()).is_none_or(|left| !left.is_zero()),
             since: view.since(),
         }
     }
