@@ -249,13 +249,13 @@ pub fn run(command: &mut Command, input: &[u8]) -> Output {
 /// So many ports that were given are held.
 const HELD_MAX: usize = 256;
 
-/// A free port, which the system gives to nobody else who has no choice of his own: it is held by a socket that does not listen,
-/// beside which others that ask for SO_REUSEADDR, as all servers do, can.
+/// A free port, which the system gives to nobody else who has no choice of his own, at whatever address: it is held by a socket
+/// that does not listen, beside which others that ask for SO_REUSEADDR, as all servers do, can.
 pub fn free_port() -> u16 {
     static HELD: Mutex<VecDeque<OwnedFd>> = Mutex::new(VecDeque::new());
     let held = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     set_socket_reuseaddr(&held, true).unwrap();
-    bind(&held, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+    bind(&held, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     let address = SocketAddr::try_from(getsockname(&held).unwrap()).unwrap();
     let mut all = HELD.lock().unwrap();
     all.push_back(held);
