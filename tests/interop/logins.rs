@@ -87,12 +87,12 @@ impl Drop for Agent {
 }
 
 /// A program for SSH_ASKPASS that gives these answers by turns, and then declines; it notes what it was asked.
-struct Answers {
+pub struct Answers {
     script: PathBuf,
 }
 
 impl Answers {
-    fn new(files: &Files, name: &str, answers: &[&str]) -> Self {
+    pub fn new(files: &Files, name: &str, answers: &[&str]) -> Self {
         let script = files.path(name);
         let lines: Vec<_> =
             (1..).zip(answers).map(|(n, answer)| format!("{n}) printf '%s\\n' '{answer}';;\n")).collect();
@@ -107,12 +107,12 @@ impl Answers {
         Self { script }
     }
 
-    fn give(&self, command: &mut Command) {
+    pub fn give(&self, command: &mut Command) {
         command.env("SSH_ASKPASS", &self.script).env("SSH_ASKPASS_REQUIRE", "force");
     }
 
     /// What was asked, a line each.
-    fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         let asked = fs::read_to_string(beside(&self.script, ".asked")).unwrap_or_default();
         asked.lines().map(str::to_owned).collect()
     }
@@ -172,10 +172,15 @@ fn known_hosts(files: &Files, port: u16) -> String {
     files.write(&format!("known_hosts_{port}"), &format!("[127.0.0.1]:{port} {key}"))
 }
 
-/// A line of a password file.
-fn hashed(user: &str, password: &str) -> String {
+/// The hash of a password.
+pub fn hash(password: &str) -> String {
     let mut command = super::openssh::ours("ssh-weblog-server");
     let hash = run(command.arg("hash-password"), format!("{password}\n").as_bytes());
     assert!(hash.status.success());
-    format!("{user}:{}", String::from_utf8(hash.stdout).unwrap())
+    String::from_utf8(hash.stdout).unwrap().trim_end().to_owned()
+}
+
+/// A line of a password file.
+fn hashed(user: &str, password: &str) -> String {
+    format!("{user}:{}\n", hash(password))
 }

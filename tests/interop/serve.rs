@@ -1,14 +1,20 @@
 //! What `ssh-weblog-server` gives to OpenSSH's clients: commands, files, the dashboard; its limits, and how it ends.
 
+mod logins;
+
+use super::logins::hash;
 use super::openssh::{
     ENDED, Files, Generation, Running, Terminal, Trust, eventually, found, ours, run, ssh_trusting, words,
 };
 use super::peers::python;
-use super::weblog::{Watching, append, hit};
+use super::weblog::{Watching, append, hit, listening};
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
+
+/// An option of ssh.
+const NO_KEY: &str = "PubkeyAuthentication=no";
 
 /// A log called shop, a user called ann who sees it, and what else the configuration says.
 struct Serving {
@@ -27,18 +33,32 @@ impl Serving {
         let files = Files::new();
         append(&files.path("shop.log"), &hit("https://before.example/", "/old", 200));
         append(&files.path("other.log"), "");
-        let text = configuration(more, of_ann);
-        let config = files.write("config.toml", &text);
-        let running = Running::start(ours("ssh-weblog-server").args(["--config", &config]));
-        let line = running.wait_for("listening on").unwrap_or_else(|| panic!("{}", running.log()));
-        let port = line.rsplit(':').next().unwrap().parse().unwrap();
+        files.write("config.toml", &configuration(more, of_ann));
+        let (running, port) = configured(&files);
         Self { files, running, port }
     }
 
+    /// Makes it read its files again.
+    fn reload(&self) {
+        self.running.signal(Signal::HUP);
+        self.running.wait_for("reloaded").unwrap_or_else(|| panic!("{}", self.running.log()));
+    }
+
     fn ssh(&self, generation: Generation, arguments: &[&str]) -> Command {
+        self.ssh_as("ann", generation, arguments)
+    }
+
+    fn ssh_as(&self, user: &str, generation: Generation, arguments: &[&str]) -> Command {
         let mut command =
             ssh_trusting(generation, &self.files, self.port, &Trust::first_met(&self.files, "learnt"));
-        command.arg("ann@127.0.0.1").args(arguments);
+        command.arg(format!("{user}@127.0.0.1")).args(arguments);
+        command
+    }
+
+    /// With this password, if one is asked for.
+    fn ssh_knowing(&self, password: &str, generation: Generation, arguments: &[&str]) -> Command {
+        let mut command = self.ssh(generation, arguments);
+        command.env("SSH_ASKPASS", self.files.askpass(password)).env("SSH_ASKPASS_REQUIRE", "force");
         command
     }
 
@@ -77,6 +97,11 @@ impl Serving {
         self.wait_for_command(command.split('\'').next().unwrap_or_default());
         watching
     }
+}
+
+/// The server with the configuration that was written.
+fn configured(files: &Files) -> (Running, u16) {
+    listening(ours("ssh-weblog-server").args(["--config", &files.text("config.toml")]))
 }
 
 fn configuration(more: &str, of_ann: &str) -> String {
@@ -481,14 +506,12 @@ fn a_reload_takes_new_users_and_logs_and_a_bad_file_changes_nothing() {
     assert!(told.contains("config.toml:") && !told.contains("nonsense = 1"), "{told}");
     assert!(!serving.shown("logs").contains("new "));
     serving.files.write("config.toml", &good);
-    serving.running.signal(Signal::HUP);
-    serving.running.wait_for("reloaded").unwrap();
+    serving.reload();
     assert!(serving.shown("logs").contains("new "));
     append(&serving.log(), &hit("-", "/still", 200));
     assert_eq!(live.line().as_deref(), Some("/still"), "a session lives through it");
     serving.files.write("config.toml", &good.replace("'ann'", "'bob'"));
-    serving.running.signal(Signal::HUP);
-    serving.running.wait_for("reloaded").unwrap();
+    serving.reload();
     assert_eq!(live.line(), None, "a session of a user who is gone ends");
     assert_eq!(serving.run("logs").status.code(), Some(255));
 }
@@ -584,17 +607,11 @@ fn whoever_comes_beyond_a_limit_of_connections_is_refused_and_counted() {
 
 #[test]
 fn whoever_fails_at_the_login_too_often_is_ended_then_refused_and_both_are_counted() {
-    let hash = run(ours("ssh-weblog-server").arg("hash-password"), b"right\n").stdout;
-    let hash = String::from_utf8(hash).unwrap();
-    let of_ann = format!("password_hash = '{}'", hash.trim());
+    let of_ann = format!("password_hash = '{}'", hash("right"));
     let serving = Serving::start_with("[limits]\nmax_auth_tries = 1\n", &of_ann);
     serving.shown("logs"); // learns the host key
-    let trust = Trust::first_met(&serving.files, "learnt");
     let stranger = || {
-        let mut ssh = ssh_trusting(Generation::Trixie, &serving.files, serving.port, &trust);
-        ssh.args(["-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=3", "ann@127.0.0.1"]);
-        ssh.env("SSH_ASKPASS", serving.files.askpass("wrong")).env("SSH_ASKPASS_REQUIRE", "force");
-        let output = run(ssh.arg("logs"), b"");
+        let output = run(&mut serving.ssh_knowing("wrong", Generation::Trixie, &["-o", NO_KEY, "logs"]), b"");
         assert_eq!(output.status.code(), Some(255));
         String::from_utf8(output.stderr).unwrap()
     };

@@ -1,5 +1,6 @@
 //! The programs as people use them.
 
+use super::logins::hash;
 use super::openssh::{
     Account, ENDED, Files, Generation, Running, Terminal, Trust, ours, resident, run, ssh_trusting, sshd,
     user, wait,
@@ -222,10 +223,20 @@ fn serve(files: &Files, arguments: &[&str]) -> (Running, u16) {
     command
         .args(["--listen", "127.0.0.1:0", "--user", "ann", "--state-dir", &files.text("state")])
         .args(arguments);
-    let running = Running::start(&mut command);
-    let line = running.wait_for("listening on").unwrap_or_else(|| panic!("{}", running.log()));
-    let port = line.rsplit(':').next().unwrap().parse().unwrap();
+    listening(&mut command)
+}
+
+/// A server that listens, and its port.
+pub fn listening(command: &mut Command) -> (Running, u16) {
+    let running = Running::start(command);
+    let port = next_port(&running);
     (running, port)
+}
+
+/// The port of the next address that a server says it listens on.
+fn next_port(running: &Running) -> u16 {
+    let line = running.wait_for("listening on").unwrap_or_else(|| panic!("{}", running.log()));
+    line.rsplit(':').next().unwrap().parse().unwrap()
 }
 
 /// A viewer by OpenSSH's ssh, which learns the server's key at its first login.
@@ -331,8 +342,7 @@ fn the_server_makes_its_host_key_once_and_takes_keys_passwords_and_commands() {
     let files = Files::new();
     let log = files.path("shop.log");
     append(&log, "");
-    let hash = run(ours("ssh-weblog-server").arg("hash-password"), b"secret one\n");
-    let passwords = files.write("passwords", &String::from_utf8(hash.stdout).unwrap());
+    let passwords = files.write("passwords", &hash("secret one"));
     assert!(fs::read_to_string(&passwords).unwrap().starts_with("$argon2id$"));
     let keys = files.text("authorized_keys");
     let arguments = ["--authorized-keys", &keys, "--password-file", &passwords, log.to_str().unwrap()];
@@ -446,4 +456,18 @@ fn a_server_may_have_several_host_keys_certificates_for_them_and_keys_that_are_r
     fs::copy(files.path("user_key.pub"), &revoked).unwrap();
     assert_eq!(logs_in(), Some(255), "{}", server.log());
     assert!(server.log().contains("it is revoked"), "{}", server.log());
+}
+
+#[test]
+fn a_server_listens_at_every_address_and_tells_each() {
+    let files = Files::new();
+    append(&files.path("shop.log"), "");
+    let [keys, log] = ["authorized_keys", "shop.log"].map(|name| files.text(name));
+    let (server, port) = serve(&files, &["--listen", "127.0.0.1:0", "--authorized-keys", &keys, &log]);
+    let ports = [port, next_port(&server)];
+    assert_ne!(ports[0], ports[1], "{}", server.log());
+    for port in ports {
+        let output = run(viewer(Generation::Trixie, &files, port).args(["ann@127.0.0.1", "logs"]), b"");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "shop 0\n", "{}", server.log());
+    }
 }
