@@ -1,5 +1,6 @@
 //! What `ssh-weblog-server` gives to OpenSSH's clients: commands, files, the dashboard; its limits, and how it ends.
 
+mod commands;
 mod logins;
 
 use super::logins::hash;
@@ -36,6 +37,13 @@ impl Serving {
         files.write("config.toml", &configuration(more, of_ann));
         let (running, port) = configured(&files);
         Self { files, running, port }
+    }
+
+    /// Ends it and starts it again.
+    fn restart(&mut self) {
+        self.running.signal(Signal::TERM);
+        assert_eq!(self.running.wait().code(), Some(0), "{}", self.running.log());
+        (self.running, self.port) = configured(&self.files);
     }
 
     /// Makes it read its files again.
