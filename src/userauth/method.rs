@@ -58,6 +58,23 @@ impl MethodChains {
         Self(vec![methods.to_vec()])
     }
 
+    /// All of these, in the order that a client likes: of a few, for there are as many chains as orders.
+    #[must_use]
+    pub fn all_in_any_order(methods: &[Method]) -> Self {
+        let mut chains = vec![Vec::new()];
+        for (at, method) in methods.iter().enumerate() {
+            let with = |chain: Vec<Method>| {
+                (0..=at).map(move |place| {
+                    let mut chain = chain.clone();
+                    chain.insert(place, *method);
+                    chain
+                })
+            };
+            chains = chains.into_iter().flat_map(with).collect();
+        }
+        Self(chains)
+    }
+
     /// Reads chains as AuthenticationMethods of sshd_config(5) has them: `publickey,password publickey,keyboard-interactive`.
     ///
     /// # Errors
@@ -123,6 +140,21 @@ impl core::error::Error for BadChains {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_in_any_order_are_as_many_chains_as_orders() {
+        use Method::{KeyboardInteractive, Password, Publickey};
+        let of = |methods: &[Method]| {
+            let mut chains = MethodChains::all_in_any_order(methods).0;
+            chains.sort_by_key(|chain| chain.iter().map(|method| method.name()).collect::<Vec<_>>());
+            chains
+        };
+        assert_eq!(of(&[Password]), [[Password]]);
+        assert_eq!(of(&[Publickey, Password]), [[Password, Publickey], [Publickey, Password]]);
+        assert_eq!(of(&[Publickey, Publickey])[0], [Publickey, Publickey]);
+        let all = of(&[Publickey, Password, KeyboardInteractive]);
+        assert!(all.len() == 6 && all.windows(2).all(|pair| pair[0] != pair[1]), "{all:?}");
+    }
 
     #[test]
     fn chains_are_gone_through_in_their_order() {

@@ -41,6 +41,7 @@ Examples:
 /// What is asked for.
 #[derive(Debug, Parser)]
 #[command(name = "", no_binary_name = true, disable_help_subcommand = true, term_width = 80)]
+#[command(args_override_self = true)]
 pub(super) enum Command {
     /// The records that come from now on
     Tail {
@@ -170,6 +171,7 @@ mod tests {
             assert_eq!((ended.status, ended.out.as_str()), (USAGE, ""), "{command}");
             assert!(!ended.err.is_empty(), "{command}");
         }
+        assert!(parse(b"tail --json --json --top 1 --top 2").is_ok(), "the last counts");
         let ended = parse(b"tail --help").unwrap_err();
         assert_eq!((ended.status, ended.err.as_str()), (0, ""));
         assert!(ended.out.contains("--after"));

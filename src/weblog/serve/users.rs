@@ -206,7 +206,7 @@ impl User {
             authorized_keys: authorized_keys.into_iter().collect(),
             trusted_ca_keys: ca_keys,
             authorized_principals: None,
-            methods: require.map(|(_, methods)| MethodChains::all_of(&methods)),
+            methods: require.map(|(_, methods)| MethodChains::all_in_any_order(&methods)),
         }
     }
 }

@@ -10,8 +10,9 @@ const BATCH: &str = "BatchMode=yes";
 
 #[test]
 fn a_key_and_a_password_are_both_needed_where_both_are_required() {
-    for generation in Generation::ALL {
-        let of_ann = format!("password_hash = '{}'\nrequire = ['publickey', 'password']", hash("right"));
+    let orders = ["'publickey', 'password'", "'password', 'publickey'"];
+    for (generation, order) in Generation::ALL.into_iter().flat_map(|of| orders.map(|order| (of, order))) {
+        let of_ann = format!("password_hash = '{}'\nrequire = [{order}]", hash("right"));
         let serving = Serving::start_with("", &of_ann);
         // Each from an address of its own, for penalties add up.
         for (address, password, option) in [
