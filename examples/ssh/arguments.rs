@@ -9,7 +9,8 @@ use strombus::keys::ssh_config::End;
 
 /// Runs a command on a host over SSH.
 #[derive(Parser)]
-#[command(name = "ssh", version, after_help = format!("{PRESET_HELP}\n\nExit status: that of the command; 255 if there is none."))]
+#[command(name = "ssh", version, args_override_self = true)]
+#[command(after_help = format!("{PRESET_HELP}\n\nExit status: that of the command; 255 if there is none."))]
 pub struct Arguments {
     /// Port of the host
     #[arg(short)]
@@ -48,19 +49,22 @@ pub struct Arguments {
     #[arg(short)]
     pub gateway_ports: bool,
     /// Let the host ask the agent
-    #[arg(short = 'A')]
+    #[arg(short = 'A', overrides_with = "no_agent")]
     pub agent: bool,
     /// Do not
-    #[arg(short = 'a', conflicts_with = "agent")]
+    #[arg(short = 'a', overrides_with = "agent")]
     pub no_agent: bool,
     /// No X11, which is what happens anyway
     #[arg(short = 'x')]
     pub no_x11: bool,
-    /// IPv4 only
-    #[arg(short = '4', conflicts_with = "inet6")]
+    /// Version 2 of the protocol, which is spoken anyway
+    #[arg(short = '2')]
+    pub protocol_2: bool,
+    /// IPv4 only; of -4 and -6 the last counts
+    #[arg(short = '4', overrides_with = "inet6")]
     pub inet: bool,
     /// IPv6 only
-    #[arg(short = '6')]
+    #[arg(short = '6', overrides_with = "inet")]
     pub inet6: bool,
     /// Tell the story of the login; more of it with -vv and -vvv
     #[arg(short, action = clap::ArgAction::Count)]
@@ -78,10 +82,10 @@ pub struct Arguments {
     #[arg(short = 'Q', value_name = "KIND")]
     pub query: Option<String>,
     /// A terminal there, also for a command; -tt: also without one here
-    #[arg(short, action = clap::ArgAction::Count)]
+    #[arg(short, overrides_with = "no_terminal", action = clap::ArgAction::Count)]
     pub terminal: u8,
     /// No terminal
-    #[arg(short = 'T', conflicts_with = "terminal")]
+    #[arg(short = 'T', overrides_with = "terminal")]
     pub no_terminal: bool,
     /// No command and no shell
     #[arg(short = 'N')]

@@ -1,6 +1,8 @@
 //! OpenSSH at our gate: what it is told, and that the options are sshd's.
 
-use super::openssh::{Files, Generation, Server, our_sshd, ours, run, ssh};
+use super::openssh::{Files, Generation, Server, deadline, our_sshd, ours, run, ssh};
+use std::io::Read;
+use std::net::TcpStream;
 
 /// What OpenSSH's ssh ended with, and what it told.
 fn login(generation: Generation, files: &Files, server: &Server) -> (Option<i32>, String) {
@@ -41,6 +43,17 @@ fn t60_openssh_hears_that_it_is_not_allowed_after_logins_that_failed() {
             }
         }
     }
+}
+
+#[test]
+fn our_sshd_ends_who_does_not_log_in_in_time() {
+    let files = Files::new();
+    let server = our_sshd(&files, &["LoginGraceTime=1"]);
+    let mut silent = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    silent.set_read_timeout(Some(deadline())).unwrap();
+    let mut heard = Vec::new();
+    silent.read_to_end(&mut heard).unwrap(); // until the server ends it
+    assert!(heard.starts_with(b"SSH-2.0-"), "{heard:?}");
 }
 
 #[test]

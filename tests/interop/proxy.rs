@@ -145,7 +145,7 @@ fn bulk_goes_whole_through_two_hosts() {
 }
 
 #[test]
-fn a_log_is_read_through_a_host() {
+fn a_log_is_read_and_copied_through_hosts() {
     let way = Way::new();
     let line = "192.0.2.7 - - [10/Oct/2026:13:55:36 +0000] \"GET /through HTTP/1.1\" 200 2326\n";
     let log = way.hosts[2].files.write("access.log", line);
@@ -163,6 +163,15 @@ fn a_log_is_read_through_a_host() {
     let (shown, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!((output.status.code(), &*shown), (Some(0), line), "{told}");
     assert_eq!(way.logins(), [1, 1, 1]);
+    let copied = way.hosts[2].files.path("copied");
+    for (words, status) in [(&["-6"][..], 255), (&["-4"], 0), (&["-J", "a,b"], 0)] {
+        let mut copy = ours("ssh-weblog-cp");
+        copy.env_remove("SSH_AUTH_SOCK").args(["-F", &way.config("", ""), "--batch"]).args(words);
+        let output = run(copy.arg(format!("c:{log}")).arg(&copied), b"");
+        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(fs::read_to_string(copied).unwrap(), line);
+    assert_eq!(way.logins(), [2, 2, 3]);
 }
 
 #[test]

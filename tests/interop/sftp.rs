@@ -1,7 +1,7 @@
 //! Files by SFTP: OpenSSH's `sftp` and `scp`, rclone and sshfs against `examples/sshd`.
 
 use super::openssh::{
-    Files, Generation, Server, deadline, descriptors, is_long, our_ssh, our_sshd, run, user, wait,
+    Files, Generation, Server, deadline, descriptors, is_long, our_ssh, our_sshd, ours, run, user, wait,
 };
 use std::fs;
 use std::io::Write;
@@ -383,12 +383,20 @@ impl Drop for Mount {
 
 #[test]
 fn sshfs_is_a_file_system() {
-    let case = Case::new("");
+    for by_ours in [false, true] {
+        sshfs_is_one(&Case::new(""), by_ours);
+    }
+}
+
+fn sshfs_is_one(case: &Case, by_ours: bool) {
     fs::create_dir(case.files.path("mount")).unwrap();
     let mut sshfs = Command::new("sshfs");
     sshfs.env_remove("SSH_AUTH_SOCK").arg(case.at("")).arg(case.files.path("mount"));
     sshfs.args(["-p", &case.server.port.to_string(), "-F", "none"]);
     sshfs.args(["-o", &format!("IdentityFile={}", case.files.text("user_key"))]);
+    if by_ours {
+        sshfs.args(["-o", &format!("ssh_command={}", ours("ssh").get_program().to_str().unwrap())]);
+    }
     for option in case.options() {
         sshfs.args(["-o", &option]);
     }

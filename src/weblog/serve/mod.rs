@@ -113,6 +113,10 @@ struct Begin {
     keepalive: Option<Keepalive>,
 }
 
+/// Turns before it is told that it listens, if they are wanted at once: by then its logs are followed, and what is written to
+/// them is shown.
+const FIRST_TURNS: usize = 16;
+
 struct App {
     authenticator: Authenticator,
     limits: Limits,
@@ -276,7 +280,12 @@ impl App {
         if let Some((signals, id)) = &mut self.signals {
             *id = Some(cx.register(signals, Interest::READABLE)?);
         }
-        self.turn(cx, peers);
+        for _ in 0..FIRST_TURNS {
+            self.turn(cx, peers);
+            if self.logs_due.is_none_or(|due| due > cx.now) {
+                break;
+            }
+        }
         Ok(())
     }
 

@@ -150,7 +150,7 @@ ring = 100
     let users = read.settings.users;
     let ann = users.accounts.account(b"ann").unwrap();
     assert_eq!(ann.authorized_keys, [files.path("ann.pub")]);
-    assert_eq!(ann.methods, MethodChains::parse("publickey,password password,publickey").ok());
+    assert_eq!(ann.methods, MethodChains::parse("password,publickey publickey,password").ok());
     let support = users.accounts.account(b"support").unwrap();
     assert_eq!((support.trusted_ca_keys.clone(), &support.methods), (Some(files.path("ca.pub")), &None));
     assert!(users.accounts.account(b"eve").is_none() && users.rights(b"eve").is_none());

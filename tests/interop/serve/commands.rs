@@ -150,7 +150,6 @@ fn metrics_have_lines_that_were_not_understood_what_is_not_read_yet_and_the_memo
         let metrics = || Some(serving.shown("metrics")).filter(|metrics| metrics.contains(line));
         found(line, metrics)
     };
-    once("\n# EOF\n"); // its logs are being read
     let half = "203.0.113.7 - - ";
     append(&serving.log(), &("garbage\n\n".to_owned() + &hit("-", "/a", 200) + half));
     once(&format!("\nssh_weblog_lag_bytes{{log=\"shop\"}} {}\n", half.len()));

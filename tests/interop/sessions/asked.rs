@@ -50,3 +50,14 @@ fn x11_is_refused_as_openssh_refuses_it_and_there_is_no_display() {
         }
     }
 }
+
+#[test]
+fn of_options_that_contradict_one_another_the_last_counts_and_some_mean_nothing() {
+    for case in Case::all(&[]) {
+        let options = ["-2", "-x", "-q", "-q", "-6", "-4", "-A", "-a", "-tt", "-T"];
+        let output = run(&mut case.ssh(&options, &["tty; echo \"<$SSH_AUTH_SOCK>\""]), b"");
+        let told = String::from_utf8_lossy(&output.stderr);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!((output.status.code(), &*said), (Some(0), "not a tty\n<>\n"), "{}: {told}", case.name);
+    }
+}
