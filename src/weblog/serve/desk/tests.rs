@@ -26,6 +26,11 @@ use tempfile::TempDir;
 /// Sessions of a connection, more than any bound here.
 const SESSIONS: usize = 600;
 
+/// A window that all of a test fits into.
+const WIDE: u32 = 2 << 20;
+
+const TERMINAL: Option<(u32, u32)> = Some((80, 24));
+
 /// The desk of a server that has the log `shop`.
 struct Place {
     desk: Desk,
@@ -231,6 +236,14 @@ impl Drop for Place {
     fn drop(&mut self) {
         (0..self.visitors.len()).for_each(|visitor| self.desk.disconnect(peer(visitor)));
     }
+}
+
+/// Three hits of one second are in the log, and ann is there.
+fn place() -> (Place, usize) {
+    let mut place = Place::new(&["ann"], Caps::default());
+    let ann = place.visit("ann", WIDE);
+    place.log_hits((0..3).map(|number| format!("/old{number}")));
+    (place, ann)
 }
 
 fn append(place: &Place, text: &str) {

@@ -8,8 +8,6 @@ use super::super::super::{
 use super::*;
 
 const FIVE: [&str; 5] = ["ann", "bob", "cy", "dee", "eve"];
-const WIDE: u32 = 2 << 20;
-const TERMINAL: Option<(u32, u32)> = Some((80, 24));
 
 /// Of all bounds those of the server.
 fn usual(users: &[&'static str]) -> (Place, Vec<usize>) {

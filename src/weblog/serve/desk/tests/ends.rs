@@ -6,17 +6,6 @@ use super::*;
 use core::time::Duration;
 use jiff::Timestamp;
 
-const WIDE: u32 = 2 << 20;
-const TERMINAL: Option<(u32, u32)> = Some((80, 24));
-
-/// Three hits of one second are in the log, and ann is there.
-fn place() -> (Place, usize) {
-    let mut place = Place::new(&["ann"], Caps::default());
-    let ann = place.visit("ann", WIDE);
-    place.log_hits((0..3).map(|number| format!("/old{number}")));
-    (place, ann)
-}
-
 fn metric(place: &mut Place, visitor: usize, sample: &str) -> Option<u64> {
     let metrics = place.answer(visitor, None, "metrics").out;
     metrics.lines().find_map(|line| line.strip_prefix(sample)?.trim().parse().ok())

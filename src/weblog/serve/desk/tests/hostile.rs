@@ -7,9 +7,7 @@ use super::super::super::session::{AGAIN_MAX, Activity, VALUE_MAX};
 use super::*;
 use std::os::unix::fs::{lchown, symlink};
 
-const WIDE: u32 = 2 << 20;
 const NARROW: u32 = 1 << 14;
-const TERMINAL: Option<(u32, u32)> = Some((80, 24));
 
 fn place(caps: Caps) -> (Place, usize, usize) {
     let mut place = Place::new(&["ann", "bob"], caps);

@@ -3,17 +3,6 @@
 use super::*;
 use serde_json::Value;
 
-const WIDE: u32 = 2 << 20;
-const TERMINAL: Option<(u32, u32)> = Some((80, 24));
-
-/// Three hits are in the log, and ann is there.
-fn place() -> (Place, usize) {
-    let mut place = Place::new(&["ann"], Caps::default());
-    let ann = place.visit("ann", WIDE);
-    place.log_hits((0..3).map(|number| format!("/old{number}")));
-    (place, ann)
-}
-
 /// Bytes of one hit of those that are logged here.
 fn length() -> u64 {
     hit("/old0").len() as u64
