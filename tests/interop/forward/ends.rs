@@ -160,7 +160,7 @@ pub fn comes_back(mut stream: impl Ends, sent: &[u8], what: &str) {
             to.end();
         });
         let mut came = Vec::new();
-        stream.read_to_end(&mut came).unwrap();
+        stream.read_to_end(&mut came).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert!(came == sent, "{what}: {} bytes of {} came back, or others", came.len(), sent.len());
     });
 }
