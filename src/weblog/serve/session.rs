@@ -297,11 +297,12 @@ impl Session {
 
     /// Counts the bytes of a report, or of another answer, that its channel did not take yet.
     pub(super) fn count_unread(&mut self) {
-        self.unread.set(match &self.activity {
+        let answer = match &self.activity {
             Activity::CatchingUp(catch_up) => catch_up.pending.len(),
             Activity::Ending(ending) => ending.out.len() + ending.err.len(),
             _ => 0,
-        });
+        };
+        self.unread.set(answer + self.notes.len());
     }
 
     /// Since when it goes on with lines that are kept, if its channel takes more.
@@ -338,6 +339,8 @@ impl Session {
         if self.terminal.is_some() {
             ending.err = crlf(&ending.err);
         }
+        // From here on they wait no longer than the last words do.
+        ending.err.splice(..0, self.notes.drain(..));
         self.activity = Activity::Ending(ending);
         self.count_unread();
     }

@@ -189,3 +189,17 @@ fn who_asks_for_what_nobody_gets_is_counted_and_told() {
     assert_eq!(metric(&mut place, ann, "ssh_weblog_refusals_total{reason=\"request\"}"), Some(4));
     assert!(place.desk.sessions.len() <= 2, "no channel of them is a session");
 }
+
+#[test]
+fn t107_who_does_not_take_what_is_said_at_the_beginning_is_idle_and_it_counts() {
+    let mut place = Place::new(&["ann"], Caps::default());
+    let ann = place.visit("ann", 10);
+    place.visitors[ann].pair.client.consumes = false;
+    place.ask(ann, None, "tail --vhost x");
+    assert_eq!(place.told(ann).err.len(), 10);
+    assert!(place.desk.unread[&b"ann"[..]].get() > 50, "the rest waits");
+    place.limits.idle = Some(Duration::from_secs(60));
+    place.now += Duration::from_secs(61);
+    place.turn();
+    assert_eq!((place.told(ann).status, place.desk.sessions.len()), (Some(1), 0));
+}
