@@ -87,6 +87,9 @@ impl Address {
 /// The addresses of a name that are listened on: its first.
 const ADDRESSES_MAX: usize = 8;
 
+/// So often the system chooses a port, until it is free at each address.
+const CHOICES_MAX: usize = 16;
+
 /// A socket that is listened on.
 pub struct Listener {
     socket: Socket,
@@ -112,12 +115,25 @@ impl fmt::Debug for Listener {
 
 impl Listener {
     /// Listens on a port of all these addresses, as far as they are there; the port is the same at each, also if it is 0 and so
-    /// the system's choice. Blocks while a name is looked up.
+    /// the system's choice: then it is nobody else's at any of them. Blocks while a name is looked up.
     ///
     /// # Errors
-    /// The system's for the last address, if there is none on which it can.
+    /// The system's for the last address, if there is none on which it can; `AddrInUse`, if each port that the system chose for
+    /// one address is another's at the next.
     pub fn tcp(address: &Address, port: u16) -> io::Result<(Vec<Self>, u16)> {
-        Self::on(&address.addresses(port)?, port)
+        let addresses = address.addresses(port)?;
+        if port == 0 { Self::on_a_free_port(&addresses) } else { Self::on(&addresses, port) }
+    }
+
+    fn on_a_free_port(addresses: &[SocketAddr]) -> io::Result<(Vec<Self>, u16)> {
+        for _ in 1..CHOICES_MAX {
+            match Self::on(addresses, 0) {
+                // Whoever connects to the port at that address would reach another's program.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                done => return done,
+            }
+        }
+        Self::on(addresses, 0)
     }
 
     fn on(addresses: &[SocketAddr], port: u16) -> io::Result<(Vec<Self>, u16)> {
@@ -130,6 +146,7 @@ impl Listener {
                     let socket = Socket::Tcp(TcpListener::from_std(socket));
                     listeners.push(Self { socket, path: None, held: None });
                 }
+                Err(error) if port == 0 && error.kind() == io::ErrorKind::AddrInUse => return Err(error),
                 Err(error) => last = error,
             }
         }
@@ -261,6 +278,22 @@ mod tests {
             let taken = Listener::tcp(&Address::Named((*address).to_owned()), port);
             assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse, "{address}");
         }
+    }
+
+    #[test]
+    fn a_port_that_the_system_chose_is_nobody_elses_at_any_address() {
+        let [first, second] = [1, 2].map(|n| SocketAddr::from(([127, 0, 0, n], 0)));
+        // So many that of so many choices one is taken there.
+        let others: Vec<_> = (0..256).map(|_| listen_at(second).unwrap()).collect();
+        for _ in 0..500 {
+            assert_eq!(Listener::on_a_free_port(&[first, second]).unwrap().0.len(), 2);
+        }
+        let port = others[0].local_addr().unwrap().port();
+        let half =
+            Listener::on(&[SocketAddr::new(first.ip(), port), SocketAddr::new(second.ip(), port)], port);
+        assert!(half.is_ok_and(|(half, _)| half.len() == 1), "what was asked for is held where it can be");
+        // The same address twice: whichever port it is, it is taken.
+        assert_eq!(Listener::on_a_free_port(&[first; 2]).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
