@@ -44,6 +44,9 @@ const TERMINATED: u32 = 143;
 /// How often idle sessions are looked for at the least.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
 
+/// Refusals that the audit log tells of one connection. What comes after them is counted only.
+pub(super) const REFUSED_TOLD_MAX: u32 = 16;
+
 /// What is said to who asks for it.
 pub(super) const FORWARDING: &str = "nothing is forwarded here";
 
@@ -89,6 +92,8 @@ pub(super) struct Desk {
     sessions: HashMap<SessionId, Session>,
     /// The sessions of each peer.
     of_peer: HashMap<PeerId, Vec<ChannelId>>,
+    /// Refusals of each peer that were told, at most [`REFUSED_TOLD_MAX`].
+    refused_told: HashMap<PeerId, u32>,
     /// Sessions with a dashboard.
     dashboards: Vec<SessionId>,
     /// Sessions that go through lines that are kept.
@@ -123,6 +128,7 @@ impl Desk {
             fresh: Vec::new(),
             sessions: HashMap::new(),
             of_peer: HashMap::new(),
+            refused_told: HashMap::new(),
             dashboards: Vec::new(),
             catching_up: Vec::new(),
             unread: HashMap::new(),
@@ -348,6 +354,7 @@ impl Desk {
 
     pub(super) fn disconnect(&mut self, peer: PeerId) {
         self.sftp.disconnect(peer);
+        self.refused_told.remove(&peer);
         for id in self.of_peer.remove(&peer).unwrap_or_default() {
             if let Some(mut session) = self.sessions.remove(&(peer, id)) {
                 session.leave(&mut self.feeds);
@@ -368,8 +375,22 @@ impl Desk {
     }
 
     /// Somebody is not served with what he asks for.
-    pub(super) fn refuse(&mut self, who: &Who<'_>, reason: Reason, why: &str) {
+    pub(super) fn refuse(&mut self, peer: PeerId, who: &Who<'_>, reason: Reason, why: &str) {
         self.metrics.refuse(reason, 1);
+        self.tell_refused(peer, who, why);
+    }
+
+    /// A line of the audit log, as long as its peer has not had his part of it.
+    fn tell_refused(&mut self, peer: PeerId, who: &Who<'_>, why: &str) {
+        let told = self.refused_told.entry(peer).or_default();
+        if *told == REFUSED_TOLD_MAX {
+            return;
+        }
+        *told += 1;
+        let why = match *told {
+            REFUSED_TOLD_MAX => &format!("{why} (more of this connection are not told)"),
+            _ => why,
+        };
         audit::refused(who.address, Some(who.user), why, None);
     }
 
@@ -440,12 +461,12 @@ impl Desk {
                     conn.accept_channel(id.1)?;
                 } else {
                     let why = "too many sessions on this connection";
-                    self.refuse(who, Reason::MaxSessions, why);
+                    self.refuse(id.0, who, Reason::MaxSessions, why);
                     conn.refuse_channel(id.1, RESOURCE_SHORTAGE, why)?;
                 }
             }
             ChannelEvent::OpenRequest { .. } => {
-                self.refuse(who, Reason::Request, FORWARDING);
+                self.refuse(id.0, who, Reason::Request, FORWARDING);
                 conn.refuse_channel(id.1, ADMINISTRATIVELY_PROHIBITED, FORWARDING)?;
             }
             ChannelEvent::Request { request, want_reply } => {
@@ -458,7 +479,7 @@ impl Desk {
                     }
                     _ => {
                         let what = escaped(request.request_type());
-                        self.refuse(who, Reason::Request, &format!("{what}: not served here"));
+                        self.refuse(id.0, who, Reason::Request, &format!("{what}: not served here"));
                     }
                 }
                 if want_reply {
@@ -586,7 +607,7 @@ impl Desk {
         let Some(session) = self.sessions.get_mut(&id) else { return false };
         session.is_asked = true;
         if !self.rights(who).sftp {
-            audit::refused(who.address, Some(who.user), "sftp: not for this user", None);
+            self.tell_refused(id.0, who, "sftp: not for this user");
             return false;
         }
         audit::command(who.user, who.address, b"sftp");

@@ -457,7 +457,7 @@ impl Application<Server> for App {
             Event::Global(
                 GlobalEvent::Forward { want_reply, .. } | GlobalEvent::CancelForward { want_reply, .. },
             ) => {
-                self.desk.refuse(&who(&self.peers, peer), Reason::Request, desk::FORWARDING);
+                self.desk.refuse(peer, &who(&self.peers, peer), Reason::Request, desk::FORWARDING);
                 if want_reply {
                     conn.refuse_global_request()?;
                 }

@@ -168,3 +168,28 @@ fn metrics_have_lines_that_were_not_understood_what_is_not_read_yet_and_the_memo
     assert!((real / 2..real * 2).contains(&memory), "{memory} of {real}");
     assert!(metrics.ends_with("\n# EOF\n"), "{metrics}");
 }
+
+#[test]
+fn one_connection_does_not_fill_the_audit_with_what_it_is_refused_and_all_is_counted() {
+    const TOLD: usize = 16;
+    for generation in Generation::ALL {
+        let serving = Serving::start("");
+        for connections in 1..=2 {
+            // OpenSSH's client asks for these before it opens its session.
+            let ports: Vec<_> = (0..TOLD + 4).map(|at| format!("{}:127.0.0.1:1", 20_000 + at)).collect();
+            let mut words: Vec<_> = ports.iter().flat_map(|port| ["-R", port]).collect();
+            words.push("metrics");
+            let shown = run(&mut serving.ssh(generation, &words), b"");
+            let shown = String::from_utf8(shown.stdout).unwrap();
+            let counted =
+                format!("ssh_weblog_refusals_total{{reason=\"request\"}} {}\n", connections * (TOLD + 4));
+            assert!(shown.contains(&counted), "{shown}");
+            serving.wait_for_command("metrics");
+            let log = serving.running.log();
+            let told: Vec<_> = log.lines().filter(|line| line.contains(" refused user=ann ")).collect();
+            assert_eq!(told.len(), connections * TOLD, "{log}");
+            let is_last = |line: &&&str| line.ends_with(" (more of this connection are not told)\"");
+            assert_eq!(told.iter().filter(is_last).count(), connections, "{log}");
+        }
+    }
+}
