@@ -3,11 +3,13 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 use strombus::userauth::SECRET_MAX;
 use tempfile::TempDir;
@@ -79,6 +81,54 @@ fn a_check_says_nothing_or_every_line_that_is_wrong() {
     assert!(
         text(&output.stderr).starts_with("view.toml:4: user ann: view: --vhost: no record of b will pass")
     );
+}
+
+#[test]
+fn a_check_finds_the_format_out_from_the_log_itself() {
+    let files = Files::new();
+    files.write("view.toml", &(CONFIG.to_owned() + "view = ['--vhost', 'x']\n"));
+    let combined =
+        "203.0.113.7 - - [01/Mar/2026:12:00:00 +0000] \"GET /a HTTP/1.1\" 200 5 \"-\" \"curl/8\"\n";
+    let told = "view.toml:4: user ann: view: --vhost: no record of a will pass, for its format, combined, has no virtual host\n";
+    for (log, told) in [
+        (combined.to_owned(), told),
+        ("garbage\n".to_owned() + combined, told),
+        (format!("x.example:80 {combined}"), ""),
+        (String::new(), ""),
+    ] {
+        files.write("a.log", &log);
+        let output = files.run(&["check", "view.toml"]);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), told), "{log}");
+    }
+}
+
+#[test]
+fn the_audit_has_once_that_the_format_of_a_log_is_not_recognised() {
+    for (audit, ending) in [("text", ""), ("json", "\"")] {
+        let files = Files::new();
+        files.write("a.log", "");
+        let words =
+            ["--listen=127.0.0.1:0", "--user=ann", "--authorized-keys=ann.pub", "--audit", audit, "a.log"];
+        let mut child = files.command(&words).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (to, lines) = mpsc::channel();
+        let reader = thread::spawn(move || stderr.lines().for_each(|line| to.send(line.unwrap()).unwrap()));
+        let wait_for = |what: &str| {
+            let mut line = String::new();
+            while !line.contains(what) {
+                line = lines.recv_timeout(Duration::from_secs(60)).unwrap();
+            }
+            line
+        };
+        wait_for("listening on");
+        files.write("a.log", &"garbage\n".repeat(60));
+        let told = "a: format not recognised, combined assumed: name it with --log-format";
+        assert!(wait_for(told).contains(&(told.to_owned() + ending)), "{audit}");
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        reader.join().unwrap();
+        assert!(!lines.iter().any(|line| line.contains("not recognised")), "{audit}: once");
+    }
 }
 
 #[test]
