@@ -216,6 +216,39 @@ fn a_filter_for_what_a_log_of_traefiks_does_not_have_is_told() {
 }
 
 #[test]
+fn what_a_named_format_does_not_have_is_told_before_anything_is_read() {
+    let no_host = ": its format has no virtual host: no record passes --vhost\n";
+    let no_referrer = ": its format has no referrer: nothing is shown; try --show hits\n";
+    for (words, expected) in [
+        (&["--log-format", "combined", "--vhost", "shop.example"][..], no_host),
+        (&["--log-format", "common"], no_referrer),
+        (&["--log-format", "w3c", "--vhost", "shop.example"], ""),
+    ] {
+        let output = run("ssh-weblog", &directory(), &[&["--no-follow"], words, &["-"]].concat(), "");
+        let expected = if expected.is_empty() { String::new() } else { format!("-{expected}") };
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), expected), "{words:?}");
+    }
+    assert_eq!(told(&["--no-follow", "--log-format", "common", "a.log"]), (0, format!("a.log{no_referrer}")));
+}
+
+#[test]
+fn a_log_of_traefiks_without_referrers_is_told_once_with_what_to_configure() {
+    let line = "{\"DownstreamStatus\":200,\"RequestPath\":\"/a\"}\n";
+    let expected = "-: no record has a referrer: nothing is shown; try --show hits, or have Traefik write it: \
+                    accessLog.fields.headers.names.Referer: keep\n";
+    for (words, lines, expected) in [
+        (&["-"][..], line.repeat(2), expected),
+        (&["-"], line.repeat(99), expected),
+        (&["--show", "hits", "-"], line.repeat(99), ""),
+        (&["-q", "-"], line.repeat(99), ""),
+        (&["-"], line.replace('}', ",\"request_Referer\":\"https://x.example/\"}") + &line.repeat(99), ""),
+    ] {
+        let output = run("ssh-weblog", &directory(), words, &lines);
+        assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(0), expected), "{words:?}");
+    }
+}
+
+#[test]
 fn a_pasted_format_that_does_not_fit_gives_no_odd_client() {
     let output = run(
         "ssh-weblog",

@@ -25,6 +25,15 @@ pub const BAD_LINES_MAX: u32 = 100;
 /// Lines that are not empty and fit no format, after which the combined one is assumed.
 pub const UNKNOWN_LINES_MAX: u32 = 20;
 
+/// Records of Traefik's JSON without a referrer, from the first on, after which it is taken to write none: unless it is told to,
+/// it leaves out the headers of requests.
+pub const BARE_RECORDS_MAX: u32 = 20;
+
+const NO_REFERRER: &str = "its format has no referrer: nothing is shown; try --show hits";
+
+const BARE: &str = "no record has a referrer: nothing is shown; try --show hits, or have Traefik write it: \
+                    accessLog.fields.headers.names.Referer: keep";
+
 /// The names of formats, as they are written and told.
 pub const NAMES: [&str; 11] =
     ["common", "combined", "vhost", "nginx", "caddy", "traefik", "json", "alb", "cloudfront", "w3c", "s3"];
@@ -83,6 +92,8 @@ enum Format {
     /// The common log format of its own, or JSON; which of them the last line was in.
     Traefik {
         is_common: bool,
+        /// Records of JSON, as long as none had a referrer.
+        bare: Option<u32>,
     },
     Alb,
     W3c,
@@ -126,7 +137,7 @@ impl RecordParser {
             "vhost" => Format::Vhost,
             "nginx" => Format::Nginx,
             "caddy" => Format::Json(Dialect::Caddy),
-            "traefik" => Format::Traefik { is_common: false },
+            "traefik" => Format::Traefik { is_common: false, bare: Some(0) },
             "json" => Format::Json(Dialect::Other),
             "alb" => Format::Alb,
             "cloudfront" => {
@@ -211,15 +222,32 @@ impl RecordParser {
         unknown.then_some(News::NotRecognised)
     }
 
-    /// Whether records of the format may have a referrer. True while the format is not known.
+    /// That records have no referrer, and what to do about it; `None` if they may, and while the format is not known. `at_end`:
+    /// no more lines come.
     #[must_use]
-    pub fn has_referrer(&self) -> bool {
-        match &self.format {
-            Some(Format::Common | Format::Alb) => false,
-            Some(Format::W3c) => self.columns.has_referrer(),
-            Some(Format::Directive(directive)) => directive.has_referrer(),
-            _ => true,
-        }
+    pub fn no_referrer(&self, at_end: bool) -> Option<&'static str> {
+        let (lacks, words) = match &self.format {
+            Some(Format::Common | Format::Alb) => (true, NO_REFERRER),
+            Some(Format::W3c) => (!self.columns.has_referrer(), NO_REFERRER),
+            Some(Format::Directive(directive)) => (!directive.has_referrer(), NO_REFERRER),
+            Some(Format::Traefik { is_common: false, bare: Some(bare) }) => {
+                (*bare >= BARE_RECORDS_MAX || at_end && *bare > 0, BARE)
+            }
+            _ => (false, ""),
+        };
+        lacks.then_some(words)
+    }
+
+    /// Whether the next records may still tell that there are no referrers.
+    #[must_use]
+    pub const fn may_be_bare(&self) -> bool {
+        matches!(&self.format, Some(Format::Traefik { is_common: false, bare: Some(0..BARE_RECORDS_MAX) }))
+    }
+
+    /// Whether it is sure before the first line what records have.
+    #[must_use]
+    pub const fn is_fixed(&self) -> bool {
+        self.named && !matches!(&self.format, Some(Format::W3c | Format::Traefik { .. }))
     }
 
     /// Whether records of the format may have a virtual host. True while the format is not known; of Traefik's two it is that
@@ -228,7 +256,7 @@ impl RecordParser {
     pub fn has_host(&self) -> bool {
         match &self.format {
             Some(Format::Common | Format::Combined | Format::Nginx) => false,
-            Some(Format::Traefik { is_common }) => !is_common,
+            Some(Format::Traefik { is_common, .. }) => !is_common,
             Some(Format::W3c) => self.columns.has_host(),
             Some(Format::Directive(directive)) => directive.has_host(),
             Some(_) => true,
@@ -306,12 +334,15 @@ impl Format {
                 Ok(Some(record))
             }
             Self::Vhost => vhost::parse(line, stamps).map(Some),
-            Self::Traefik { is_common } => {
+            Self::Traefik { is_common, bare } => {
                 *is_common = !line.starts_with(b"{");
                 if *is_common {
                     return traefik::parse(line, stamps).map(Some);
                 }
-                Ok(json::parse(line)?.map(|(record, _)| record))
+                let record = json::parse(line)?.map(|(record, _)| record);
+                let is_bare = record.as_ref().is_none_or(|record| record.referrer.is_none());
+                *bare = bare.filter(|_| is_bare).map(|bare| bare.saturating_add(1));
+                Ok(record)
             }
             Self::Json(_) => Ok(json::parse(line)?.map(|(record, _)| record)),
             Self::Alb => alb::parse(line).map(Some),
@@ -334,7 +365,10 @@ impl Format {
     ) -> Option<(Self, Option<Record<'a>>)> {
         if line.starts_with(b"{") {
             return json::parse(line).ok().map(|found| match found {
-                Some((record, Dialect::Traefik)) => (Self::Traefik { is_common: false }, Some(record)),
+                Some((record, Dialect::Traefik)) => {
+                    let bare = record.referrer.is_none().then_some(1);
+                    (Self::Traefik { is_common: false, bare }, Some(record))
+                }
                 Some((record, dialect)) => (Self::Json(dialect), Some(record)),
                 None => (Self::Json(Dialect::Caddy), None),
             });
@@ -346,7 +380,7 @@ impl Format {
             return Some((Self::S3, Some(record)));
         }
         if let Ok(record) = traefik::parse(line, stamps) {
-            return Some((Self::Traefik { is_common: true }, Some(record)));
+            return Some((Self::Traefik { is_common: true, bare: Some(0) }, Some(record)));
         }
         if let Ok(record) = vhost::parse(line, stamps)
             && vhost::is(line)

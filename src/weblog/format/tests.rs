@@ -1,4 +1,4 @@
-use super::{BAD_LINES_MAX, NAMES, News, RecordParser, UNKNOWN_LINES_MAX};
+use super::{BAD_LINES_MAX, BARE_RECORDS_MAX, NAMES, News, RecordParser, UNKNOWN_LINES_MAX};
 use crate::weblog::record::{Malformed, Record, Text};
 use proptest::prelude::{any, prop, proptest};
 
@@ -237,20 +237,44 @@ fn what_a_format_cannot_have_is_known() {
         ("$http_host$request_uri", false, true),
     ] {
         let parser = RecordParser::named(format).unwrap();
-        assert_eq!((parser.has_referrer(), parser.has_host()), (referrer, host), "{format}");
+        assert_eq!((parser.no_referrer(false).is_none(), parser.has_host()), (referrer, host), "{format}");
     }
     let mut parser = RecordParser::named("w3c").unwrap();
     assert_eq!(parser.parse(b"#Fields: date time cs-host cs-uri-stem sc-status"), Ok(None));
-    assert!(!parser.has_referrer() && parser.has_host());
+    assert!(parser.no_referrer(false).is_some() && parser.has_host());
     // Of Traefik's two formats only JSON has one.
     let mut named = RecordParser::named("traefik").unwrap();
-    assert!(named.has_referrer() && named.has_host());
+    assert!(named.no_referrer(false).is_none() && named.has_host());
     for line in EXAMPLES.iter().filter(|example| example.format == "traefik").map(|example| example.line) {
         let mut found = RecordParser::detecting();
         for parser in [&mut named, &mut found] {
             assert!(parser.parse(line.as_bytes()).is_ok());
-            assert_eq!((parser.has_referrer(), parser.has_host()), (true, line.starts_with('{')), "{line}");
+            assert_eq!(
+                (parser.no_referrer(false).is_none(), parser.has_host()),
+                (true, line.starts_with('{')),
+                "{line}"
+            );
         }
+    }
+}
+
+#[test]
+fn records_of_traefiks_json_have_no_referrer_once_so_many_had_none_and_never_if_one_had() {
+    let bare = br#"{"DownstreamStatus":200,"RequestPath":"/a"}"#;
+    let referred = br#"{"DownstreamStatus":200,"RequestPath":"/a","request_Referer":"https://x.org/"}"#;
+    for mut parser in [RecordParser::named("traefik").unwrap(), RecordParser::detecting()] {
+        assert_eq!(parser.no_referrer(true), None, "there is no record");
+        for line in 1..=BARE_RECORDS_MAX {
+            assert!(parser.parse(bare).is_ok());
+            assert_eq!(parser.no_referrer(false).is_some(), line == BARE_RECORDS_MAX, "{line}");
+            assert!(parser.no_referrer(true).is_some_and(|words| words.contains("Referer: keep")));
+        }
+    }
+    for mut parser in [RecordParser::named("traefik").unwrap(), RecordParser::detecting()] {
+        for line in [&referred[..]].into_iter().chain([&bare[..]; BARE_RECORDS_MAX as usize]) {
+            assert!(parser.parse(line).is_ok());
+        }
+        assert_eq!(parser.no_referrer(true), None);
     }
 }
 

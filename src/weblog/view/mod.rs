@@ -392,15 +392,16 @@ impl View {
         Some(format!("{source}:{offset}: not understood: {line}"))
     }
 
-    /// What is to be said once of a source whose format has no referrer, or no virtual host, if this view needs it.
+    /// What is to be said once of a source whose format has no referrer, which `no_referrer` says, or no virtual host, if this
+    /// view needs it.
     #[must_use]
-    pub fn misfit(&self, source: &str, has_referrer: bool, has_host: bool) -> Option<String> {
-        let source = escaped(source.as_bytes());
+    pub fn misfit(&self, source: &str, no_referrer: Option<&str>, has_host: bool) -> Option<String> {
         let shows_referrers = matches!(self.form, Form::Referrers) && self.options.shows_lines();
         if self.filters().any(Filter::needs_host) && !has_host {
+            let source = escaped(source.as_bytes());
             return Some(format!("{source}: its format has no virtual host: no record passes --vhost"));
         }
-        let without = shows_referrers && !has_referrer;
-        without.then(|| format!("{source}: its format has no referrer: nothing is shown; try --show hits"))
+        let what = no_referrer.filter(|_| shows_referrers)?;
+        Some(format!("{}: {what}", escaped(source.as_bytes())))
     }
 }

@@ -496,7 +496,7 @@ impl Watch {
                 status = status.max(UNREADABLE);
             }
         }
-        self.showing.tell_malformed();
+        self.showing.tell_last();
         status
     }
 

@@ -80,15 +80,15 @@ impl Showing {
 
     /// Another source; the number that its lines are shown by.
     pub(super) fn add(&mut self, name: String, parser: RecordParser) -> usize {
-        self.sources.push(Source { name, parser, told_misfit: false, malformed: 0 });
+        self.sources.push(Source::new(name, parser, self.run.view(), self.quiet));
         self.sources.len() - 1
     }
 
     /// Another source has the number of one of which nothing more comes.
     pub(super) fn replace(&mut self, source: usize, name: String, parser: RecordParser) {
-        let new = Source { name, parser, told_misfit: false, malformed: 0 };
+        let new = Source::new(name, parser, self.run.view(), self.quiet);
         if let Some(source) = self.sources.get_mut(source) {
-            core::mem::replace(source, new).tell_malformed(self.quiet);
+            core::mem::replace(source, new).tell_last(self.run.view(), self.quiet);
         }
     }
 
@@ -114,12 +114,9 @@ impl Showing {
             }
         }
         let record = record.as_ref().map(Option::as_ref).map_err(|error| *error);
-        if !source.told_misfit && matches!(record, Ok(Some(_))) {
-            source.told_misfit = true;
-            let (referrer, host) = (source.parser.has_referrer(), source.parser.has_host());
-            if let Some(text) = self.run.view().misfit(&source.name, referrer, host).filter(|_| !self.quiet) {
-                tell!("{text}");
-            }
+        let told_misfit = source.told_misfit || !matches!(record, Ok(Some(_)));
+        if !told_misfit {
+            source.tell_misfit(self.run.view(), false, self.quiet);
         }
         let place = Place { source: &source.name, seq: None };
         match (&mut self.board, &mut self.sorted) {
@@ -174,14 +171,35 @@ impl Showing {
         self.run.view().options().reports()
     }
 
-    /// What is said at the end of each source whose lines were not understood.
-    pub(super) fn tell_malformed(&mut self) {
-        self.sources.iter_mut().for_each(|source| source.tell_malformed(self.quiet));
+    /// What is said at the end of each source that lacks what is shown, or whose lines were not understood.
+    pub(super) fn tell_last(&mut self) {
+        self.sources.iter_mut().for_each(|source| source.tell_last(self.run.view(), self.quiet));
     }
 }
 
 impl Source {
-    fn tell_malformed(&mut self, quiet: bool) {
+    /// What does not fit a format that is fixed is told before anything is read.
+    fn new(name: String, parser: RecordParser, view: &View, quiet: bool) -> Self {
+        let mut new = Self { name, parser, told_misfit: false, malformed: 0 };
+        if new.parser.is_fixed() {
+            new.tell_misfit(view, false, quiet);
+        }
+        new
+    }
+
+    fn tell_misfit(&mut self, view: &View, at_end: bool, quiet: bool) {
+        let (no_referrer, has_host) = (self.parser.no_referrer(at_end), self.parser.has_host());
+        let text = view.misfit(&self.name, no_referrer, has_host);
+        self.told_misfit = text.is_some() || !self.parser.may_be_bare();
+        if let Some(text) = text.filter(|_| !quiet) {
+            tell!("{text}");
+        }
+    }
+
+    fn tell_last(&mut self, view: &View, quiet: bool) {
+        if !self.told_misfit && self.parser.may_be_bare() {
+            self.tell_misfit(view, true, quiet);
+        }
         if self.malformed > 0 && !quiet {
             let name = escaped(self.name.as_bytes());
             if let Some(news) = self.parser.finish() {

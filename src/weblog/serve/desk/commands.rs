@@ -181,7 +181,7 @@ impl Desk {
         let misfit = |number: &usize| {
             let log = self.logs.get(*number)?;
             let of = |parser: &RecordParser| {
-                asked.view.misfit(&log.name, parser.has_referrer(), parser.has_host())
+                asked.view.misfit(&log.name, parser.no_referrer(false), parser.has_host())
             };
             self.logs.parsers(*number).find_map(of)
         };

@@ -311,7 +311,7 @@ fn what_is_asked_for_under_rights_is_what_both_leave() {
         !super::shown_of(&view, &line(b"no record"), None).is_empty()
     };
     assert!(shows(&[]) && !shows(&["--status", "200"]) && !shows(&["--anonymize"]));
-    let misfit = under(&["--vhost", "a.example"], &["--show", "hits"]).unwrap().misfit("log", true, false);
+    let misfit = under(&["--vhost", "a.example"], &["--show", "hits"]).unwrap().misfit("log", None, false);
     assert!(misfit.is_some_and(|misfit| misfit.contains("no record passes --vhost")));
 }
 

@@ -232,13 +232,14 @@ fn a_bad_line_is_told_with_its_place() {
 
 #[test]
 fn a_format_without_what_the_view_needs_is_told() {
-    let misfit = |arguments: &[&str], referrer, host| view(arguments).misfit("log", referrer, host);
-    assert!(misfit(&[], false, true).unwrap().ends_with("try --show hits"));
+    let misfit = |arguments: &[&str], no_referrer, host| view(arguments).misfit("log", no_referrer, host);
+    let none = Some("has none: try --show hits");
+    assert_eq!(misfit(&[], none, true).unwrap(), "log: has none: try --show hits");
     for other in [&["--show", "hits"][..], &["--json"], &["--stats"]] {
-        assert_eq!(misfit(other, false, false), None, "{other:?}");
+        assert_eq!(misfit(other, none, false), None, "{other:?}");
     }
-    assert!(misfit(&["--vhost", "x"], true, false).unwrap().contains("no record passes --vhost"));
-    assert_eq!(misfit(&["--vhost", "x"], true, true), None);
+    assert!(misfit(&["--vhost", "x"], None, false).unwrap().contains("no record passes --vhost"));
+    assert_eq!(misfit(&["--vhost", "x"], None, true), None);
 }
 
 #[test]
