@@ -1,6 +1,8 @@
 //! Peers that fall silent: stopped processes, whose sockets stay open.
 
 use super::openssh::{Files, Generation, Running, our_ssh, our_sshd, run, ssh, sshd};
+use super::watch::{cut, serving, signal_children};
+use super::weblog::{Watching, append, here, hit, ssh_weblog};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -69,5 +71,24 @@ fn t108_our_client_answers_a_server_that_waits_for_one_answer_only() {
         let output = run(our_ssh(&files, server.port).args(["127.0.0.1", "sleep 4"]), b"");
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{generation:?}: {told} {}", server.running.log());
+    }
+}
+
+#[test]
+fn a_watch_that_is_interrupted_does_not_wait_for_a_host_that_has_fallen_silent() {
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let server = serving(generation, &files);
+        let log = files.path("access.log");
+        append(&log, &hit("https://a.example/", "/a", 200));
+        let mut command = ssh_weblog(&files, server.port);
+        let mut watching =
+            Watching::start(command.args(["-n", "+1", &format!("{}:{}", here(), log.display())]));
+        assert!(watching.line().is_some(), "{}", watching.running.log());
+        signal_children(&server, Signal::STOP);
+        watching.running.signal(Signal::INT);
+        let status = watching.running.wait();
+        cut(&server);
+        assert_eq!(status.code(), Some(130), "{generation:?}: {}", watching.running.log());
     }
 }

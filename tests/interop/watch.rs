@@ -31,6 +31,11 @@ pub fn serving(generation: Generation, files: &Files) -> Server {
 
 /// Ends the processes that serve the server's connections, without a word to anybody.
 pub fn cut(server: &Server) {
+    signal_children(server, Signal::KILL);
+}
+
+/// Sends a signal to the processes that serve the server's connections.
+pub fn signal_children(server: &Server, signal: Signal) {
     let mut all = vec![server.running.child.id()];
     let mut at = 0;
     while let Some(pid) = all.get(at).copied() {
@@ -40,7 +45,7 @@ pub fn cut(server: &Server) {
     }
     for child in all.into_iter().skip(1) {
         let child = Pid::from_raw(child.try_into().unwrap()).unwrap();
-        let _gone_by_itself = kill_process(child, Signal::KILL);
+        let _gone_by_itself = kill_process(child, signal);
     }
 }
 
