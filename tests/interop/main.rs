@@ -2,6 +2,7 @@
 //!
 //! Nothing here is skipped: what is missing makes it fail, and `tests/run` installs it.
 
+mod article;
 mod axes;
 mod copy;
 mod dashboard;

@@ -59,41 +59,6 @@ pub fn here() -> String {
 }
 
 #[test]
-fn the_article_hits_are_shown_across_a_rotation_until_the_kill_url() {
-    for generation in Generation::ALL {
-        let files = Files::new();
-        let server = sshd(generation, &files, &[]);
-        let log = files.path("access.log");
-        append(&log, &hit("https://before.example/", "/old", 200));
-        append(&log, &hit("https://first.example/", "/a", 200));
-        let mut command = ssh_weblog(&files, server.port);
-        command.args(["-n", "1", "--stop-on", "/kill-weblog-monitor", &here(), log.to_str().unwrap()]);
-        let mut watching = Watching::start(&mut command);
-        assert_eq!(
-            watching.line().as_deref(),
-            Some("https://first.example/  --> /a"),
-            "{}",
-            watching.running.log()
-        );
-        append(&log, &(hit("-", "/no-referrer", 200) + &hit("https://x/", "/missing", 404)));
-        append(&log, &hit("https://second.example/\\x1b[31m", "/b?q=1", 200));
-        assert_eq!(watching.line().as_deref(), Some("https://second.example/\\x1b[31m  --> /b?q=1"));
-        fs::rename(&log, files.path("access.log.1")).unwrap();
-        append(&log, &hit("https://third.example/", "/c", 200));
-        assert_eq!(watching.line().as_deref(), Some("https://third.example/  --> /c"));
-        append(&log, &hit("-", "/kill-weblog-monitor?now", 404));
-        assert_eq!(watching.line().as_deref(), Some("Bye bye..."));
-        assert_eq!(watching.line(), None);
-        assert_eq!(watching.running.wait().code(), Some(0));
-        let told = watching.running.log();
-        assert!(
-            told.contains("host key fingerprint: SHA256:") && told.contains("(ED25519) 127.0.0.1"),
-            "{told}"
-        );
-    }
-}
-
-#[test]
 fn a_log_is_shown_in_every_form_and_its_end_is_an_end() {
     let files = Files::new();
     let server = sshd(Generation::Trixie, &files, &[]);
@@ -218,7 +183,7 @@ fn a_password_is_asked_for_on_the_terminal_and_an_unknown_host_too() {
 }
 
 /// `ssh-weblog-server` with a state directory of the test's.
-fn serve(files: &Files, arguments: &[&str]) -> (Running, u16) {
+pub fn serve(files: &Files, arguments: &[&str]) -> (Running, u16) {
     let mut command = ours("ssh-weblog-server");
     command
         .args(["--listen", "127.0.0.1:0", "--user", "ann", "--state-dir", &files.text("state")])
@@ -240,18 +205,18 @@ fn next_port(running: &Running) -> u16 {
 }
 
 /// A viewer by OpenSSH's ssh, which learns the server's key at its first login.
-fn viewer(generation: Generation, files: &Files, port: u16) -> Command {
+pub fn viewer(generation: Generation, files: &Files, port: u16) -> Command {
     ssh_trusting(generation, files, port, &Trust::first_met(files, "learnt"))
 }
 
 /// A session that is there: it has been shown a first hit.
-struct Viewer {
+pub struct Viewer {
     child: Child,
-    lines: BufReader<ChildStdout>,
+    pub lines: BufReader<ChildStdout>,
 }
 
 impl Viewer {
-    fn start(mut command: Command, log: &Path) -> Self {
+    pub fn start(mut command: Command, log: &Path) -> Self {
         command
             .args(["-T", "ann@127.0.0.1"])
             .stdin(Stdio::null())
@@ -285,7 +250,7 @@ impl Viewer {
     }
 
     /// Reads until a line that holds `text`.
-    fn wait_for(&mut self, text: &str) {
+    pub fn wait_for(&mut self, text: &str) {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
