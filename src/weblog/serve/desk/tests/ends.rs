@@ -188,6 +188,9 @@ fn who_asks_for_what_nobody_gets_is_counted_and_told() {
     assert_eq!(said, [forwarding, forwarding, "user=ann why=\"subsystem: not served here\""]);
     assert_eq!(metric(&mut place, ann, "ssh_weblog_refusals_total{reason=\"request\"}"), Some(4));
     assert!(place.desk.sessions.len() <= 2, "no channel of them is a session");
+    assert_eq!(place.desk.refused_told.len(), 1);
+    place.desk.disconnect(peer(ann));
+    assert!(place.desk.refused_told.is_empty(), "it is forgotten with its connection");
 }
 
 #[test]
