@@ -164,7 +164,7 @@ fn follow(path: &Path, see: &Sender<u64>, finished: &std::sync::mpsc::Receiver<u
                 assert!(text.ends_with(" 200 1") && !line.partial, "{text}");
                 numbers.push(text.split(' ').next().unwrap().parse().unwrap());
             }
-            Told::Note(_) => {}
+            Told::Directives(_) | Told::Note(_) => {}
             Told::End(why) => panic!("{why:?}"),
         });
         if numbers.len() > before {

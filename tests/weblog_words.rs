@@ -263,6 +263,25 @@ fn a_pasted_format_that_does_not_fit_gives_no_odd_client() {
 }
 
 #[test]
+fn the_columns_of_a_w3c_log_are_those_above_the_lines_that_are_read() {
+    let directory = directory();
+    let log = "#Version: 1.0\n#Fields: date time s-ip cs-method cs-uri-stem c-ip sc-status\n\
+               2026-03-01 12:00:00 10.0.0.9 GET /a 203.0.113.7 200\n\
+               #Fields: date time c-ip cs-method cs-uri-stem sc-status\n\
+               2026-03-01 12:00:01 203.0.113.8 GET /b 404\n2026-03-01 12:00:02 203.0.113.9 GET /c 404\n";
+    fs::write(directory.path().join("iis.log"), log).unwrap();
+    for (count, paths) in [("1", "/c\n"), ("2", "/b\n/c\n"), ("3", "/b\n/c\n"), ("4", "/a\n/b\n/c\n")] {
+        let words = ["--no-follow", "--format", "{path}", "-n", count, "iis.log"];
+        let output = run("ssh-weblog", &directory, &words, "");
+        assert_eq!(
+            (text(&output.stdout), text(&output.stderr)),
+            (paths.to_owned(), String::new()),
+            "{count}"
+        );
+    }
+}
+
+#[test]
 fn a_log_that_cannot_be_had_is_told_with_what_to_do() {
     for (word, expected) in [
         (

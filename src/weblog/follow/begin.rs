@@ -9,6 +9,14 @@ use crate::driver::task::yield_now;
 /// Bytes that are read at a time when going backwards or halving.
 const BLOCK: usize = 64 * 1024;
 
+/// What the directives of W3C's formats begin with; the one that names the columns stands behind a line end, or at the beginning.
+const DIRECTIVE: &[u8] = b"#";
+const COLUMNS: &[u8] = b"\n#Fields:";
+
+/// Bytes before a place that are searched for other columns than those at the file's beginning, and the longest such line.
+pub(super) const COLUMNS_BACK_MAX: u64 = 1024 * 1024;
+const COLUMNS_MAX: usize = 4096;
+
 /// Lines are out of the order of their stamps by seconds: so long before a time is begun.
 const SLACK: i64 = 60;
 
@@ -158,4 +166,36 @@ async fn line<F: Files>(files: &F, opened: &Opened<F::File>, n: u64) -> Result<(
         yield_now().await;
     }
     Ok((offset, ends))
+}
+
+/// What says how to read the lines from `offset` on, in a log whose beginning says it: the whole lines of that beginning, and the
+/// last line before `offset` that names the columns, as far as it is looked for.
+pub(super) async fn directives<F: Files>(
+    files: &F,
+    opened: &Opened<F::File>,
+    offset: u64,
+) -> Result<Vec<u8>, Trouble> {
+    if offset == 0 || !opened.head.starts_with(DIRECTIVE) {
+        return Ok(Vec::new());
+    }
+    let whole = memchr::memrchr(b'\n', &opened.head).map_or(0, |end| end + 1);
+    let mut text = opened.head.get(..whole).unwrap_or_default().to_vec();
+    let least = if opened.packed { offset } else { offset.saturating_sub(COLUMNS_BACK_MAX) };
+    let (mut end, mut block) = (offset, Vec::new());
+    while end > least {
+        let start = end.saturating_sub(BLOCK as u64).max(least);
+        let length = usize::try_from(offset - start).map_or(BLOCK, |left| left.min(BLOCK + COLUMNS_MAX));
+        block.clear();
+        files.read(&opened.file, start, length, &mut block).await?;
+        yield_now().await;
+        let found = memchr::memmem::rfind(&block, COLUMNS).and_then(|at| block.get(at + 1..));
+        if let Some((line, _)) =
+            found.and_then(|rest| rest.split_at_checked(memchr::memchr(b'\n', rest)? + 1))
+        {
+            text.extend_from_slice(line);
+            break;
+        }
+        end = start;
+    }
+    Ok(text)
 }

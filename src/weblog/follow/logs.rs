@@ -26,6 +26,8 @@ pub const TRAY_MAX: usize = 1024 * 1024;
 pub enum Told<'a> {
     /// A line of its file of this number, counted from the one that was read first.
     Line(u64, Line<'a>),
+    /// What says how to read the lines that follow; it stands in the file before them.
+    Directives(&'a [u8]),
     /// What happened to it.
     Note(&'a Note),
     /// Nothing more comes; a text for the user if that is because of a trouble.
@@ -48,6 +50,7 @@ struct Kept {
 #[derive(Debug)]
 enum Item {
     Line { generation: u64, offset: u64, cut: bool, partial: bool, bytes: Range<usize> },
+    Directives(Range<usize>),
     Note(Note),
     End(Option<String>),
 }
@@ -78,6 +81,7 @@ impl Tray {
                     let line = Line { bytes, offset: *offset, cut: *cut, partial: *partial };
                     Told::Line(*generation, line)
                 }
+                Item::Directives(text) => Told::Directives(kept.bytes.get(text.clone()).unwrap_or_default()),
                 Item::Note(note) => Told::Note(note),
                 Item::End(why) => Told::End(why.as_deref()),
             };
@@ -121,6 +125,13 @@ impl Tray {
         kept.bytes.len() + kept.told.len() * size_of::<(usize, Item)>() >= TRAY_MAX
     }
 
+    fn keep(&self, bytes: &[u8]) -> Range<usize> {
+        let kept = &mut self.kept.borrow_mut().bytes;
+        let start = kept.len();
+        kept.extend_from_slice(bytes);
+        start..kept.len()
+    }
+
     fn put(&self, log: usize, item: Item) {
         self.kept.borrow_mut().told.push((log, item));
     }
@@ -139,12 +150,14 @@ impl Sink for Share {
     }
 
     fn line(&mut self, generation: u64, line: Line<'_>) {
-        let mut kept = self.tray.kept.borrow_mut();
-        let start = kept.bytes.len();
-        kept.bytes.extend_from_slice(line.bytes);
+        let bytes = self.tray.keep(line.bytes);
         let Line { offset, cut, partial, .. } = line;
-        let bytes = start..kept.bytes.len();
-        kept.told.push((self.log, Item::Line { generation, offset, cut, partial, bytes }));
+        self.tray.put(self.log, Item::Line { generation, offset, cut, partial, bytes });
+    }
+
+    fn directives(&mut self, text: &[u8]) {
+        let text = self.tray.keep(text);
+        self.tray.put(self.log, Item::Directives(text));
     }
 
     fn note(&mut self, note: Note) {

@@ -163,6 +163,9 @@ pub(crate) trait Sink {
     /// A line of the log's file number `generation`, counted from the one that was read first.
     fn line(&mut self, generation: u64, line: Line<'_>);
 
+    /// What stands before the lines that come and says how to read them; no lines of the log's.
+    fn directives(&mut self, text: &[u8]);
+
     /// What happened.
     fn note(&mut self, note: Note);
 }

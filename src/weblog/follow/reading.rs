@@ -1,6 +1,7 @@
 //! One open file of a log: its text as lines, and the place.
 
 use super::Sink;
+use super::begin::directives;
 use super::files::{Files, Stat, Trouble};
 use super::find::Opened;
 use super::position::Spot;
@@ -21,6 +22,8 @@ pub(super) struct Reading<T> {
     pub(super) spot: Spot,
     /// Of a packed text, what comes before is passed over.
     from: u64,
+    /// What is to be told before the first line.
+    directives: Vec<u8>,
     /// Nobody writes to it any more.
     pub(super) fixed: bool,
     /// It was looked for files that came before it and were never seen.
@@ -44,6 +47,7 @@ impl<T> Reading<T> {
             packed,
             spot,
             from: 0,
+            directives: Vec::new(),
             fixed: false,
             checked: false,
             over: false,
@@ -56,14 +60,16 @@ impl<T> Reading<T> {
     where
         F: Files<File = T>,
     {
+        let directives = directives(files, &opened, offset).await?;
         if opened.packed {
-            let spot = Spot::packed(&opened.stat, opened.head.clone(), offset);
-            return Ok(Self { spot, lines: LineSplitter::at(offset), from: offset, ..Self::new(opened) });
+            let (spot, lines) =
+                (Spot::packed(&opened.stat, opened.head.clone(), offset), LineSplitter::at(offset));
+            return Ok(Self { spot, lines, from: offset, directives, ..Self::new(opened) });
         }
         let mark = opened.mark(files, offset).await?;
         let spot = Spot::at(&opened.stat, opened.head.clone(), offset, mark.clone());
         let source = Source::plain(offset, mark);
-        Ok(Self { spot, source, lines: LineSplitter::at(offset), ..Self::new(opened) })
+        Ok(Self { spot, source, lines: LineSplitter::at(offset), directives, ..Self::new(opened) })
     }
 
     pub(super) const fn is_packed(&self) -> bool {
@@ -97,6 +103,9 @@ impl<T> Reading<T> {
             if !begins {
                 self.source = Source::default();
                 return Ok(Step::Replaced);
+            }
+            if !self.directives.is_empty() {
+                sink.directives(&core::mem::take(&mut self.directives));
             }
             let text = self.source.text();
             let passed = usize::try_from(self.from.saturating_sub(self.spot.read())).unwrap_or(usize::MAX);

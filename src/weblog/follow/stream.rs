@@ -191,7 +191,7 @@ mod tests {
                     format!("{generation}:{} {text}{}", line.offset, if line.partial { "|" } else { "" })
                 }
                 Told::Note(note) => note.to_string(),
-                Told::End(_) => unreachable!(),
+                Told::Directives(_) | Told::End(_) => unreachable!(),
             });
         });
         let gap = format!("gap: {}", Gap::Truncated);

@@ -256,6 +256,7 @@ impl Logs {
                     let record = record.as_ref().map(Option::as_ref).map_err(|error| *error);
                     each(file_read.log, &log.name, seq, &line, record);
                 }
+                Told::Directives(text) => file_read.parser.learn(text),
                 Told::Note(note) => audit::notice(&format!("{}: {note}", escaped(log.name.as_bytes()))),
                 Told::End(why) => {
                     let why = why.unwrap_or("the end");

@@ -96,6 +96,13 @@ impl Showing {
         self.sources.get(source).map_or("", |source| &source.name)
     }
 
+    /// What says how to read the lines of a source that follow.
+    pub(super) fn learn(&mut self, source: usize, text: &[u8]) {
+        if let Some(source) = self.sources.get_mut(source) {
+            source.parser.learn(text);
+        }
+    }
+
     /// A line of a source. Nothing is shown any more once the watch is over.
     pub(super) fn line(&mut self, source: usize, line: &Line<'_>, now: Instant) {
         let Some(source) = self.sources.get_mut(source).filter(|_| self.end.is_none()) else { return };

@@ -533,6 +533,7 @@ impl Sources {
         let place = |log: Option<&Log>| Some(&operands.get(log?.operand)?.0.place);
         let mut take = |log: usize, told: Told<'_>, showing: &mut Showing| match told {
             Told::Line(_, line) => showing.line(log, &line, now),
+            Told::Directives(text) => showing.learn(log, text),
             Told::Note(Note::Waiting) if logs.get(log).is_some_and(Log::is_pattern_in_a_shell) => {
                 *unreadable = true;
                 if let Some(log) = logs.get_mut(log) {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::driver::glob::{FITTING_MAX, TooMany};
 use crate::weblog::follow::Since;
+use crate::weblog::follow::begin::COLUMNS_BACK_MAX;
 use crate::weblog::follow::position::HEAD_MAX;
 use crate::weblog::follow::siblings::SIBLINGS_MAX;
 use crate::weblog::follow::source::head;
@@ -68,6 +69,38 @@ fn a_partial_line_at_the_end_belongs_to_the_next_line_and_is_told_if_there_is_no
     rig.append(" of it\n");
     rig.restart();
     assert_eq!(rig.read(), ["rest of it"], "the place is where the line begins");
+}
+
+#[test]
+fn the_columns_that_hold_where_a_log_is_begun_are_told_as_far_as_they_are_looked_for() {
+    let head = "#Version: 1.0\n#Fields: time c-ip\n";
+    let line = "12:00:00 203.0.113.7\n";
+    let told = |text: &str, options: Options| {
+        let mut rig = Rig::new(false);
+        rig.append(text);
+        rig.start(options);
+        rig.run();
+        rig.append(line);
+        rig.run();
+        assert_eq!(rig.lines.last().map(String::as_str), Some(line.trim_end()));
+        rig.directives.concat()
+    };
+    let at_the_end = Options::default;
+    assert!(told(&[head, line].concat(), at_the_end()).starts_with(head));
+    assert_eq!(told(&[head, line].concat(), all()), "", "it is read anyway");
+    assert_eq!(told(&line.repeat(3), at_the_end()), "", "no such log");
+    let (before, columns) = ("#Fields: c-ip date\n", "#Fields: c-ip time\n");
+    let long = line.repeat(HEAD_MAX / line.len());
+    let whole = [head, &line.repeat((HEAD_MAX - head.len()) / line.len())].concat();
+    // Wherever they stand before the place, over the borders of what is read at a time too.
+    let bound = COLUMNS_BACK_MAX as usize;
+    for behind in [1..128, 65_500..65_570, bound - 64..bound - columns.len()].into_iter().flatten() {
+        let rest = format!("{}\n", "x".repeat(behind - 1));
+        let text = [head, &long, before, line, columns, &rest].concat();
+        assert_eq!(told(&text, at_the_end()), whole.clone() + columns, "{behind} bytes before the place");
+    }
+    let far = format!("{}\n", "x".repeat(bound));
+    assert_eq!(told(&[head, &long, columns, &far].concat(), at_the_end()), whole, "beyond the bound");
 }
 
 #[test]

@@ -145,6 +145,7 @@ struct Rig {
     written: u64,
     lines: Vec<String>,
     offsets: Vec<(u64, u64)>,
+    directives: Vec<String>,
     notes: Vec<Note>,
     ended: Option<Option<String>>,
     /// Turns of the loop that it took.
@@ -189,6 +190,7 @@ impl Rig {
             written: 0,
             lines: Vec::new(),
             offsets: Vec::new(),
+            directives: Vec::new(),
             notes: Vec::new(),
             ended: None,
             turns: 0,
@@ -247,6 +249,7 @@ impl Rig {
                 self.lines.push(String::from_utf8_lossy(line.bytes).into_owned() + &flags);
                 self.offsets.push((generation, line.offset));
             }
+            Told::Directives(text) => self.directives.push(String::from_utf8_lossy(text).into_owned()),
             Told::Note(note) => self.notes.push(note.clone()),
             Told::End(why) => self.ended = Some(why.map(str::to_owned)),
         });
