@@ -75,18 +75,10 @@ impl Connections for Peers<'_, Server> {
     }
 }
 
-/// A feed, and when its report is due again.
-struct Shown {
-    every: Duration,
-    due: Instant,
-}
-
 pub(super) struct Desk {
     logs: Logs,
     rights: HashMap<Vec<u8>, Rights>,
     feeds: Feeds,
-    /// By the numbers of feeds.
-    reports: HashMap<usize, Shown>,
     /// Feeds with something new.
     fresh: Vec<usize>,
     sessions: HashMap<SessionId, Session>,
@@ -124,7 +116,6 @@ impl Desk {
             logs: Logs::new(now, caps),
             rights: HashMap::new(),
             feeds: Feeds::new(caps.feeds),
-            reports: HashMap::new(),
             fresh: Vec::new(),
             sessions: HashMap::new(),
             of_peer: HashMap::new(),
@@ -191,13 +182,12 @@ impl Desk {
 
     /// Reports that are due; whether there were some.
     pub(super) fn report(&mut self, now: Instant) -> bool {
-        self.reports.retain(|feed, _| self.feeds.get(*feed).is_some());
         let mut any = false;
-        for (number, shown) in self.reports.iter_mut().filter(|(_, shown)| shown.due <= now) {
-            shown.due = now + shown.every;
-            if let Some(feed) = self.feeds.get_mut(*number) {
+        for (number, feed) in self.feeds.iter_mut() {
+            if feed.due.is_some_and(|due| due <= now) {
+                feed.due = feed.run().view().every().map(|every| now + every);
                 feed.report(&self.logs);
-                self.fresh.push(*number);
+                self.fresh.push(number);
                 any = true;
             }
         }
@@ -285,7 +275,7 @@ impl Desk {
 
     /// When something is due beside the logs.
     pub(super) fn due(&self, limits: &Limits) -> Option<Instant> {
-        let reports = self.reports.values().map(|shown| shown.due);
+        let reports = self.feeds.iter().filter_map(|feed| feed.due);
         let deadlines = self.timed.iter().filter_map(|id| Some(self.sessions.get(id)?.due()?.at));
         let idle = limits.idle.filter(|_| !self.sessions.is_empty()).map(|_| self.idle_check);
         let drawings = self.dashboards.iter().filter_map(|id| match &self.sessions.get(id)?.activity {
@@ -435,9 +425,10 @@ impl Desk {
     /// A session may have begun to watch something that reports.
     fn note_report(&mut self, id: SessionId, now: Instant) {
         if let Some(Activity::Watching { feed, .. }) = self.sessions.get(&id).map(|session| &session.activity)
-            && let Some(every) = self.feeds.get(*feed).and_then(|feed| feed.run().view().every())
+            && let Some(feed) = self.feeds.get_mut(*feed)
+            && let Some(every) = feed.run().view().every()
         {
-            self.reports.entry(*feed).or_insert(Shown { every, due: now + every });
+            feed.due.get_or_insert(now + every);
         }
     }
 

@@ -10,6 +10,7 @@ use crate::weblog::lines::Line;
 use crate::weblog::record::{Malformed, Record};
 use crate::weblog::view::{End, Place as Origin, Run, View};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Bytes that are kept of what was shown. Twice as many are held at the most, and one record more, of
 /// [`SHOWN_MAX`](crate::weblog::view::SHOWN_MAX) bytes, or one report.
@@ -33,6 +34,8 @@ pub(super) struct Feed {
     last_words: Vec<u8>,
     /// What receipts begin with.
     since: Since,
+    /// When its report is shown next.
+    pub(super) due: Option<Instant>,
 }
 
 /// A viewer's place.
@@ -51,7 +54,17 @@ impl Feed {
     #[must_use]
     pub(super) const fn new(run: Run, logs: Vec<usize>, crlf: bool, records: usize, since: Since) -> Self {
         let ring = Ring::new(0, Bounds { records, bytes: FEED_BYTES_MAX });
-        Self { run, logs, crlf, ring, places: BTreeMap::new(), behind: 0, last_words: Vec::new(), since }
+        Self {
+            run,
+            logs,
+            crlf,
+            ring,
+            places: BTreeMap::new(),
+            behind: 0,
+            last_words: Vec::new(),
+            since,
+            due: None,
+        }
     }
 
     /// What shows it.

@@ -136,3 +136,24 @@ fn a_receipt_counts_from_where_the_session_began() {
         "{told}"
     );
 }
+
+#[test]
+fn the_reports_of_a_session_that_has_ended_come_to_no_later_one() {
+    let mut place = Place::new(&["ann", "bob"], Caps::default());
+    let (ann, bob) = (place.visit("ann", WIDE), place.visit("bob", WIDE));
+    for later in [ann, bob] {
+        let id = place.ask(ann, None, "tail --every 1s");
+        place.visitors[ann].pair.client.conn.channel(id).unwrap().send_signal(b"TERM").unwrap();
+        place.settle();
+        assert_eq!(place.told(ann).status, Some(143));
+        let id = place.ask(later, None, "tail --stats --json");
+        for _ in 0..3 {
+            place.now += Duration::from_secs(1);
+            place.turn();
+            assert_eq!(place.told(later), Told::default(), "it has asked for none before its end");
+        }
+        place.visitors[later].pair.client.conn.channel(id).unwrap().send_signal(b"TERM").unwrap();
+        place.settle();
+        assert_eq!(objects(&place.told(later)).len(), 1);
+    }
+}
