@@ -2,7 +2,7 @@
 
 use super::ledger::Ledger;
 use super::local::Local;
-use super::named::look;
+use super::named::{self, look};
 use super::{Follower, Note, Options, Sink};
 use crate::driver::task::{Tasks, Timers, Waiting};
 use crate::weblog::lines::Line;
@@ -198,8 +198,18 @@ struct Followed {
     stop: Rc<Stop>,
 }
 
-/// A name that is looked for, by its number.
-type Found = (usize, PathBuf);
+/// What was found of a path that is looked for.
+#[derive(Debug)]
+pub struct Found {
+    /// The number of the [`look`](LocalLogs::look).
+    pub look: usize,
+    /// Some may have been found before.
+    pub paths: Vec<PathBuf>,
+    /// A text for the user if there are none because of a trouble.
+    pub trouble: Option<String>,
+    /// It was looked for the first time.
+    pub is_first: bool,
+}
 
 /// Local logs that are followed.
 pub struct LocalLogs {
@@ -257,9 +267,12 @@ impl LocalLogs {
         let (found, timers) = (Rc::clone(&self.found), Rc::clone(&self.timers));
         let (files, path) = (self.local.log(path), path.as_os_str().as_bytes().to_vec());
         self.tasks.starter().start(async move {
-            let tell = |paths: super::named::Found| {
-                let paths = paths.paths.iter().map(|path| PathBuf::from(OsStr::from_bytes(path)));
-                found.borrow_mut().extend(paths.map(|path| (number, path)));
+            let mut is_first = true;
+            let tell = |new: named::Found| {
+                let paths = new.paths.iter().map(|path| PathBuf::from(OsStr::from_bytes(path))).collect();
+                let trouble = new.trouble.map(|trouble| trouble.to_string());
+                let is_first = core::mem::take(&mut is_first);
+                found.borrow_mut().push(Found { look: number, paths, trouble, is_first });
             };
             stop.or(look(&files, &path, true, &timers, tell)).await;
         });
@@ -273,9 +286,8 @@ impl LocalLogs {
         }
     }
 
-    /// What was found since this was asked last, each with the number of its [`look`](Self::look); what was found before may
-    /// be among it.
-    pub fn found(&mut self) -> Vec<(usize, PathBuf)> {
+    /// What was found since this was asked last.
+    pub fn found(&mut self) -> Vec<Found> {
         self.found.take()
     }
 

@@ -8,10 +8,9 @@ use super::ring::{Bounds, Ring};
 use super::settings::LogFile;
 use super::tree::LogFiles;
 use crate::driver::text::escaped;
-use crate::weblog::follow::Options;
 use crate::weblog::follow::ledger::{Ledger, sum};
-use crate::weblog::follow::logs::{LocalLogs, Told};
-use crate::weblog::follow::opening;
+use crate::weblog::follow::logs::{Found, LocalLogs, Told};
+use crate::weblog::follow::{Options, Start, opening};
 use crate::weblog::format::{News, RecordParser};
 use crate::weblog::lines::Line;
 use crate::weblog::record::{Malformed, Record};
@@ -266,24 +265,34 @@ impl Logs {
         });
         let found = self.files.found();
         let any = !found.is_empty();
-        if any {
-            self.note_found(&found);
-        }
-        for (look, path) in found {
-            self.follow(look, path);
-        }
+        found.into_iter().for_each(|found| self.take_found(found));
         if any { Some(now) } else { next }
     }
 
-    /// Counts how often files were looked for in vain.
-    fn note_found(&mut self, found: &[(usize, PathBuf)]) {
-        let looks: HashSet<_> = found.iter().map(|(look, _)| *look).collect();
-        let found: HashSet<_> = found.iter().map(|(look, path)| (*look, path.as_path())).collect();
-        for file in self.read.iter_mut().filter(|file| !file.is_gone) {
-            let Some(look) = self.logs.get(file.log).map(|log| log.look) else { continue };
-            if looks.contains(&look) {
-                file.in_vain = if found.contains(&(look, &*file.path)) { 0 } else { file.in_vain + 1 };
-            }
+    /// Follows what was found; what appears later is new from its beginning, unless it was rotated away from what is read.
+    fn take_found(&mut self, found: Found) {
+        let Found { look, paths, trouble, is_first } = found;
+        let of_look = |log: &Log| !log.is_gone && log.look == look;
+        let Some((number, log)) = self.logs.iter().enumerate().find(|(_, log)| of_look(log)) else { return };
+        if is_first && paths.is_empty() {
+            let why = trouble.as_deref().unwrap_or("no file fits; waiting for one");
+            audit::notice(&format!("{}: {why}", escaped(log.name.as_bytes())));
+        }
+        if trouble.is_some() {
+            return;
+        }
+        self.note_found(number, &paths);
+        for path in paths {
+            let is_new = !is_first && !self.logs.get(number).is_some_and(|log| log.files.has_rotated(&path));
+            self.follow(number, path, if is_new { Start::Line(1) } else { Start::LinesBeforeEnd(0) });
+        }
+    }
+
+    /// Counts how often files of a log were looked for in vain.
+    fn note_found(&mut self, log: usize, found: &[PathBuf]) {
+        let found: HashSet<_> = found.iter().collect();
+        for file in self.read.iter_mut().filter(|file| file.log == log && !file.is_gone) {
+            file.in_vain = if found.contains(&file.path) { 0 } else { file.in_vain + 1 };
         }
     }
 
@@ -297,8 +306,7 @@ impl Logs {
     }
 
     /// Follows a file that is of a log, or fits its pattern.
-    fn follow(&mut self, look: usize, path: PathBuf) {
-        let Some(log) = self.logs.iter().position(|log| !log.is_gone && log.look == look) else { return };
+    fn follow(&mut self, log: usize, path: PathBuf, start: Start) {
         let Some(Log { name, log_format, .. }) = self.logs.get(log) else { return };
         let (name, log_format) = (escaped(name.as_bytes()), log_format.clone());
         if self.of_log(log).any(|(_, file)| file.path == path) {
@@ -315,7 +323,7 @@ impl Logs {
         }
         let parser = learned(log_format.as_deref(), &path);
         let ledger = Rc::default();
-        self.files.add(&path, Options::default(), Rc::clone(&ledger));
+        self.files.add(&path, Options { start, ..Options::default() }, Rc::clone(&ledger));
         self.read.push(File { log, path, parser, generation: 0, ledger, in_vain: 0, is_gone: false });
         if let Some(of) = self.logs.get(log) {
             of.files.set(self.of_log(log).map(|(_, file)| &file.path));
@@ -491,6 +499,47 @@ pub(super) mod tests {
         }
         (0..20).for_each(|_| count += turn(&mut logs, &mut now).len());
         assert_eq!(count, 3, "a line of each that is followed");
+    }
+
+    #[test]
+    fn what_appears_for_a_pattern_is_read_from_its_beginning_and_what_was_there_or_is_rotated_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let mut now = Instant::now();
+        let mut logs = Logs::new(now, Caps::default());
+        let lines = |name: &str| fs::write(path(name), "a\nb\nc\n").unwrap();
+        let look = |logs: &mut Logs, now: &mut Instant| {
+            *now += Duration::from_secs(10);
+            (0..4).map(|_| turn(logs, now).len()).sum::<usize>()
+        };
+        lines("q0.log");
+        logs.set(&[file(path("q*.log*"))], 10);
+        assert_eq!(look(&mut logs, &mut now), 0, "it was there");
+        lines("q1.log");
+        assert_eq!(look(&mut logs, &mut now), 3);
+        lines("q0.log.1");
+        assert_eq!((look(&mut logs, &mut now), logs.paths(0).count()), (0, 3), "they were in q0.log");
+        // Another that a reload adds.
+        let other = LogFile { name: "other".to_owned(), ..file(path("q1.*")) };
+        logs.set(&[file(path("q*.log*")), other], 10);
+        assert_eq!((look(&mut logs, &mut now), logs.paths(1).count()), (0, 1));
+        lines("q1.new");
+        assert_eq!((look(&mut logs, &mut now), logs.paths(1).count()), (3, 2));
+    }
+
+    #[test]
+    fn a_pattern_that_nothing_fits_is_told_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut now = Instant::now();
+        let mut logs = Logs::new(now, Caps::default());
+        let said = super::audit::tests::lines(super::super::settings::AuditForm::Text, || {
+            logs.set(&[file(directory.path().join("q*.log"))], 10);
+            for _ in 0..3 {
+                now += Duration::from_secs(10);
+                (0..3).for_each(|_| drop(turn(&mut logs, &mut now)));
+            }
+        });
+        assert_eq!(said, ["shop: no file fits; waiting for one"]);
     }
 
     #[test]

@@ -61,6 +61,12 @@ impl LogFiles {
         *self.places.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(places);
     }
 
+    /// Whether a path is that of a file that was rotated away from one of these.
+    pub(super) fn has_rotated(&self, path: &Path) -> bool {
+        let (directory, name) = split(path.as_os_str().as_bytes());
+        self.places().iter().any(|place| place.directory == directory && place.has_rotated(name))
+    }
+
     fn places(&self) -> Arc<Vec<Place>> {
         Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
     }
