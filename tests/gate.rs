@@ -94,7 +94,7 @@ impl Application<Server> for Counter {
 struct Refuser(Option<Refusal>);
 
 impl Application<Server> for Refuser {
-    fn refused(&mut self, _: &mut Context<'_>, _: SocketAddr, why: Refusal, _: u64) {
+    fn refused(&mut self, _: &mut Context<'_>, _: SocketAddr, why: Refusal, _: Option<u64>) {
         self.0 = Some(why);
     }
 

@@ -129,8 +129,10 @@ impl Application<Server> for Sshd {
         self.sessions.accepted(peer, own);
     }
 
-    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
-        tell!("refused {source}: {why} ({passed_over} more since the last)");
+    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, untold: Option<u64>) {
+        if let Some(untold) = untold {
+            tell!("refused {source}: {why} ({untold} more since the last)");
+        }
     }
 
     fn event(

@@ -26,10 +26,10 @@ pub trait Application<S: UserauthSide> {
         let _ = (peer, own);
     }
 
-    /// A peer was refused at the gate. Told at most once a second, with the number of refusals before it that were passed
-    /// over: a flood of peers is no flood of lines.
-    fn refused(&mut self, cx: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
-        let _ = (cx, source, why, passed_over);
+    /// A peer was refused at the gate. At most once a second that is to be told, with the number of those before that were not:
+    /// a flood of peers is no flood of lines.
+    fn refused(&mut self, cx: &mut Context<'_>, source: SocketAddr, why: Refusal, untold: Option<u64>) {
+        let _ = (cx, source, why, untold);
     }
 
     /// Something happened on a connection.

@@ -158,14 +158,12 @@ impl<S: UserauthSide, A: Application<S>> Driver<S, A> {
             Ok(place) => return Some(Newcomer { socket, address, place: Some(place) }),
             Err(why) => why,
         };
-        let told = gate.tell(now);
+        let untold = gate.tell(now);
         drop(gate); // the program may look at it
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.refuse(socket, why.line(), now);
         }
-        if let Some(passed_over) = told {
-            self.app.refused(&mut context!(self, now), address, why, passed_over);
-        }
+        self.app.refused(&mut context!(self, now), address, why, untold);
         None
     }
 

@@ -56,8 +56,10 @@ impl Application<Server> for Door {
         self.tell(Told::Connected);
     }
 
-    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, _: u64) {
-        self.tell(Told::Refused(source, why));
+    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, untold: Option<u64>) {
+        if untold.is_some() {
+            self.tell(Told::Refused(source, why));
+        }
     }
 
     fn event(

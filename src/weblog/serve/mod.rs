@@ -427,16 +427,18 @@ impl Application<Server> for App {
         self.authenticator.connect(peer, address);
     }
 
-    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, passed_over: u64) {
+    fn refused(&mut self, _: &mut Context<'_>, source: SocketAddr, why: Refusal, untold: Option<u64>) {
         let reason = match why {
             Refusal::Startups | Refusal::StartupsOfSource => Reason::MaxStartups,
             Refusal::Connections => Reason::MaxConnections,
             Refusal::ConnectionsOfSource => Reason::PerSource,
             Refusal::Penalty(Offence::AuthFail | _) | Refusal::PenaltiesFull => Reason::Penalty,
         };
-        self.desk.metrics.refuse(reason, passed_over + 1);
-        let why = format!("{why} ({passed_over} more since the last)");
-        audit::refused(Some(source), None, &why, None);
+        self.desk.metrics.refuse(reason, 1);
+        if let Some(untold) = untold {
+            let why = format!("{why} ({untold} more since the last)");
+            audit::refused(Some(source), None, &why, None);
+        }
     }
 
     fn event(

@@ -2,8 +2,12 @@
 
 use super::super::logins::{Answers, hash};
 use super::super::openssh::{ENDED, Files, Generation, Terminal, eventually, ours, run, words};
-use super::{NO_KEY, Serving, configuration};
+use super::super::weblog::Watching;
+use super::{NO_KEY, Serving, configuration, refusals};
+use rustix::process::Signal;
 use std::fs;
+use std::io::Read;
+use std::net::TcpStream;
 use std::process::Command;
 
 const BATCH: &str = "BatchMode=yes";
@@ -188,4 +192,28 @@ fn a_password_to_be_hashed_is_typed_twice_and_never_shown() {
     let serving = Serving::start_with("", &format!("password_hash = '{}'", shown.trim_end()));
     let mut ssh = serving.ssh_knowing("correct horse", Generation::Bookworm, &["-o", NO_KEY, "logs"]);
     assert_eq!(run(&mut ssh, b"").status.code(), Some(0), "{}", serving.running.log());
+}
+
+#[test]
+fn t60_each_connection_that_is_refused_is_counted_at_once_and_by_its_own_reason() {
+    let serving = Serving::start("[limits]\nper_source = 2\nmax_connections = 4\n");
+    let connect = || TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
+    let is_refused = || {
+        let mut told = [0; 8];
+        connect().read_exact(&mut told).unwrap();
+        assert_eq!(told, *b"Too many");
+    };
+    let silent = [connect(), connect()];
+    silent.iter().for_each(|mut stream| stream.read_exact(&mut [0; 4]).unwrap()); // they are through the gate
+    is_refused();
+    is_refused();
+    let viewers = [("127.0.0.2", "shop"), ("127.0.0.3", "other")].map(|(address, log)| {
+        let viewer = Watching::start(&mut serving.ssh_from(address, &["tail", log]));
+        serving.wait_for_command(&format!("tail {log}"));
+        viewer
+    });
+    (0..3).for_each(|_| is_refused());
+    viewers[1].running.signal(Signal::KILL);
+    serving.running.wait_for(" end user=ann").unwrap();
+    assert_eq!([refusals(&serving, "per_source"), refusals(&serving, "max_connections")], [2, 3]);
 }
