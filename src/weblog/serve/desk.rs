@@ -392,11 +392,14 @@ impl Desk {
 
     /// A report was read: it is told next, if its user takes what he asked for.
     fn reported(&mut self, done: Done<SessionId>) {
-        let Done { about: id, run, receipts, read, .. } = done;
+        let Done { about: id, run, receipts, troubles, read, .. } = done;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Activity::Reading { asked, at, since, .. } = &mut session.activity else { return };
         let (asked, at, mut since) = (asked.clone(), core::mem::take(at), core::mem::take(since));
-        let (mut text, mut err) = (Vec::new(), Vec::new());
+        let waits = run.end().is_none() && asked.view.every().is_some();
+        let waiting = if waits { "; waiting for it" } else { "" };
+        let told = troubles.iter().map(|why| format!("ssh-weblog-server: {why}{waiting}\n"));
+        let (mut text, mut err) = (Vec::new(), told.collect::<String>().into_bytes());
         run.finish(&mut text, &mut err);
         run.report(&receipts, &mut text);
         if asked.crlf {
@@ -407,7 +410,8 @@ impl Desk {
             return self.say(id, 1, "", &Ended::failed(1, UNREAD).err);
         }
         session.activity = match run.end() {
-            None if asked.view.every().is_some() => {
+            None if waits => {
+                session.notes.append(&mut err);
                 read.iter().for_each(|(begun, end)| since.read(begun.file, *end));
                 let run = run.bounded();
                 self.catching_up.push(id);
@@ -415,7 +419,8 @@ impl Desk {
                 Activity::CatchingUp(Box::new(catch_up))
             }
             end => {
-                let status = Some(end.map_or(0, |end| status(end, asked.is_wait)));
+                let unread = u32::from(!troubles.is_empty());
+                let status = Some(end.map_or(unread, |end| status(end, asked.is_wait)));
                 Activity::Ending(Ending { out: text, err, status, hurries: false })
             }
         };

@@ -5,11 +5,14 @@
 use super::caps::{Full, Share};
 use super::logs::{Begun, open};
 use super::session::User;
+use crate::driver::text::escaped;
+use crate::weblog::follow::files::Trouble;
+use crate::weblog::follow::local::trouble;
 use crate::weblog::format::RecordParser;
 use crate::weblog::lines::{Line, LineSplitter};
 use crate::weblog::view::{Place, Receipt, Run};
 use mio::Waker;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -39,6 +42,8 @@ pub(super) struct Job<T> {
     pub(super) run: Run,
     /// Each with the name of its log.
     pub(super) files: Vec<(String, Begun)>,
+    /// What is wrong with logs that have none: lines.
+    pub(super) troubles: Vec<String>,
     /// Nobody waits any more.
     pub(super) cancel: Arc<AtomicBool>,
 }
@@ -49,6 +54,8 @@ pub(super) struct Done<T> {
     user: User,
     pub(super) run: Run,
     pub(super) receipts: Vec<Receipt>,
+    /// What could not be read: lines, with the names of the logs.
+    pub(super) troubles: Vec<String>,
     /// How far each file was read.
     pub(super) read: Vec<(Begun, u64)>,
 }
@@ -132,16 +139,27 @@ impl<T: Send + 'static> Jobs<T> {
 fn work<T>(jobs: &Mutex<Receiver<Job<T>>>, done: &Sender<Done<T>>, waker: &Waker) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { about, user, mut run, files, cancel }) = job else { return };
+        let Ok(Job { about, user, mut run, files, mut troubles, cancel }) = job else { return };
         let (mut receipts, mut read) = (Vec::new(), Vec::new());
+        let (mut unread, mut readable) = (Vec::new(), BTreeSet::new());
         for (source, begun) in files {
-            // A file that is not there has nothing to report.
-            let end = read_file(&source, &begun, &mut run, &cancel).unwrap_or_default();
+            let end = read_file(&source, &begun, &mut run, &cancel);
+            match &end {
+                Ok(_) => {
+                    readable.insert(source.clone());
+                }
+                Err(error) => unread.push((source.clone(), trouble(error))),
+            }
+            let end = end.unwrap_or_default();
             let receipt = Receipt { source, written: end, read: end, generations: 0, gaps: Vec::new() };
             receipts.push(receipt);
             read.push((begun, end));
         }
-        if done.send(Done { about, user, run, receipts, read }).is_err() || waker.wake().is_err() {
+        // A file that is gone is no loss where its log has others.
+        unread.retain(|(log, why)| *why != Trouble::Missing || !readable.contains(log));
+        unread.dedup();
+        troubles.extend(unread.iter().map(|(log, why)| format!("{}: {why}", escaped(log.as_bytes()))));
+        if done.send(Done { about, user, run, receipts, troubles, read }).is_err() || waker.wake().is_err() {
             return;
         }
     }
@@ -194,6 +212,7 @@ mod tests {
             user: user.as_bytes().into(),
             run: Run::new(Arc::new(view)),
             files: vec![("shop".to_owned(), begun(path))],
+            troubles: Vec::new(),
             cancel: Arc::clone(&cancel),
         })
         .unwrap();

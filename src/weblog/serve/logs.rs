@@ -10,7 +10,7 @@ use super::tree::LogFiles;
 use crate::driver::text::escaped;
 use crate::weblog::follow::ledger::{Ledger, sum};
 use crate::weblog::follow::logs::{Found, LocalLogs, Told};
-use crate::weblog::follow::{Options, Start, opening};
+use crate::weblog::follow::{NOT_REGULAR, Options, Start, opening};
 use crate::weblog::format::{News, RecordParser};
 use crate::weblog::lines::Line;
 use crate::weblog::record::{Malformed, Record};
@@ -379,11 +379,11 @@ impl Kept {
 /// The regular file that the follower of a log reads under this name, and how long it is.
 ///
 /// # Errors
-/// The system's; a link that is not to be trusted; what is no regular file is not found.
+/// The system's; a link that is not to be trusted; it is no regular file.
 pub(super) fn open(path: &Path) -> io::Result<(fs::File, u64)> {
     let file = fs::File::from(opening::open(path.as_os_str().as_bytes())?);
     let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::ErrorKind::NotFound.into()) }
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::Error::other(NOT_REGULAR)) }
 }
 
 /// What reads a file whose format was named, or is found out by its beginning.

@@ -311,12 +311,15 @@ impl Desk {
             user,
             run: asked.run_of_files(),
             files: files.collect(),
+        let nothing = asked.logs.iter().filter(|log| self.logs.paths(**log).next().is_none());
+        let troubles = nothing.map(|log| format!("{}: no file fits", escaped(named(*log).as_bytes())));
             cancel: Arc::clone(&cancel),
         };
         self.jobs.start(job).map_err(|why| {
             self.metrics.refuse(Reason::Busy, 1);
             let why = match why {
                 Full::All => "too many reports are being read; come again later".to_owned(),
+            troubles: troubles.collect(),
                 Full::OfUser(max) => {
                     format!(
                         "{max} reports of yours are being read, as many as there may be; come again later"

@@ -206,3 +206,45 @@ fn t107_who_does_not_take_what_is_said_at_the_beginning_is_idle_and_it_counts() 
     place.turn();
     assert_eq!((place.told(ann).status, place.desk.sessions.len()), (Some(1), 0));
 }
+
+#[test]
+fn a_report_of_a_log_that_cannot_be_read_ends_with_1_and_says_why() {
+    let (mut place, ann) = place();
+    let log = place.log();
+    let ask = |place: &mut Place, command: &str| {
+        place.ask(ann, None, command);
+        place.read_reports(1);
+        place.told(ann)
+    };
+    std::fs::remove_file(&log).unwrap();
+    let is_told = |told: Told, why: &str| {
+        let err = format!("ssh-weblog-server: shop: {why}\n");
+        assert_eq!((told.err, told.status), (err, Some(1)));
+    };
+    is_told(ask(&mut place, "stats shop"), "no such file");
+    std::fs::create_dir(&log).unwrap();
+    is_told(ask(&mut place, "stats shop"), "not a regular file");
+    std::fs::remove_dir(&log).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &log, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    is_told(ask(&mut place, "stats shop"), "not a regular file");
+    let told = ask(&mut place, "stats --every 1h");
+    let err = "ssh-weblog-server: shop: not a regular file; waiting for it\n";
+    assert_eq!((&*told.err, told.status), (err, None));
+    // A file of a pattern may go, and another be there; of one that nothing fits that is told.
+    let pattern = place.directory.path().join("q*.log");
+    let file = |path| LogFile { name: "q".to_owned(), path, log_format: Some("combined".to_owned()) };
+    place.desk.logs.set(&[file(pattern)], 1000);
+    place.turn();
+    let told = ask(&mut place, "stats --json");
+    assert_eq!((&*told.err, told.status), ("ssh-weblog-server: q: no file fits\n", Some(1)));
+    for name in ["q1.log", "q2.log"] {
+        std::fs::write(place.directory.path().join(name), hit("/q")).unwrap();
+    }
+    place.now += Duration::from_secs(10);
+    (0..3).for_each(|_| place.turn());
+    std::fs::remove_file(place.directory.path().join("q1.log")).unwrap();
+    let told = ask(&mut place, "stats --json");
+    assert_eq!((&*told.err, told.status), ("", Some(0)));
+    assert!(told.out.contains("\"hits\":1,"), "{}", told.out);
+}
