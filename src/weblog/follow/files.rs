@@ -97,8 +97,8 @@ pub(crate) trait Files {
         into: &mut Vec<u8>,
     ) -> Result<usize, Trouble>;
 
-    /// The names in a directory that `fits` says are wanted, and what they stand for, links followed, in no order; without `.` and
-    /// `..`. What others put there costs no more than its name.
+    /// The names in a directory that `fits` says are wanted, and what they stand for, in no order; without `.` and `..`. A link
+    /// is [`Kind::Other`], or what it leads to on a host. What others put there costs no more than its name.
     async fn list(
         &self,
         directory: &[u8],

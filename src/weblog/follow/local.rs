@@ -263,7 +263,7 @@ impl Files for LocalFiles {
         let named = |entry: io::Result<fs::DirEntry>| {
             let entry = entry.ok()?;
             let name = entry.file_name().into_vec();
-            let metadata = fits(&name).then(|| fs::metadata(entry.path()))?.ok()?;
+            let metadata = fits(&name).then(|| entry.metadata())?.ok()?;
             Some((name, stat(&metadata)))
         };
         let listed: Vec<_> = entries.filter_map(named).take(FITTING_MAX + 1).collect();

@@ -54,15 +54,19 @@ pub(crate) fn open(path: &[u8]) -> io::Result<OwnedFd> {
 /// # Errors
 /// The system's; a link that is not to be trusted; what is no regular file is not found.
 pub(crate) fn look(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<(File, Metadata)> {
+    Found::new(directory, name)?.regular()
+}
+
+/// The same, if the name is not that of a link: who rotates makes none, and one leads anywhere.
+///
+/// # Errors
+/// The system's; it is a link; what is no regular file is not found.
+pub(crate) fn look_at(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<(File, Metadata)> {
     let found = Found::new(directory, name)?;
-    let stat = fstat(&found.looked)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(io::ErrorKind::NotFound.into());
+    if found.is_magic || !found.owners.is_empty() {
+        return Err(Errno::LOOP.into());
     }
-    found.judge(stat.st_uid)?;
-    let looked = File::from(found.looked);
-    let metadata = looked.metadata()?;
-    Ok((looked, metadata))
+    found.regular()
 }
 
 /// Opens for reading what was [looked](look) at, and nothing that has its name by now. It needs `/proc`.
@@ -101,6 +105,18 @@ impl Found {
             path = Cow::Owned(readlinkat(&looked, "", Vec::new())?.into_bytes());
             above = Some(directory);
         }
+    }
+
+    /// It, if it is a regular file that the links may lead to.
+    fn regular(self) -> io::Result<(File, Metadata)> {
+        let stat = fstat(&self.looked)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.judge(stat.st_uid)?;
+        let looked = File::from(self.looked);
+        let metadata = looked.metadata()?;
+        Ok((looked, metadata))
     }
 
     /// Whether the links may lead to a file of this owner.

@@ -1,6 +1,6 @@
 //! The other files of a log: those that were rotated away, told by their names, the oldest first.
 
-use super::files::{Files, Stat, Trouble};
+use super::files::{Files, Kind, Stat, Trouble};
 use core::cmp::{Ordering, Reverse};
 
 /// Rotated files that are considered, the newest ones.
@@ -53,6 +53,9 @@ pub(super) async fn siblings<F: Files>(files: &F, path: &[u8]) -> Result<Vec<Sib
     };
     let prefix = path.get(..path.len() - base.len()).unwrap_or_default();
     let sibling = |(name, stat): (Vec<u8>, Stat)| {
+        if !matches!(stat.kind, None | Some(Kind::Regular)) {
+            return None;
+        }
         let (rank, packing, packed_name) = rank(name.strip_prefix(base)?)?;
         Some(Sibling { path: [prefix, name.as_slice()].concat(), stat, rank, packing, packed_name })
     };

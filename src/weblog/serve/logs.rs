@@ -528,6 +528,27 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn t102_a_link_where_a_file_would_be_rotated_to_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("secret"), "secret\n").unwrap();
+        fs::write(path("shop.log"), "old\n").unwrap();
+        let mut now = Instant::now();
+        let mut logs = Logs::new(now, Caps::default());
+        logs.set(&[file(path("shop.log"))], 10);
+        (0..3).for_each(|_| drop(turn(&mut logs, &mut now)));
+        fs::rename(path("shop.log"), path("shop.log.2")).unwrap();
+        std::os::unix::fs::symlink("secret", path("shop.log.1")).unwrap();
+        fs::write(path("shop.log"), "new\n").unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..100 {
+            now += Duration::from_secs(1);
+            logs.read(now, |_, _, _, line, _| seen.push(line.bytes.to_vec()));
+        }
+        assert_eq!(seen, [b"new"]);
+    }
+
+    #[test]
     fn a_pattern_that_nothing_fits_is_told_once() {
         let directory = tempfile::tempdir().unwrap();
         let mut now = Instant::now();

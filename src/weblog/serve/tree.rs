@@ -1,15 +1,15 @@
 //! The files of logs as a client of SFTP sees them: `/NAME/BASENAME`, the rotated files beside it, and nothing else.
 //!
 //! A name is served if the log has a file of this base name, or if `follow::siblings` takes it for one that was rotated away
-//! from such a file, and if the follower would read what stands under it: links are judged as it judges them, and what is
-//! no regular file is never opened. Names are looked up in the log's directory by its descriptor and are no paths. Where a
+//! from such a file, and if the follower would read what stands under it: links are judged as it judges them, rotated files
+//! are none, and what is no regular file is never opened. Names are looked up in the log's directory by its descriptor and are no paths. Where a
 //! log has files of one base name in several directories, the first of them has it.
 //!
 //! It does not know SFTP, and not who may see which log; whom it is for it is told for the audit.
 
 use super::audit;
 use crate::driver::sftp::{Listing, Tree};
-use crate::weblog::follow::opening::{look, reopen};
+use crate::weblog::follow::opening::{look, look_at, reopen};
 use crate::weblog::follow::siblings::{bases, split};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
@@ -146,9 +146,11 @@ impl Place {
 
     /// What stands under a name that is the log's.
     fn look(&self, name: &[u8]) -> io::Result<(File, Metadata)> {
-        if !self.has_log(name) && !self.has_rotated(name) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
+        let look = match (self.has_log(name), self.has_rotated(name)) {
+            (true, _) => look,
+            (false, true) => look_at,
+            (false, false) => return Err(io::ErrorKind::NotFound.into()),
+        };
         look(self.open(OFlags::PATH)?.as_fd(), name).map_err(told)
     }
 

@@ -208,6 +208,22 @@ fn t102_links_lead_where_the_follower_would_go() {
 }
 
 #[test]
+fn t102_what_was_rotated_is_no_link() {
+    let machine = Machine::new();
+    symlink("../outside/secret", machine.path("logs/access.log.1")).unwrap();
+    symlink("access.log", machine.path("logs/access.log.2")).unwrap();
+    symlink("access.log", machine.path("logs/shop.log")).unwrap();
+    machine.shop.set(["logs/access.log", "logs/shop.log"].map(|name| machine.path(name)));
+    let mut session = machine.session();
+    assert_eq!(names(&mut session, "/shop"), ["access.log", "shop.log"]);
+    for path in [&b"/shop/access.log.1"[..], b"/shop/access.log.2"] {
+        assert_eq!(session.read(path), MISSING);
+        assert_eq!(session.ask(&Request::Stat { path }), MISSING);
+    }
+    assert_eq!(session.read(b"/shop/shop.log"), text("live\n"), "a log may be one");
+}
+
+#[test]
 fn what_cannot_be_read_is_told() {
     let machine = Machine::new();
     machine.write("logs/access.log.1", "x");
