@@ -5,7 +5,7 @@
 use crate::driver::text::{escaped_lines, excerpt};
 use crate::weblog::options::{ViewOptions, words};
 use crate::weblog::view::when;
-use clap::Parser;
+use clap::{Arg, Parser};
 use core::time::Duration;
 
 /// A command that does not exist, as a shell says it.
@@ -30,8 +30,8 @@ Commands:
   dashboard [LOG]...               needs a terminal: ssh -t
   metrics                          numbers about the server (OpenMetrics)
   help                             this text
-The first three and dashboard take the options of ssh-weblog for what is shown, filters, reports and alerts; COMMAND --help
-names them. Without a LOG they take all. Files: sftp, scp.
+The first three and dashboard take options of ssh-weblog for what is shown, filters, reports and alerts; COMMAND --help
+names those of each. Without a LOG they take all. Files: sftp, scp.
 Examples:
   tail --json --status 5xx shop
   wait --status 5xx --over 5/s --for 30s && echo it happened
@@ -55,6 +55,7 @@ pub(super) enum Command {
         logs: Vec<String>,
     },
     /// A report of the current files, from their beginning
+    #[command(mut_arg("show", hidden), mut_arg("format", hidden), mut_arg("dashboard", hidden))]
     Stats {
         #[command(flatten)]
         view: Box<ViewOptions>,
@@ -63,6 +64,7 @@ pub(super) enum Command {
         logs: Vec<String>,
     },
     /// Ends with 0 when a record comes that passes, or when --over comes true
+    #[command(mut_arg("dashboard", hidden))]
     Wait {
         #[command(flatten)]
         view: Box<ViewOptions>,
@@ -80,6 +82,8 @@ pub(super) enum Command {
         json: bool,
     },
     /// The dashboard, on a terminal
+    #[command(mut_arg("show", hidden), mut_arg("json", hidden), mut_arg("format", hidden))]
+    #[command(mut_arg("dashboard", hidden))]
     Dashboard {
         #[command(flatten)]
         view: Box<ViewOptions>,
@@ -91,6 +95,11 @@ pub(super) enum Command {
     Metrics,
     /// This text
     Help,
+}
+
+/// What a command has no use for is not in its help.
+fn hidden(option: Arg) -> Arg {
+    option.hide(true)
 }
 
 /// The commands there are.
@@ -214,6 +223,22 @@ mod tests {
         for help in NAMES.map(of) {
             assert!(help.lines().count() > 2, "{help}");
             assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        }
+    }
+
+    #[test]
+    fn the_help_of_a_command_offers_the_forms_that_it_takes_and_no_others() {
+        for (name, forms) in [
+            ("tail", &["show", "json", "format", "dashboard"][..]),
+            ("stats", &["json"]),
+            ("wait", &["show", "json", "format"]),
+            ("dashboard", &[]),
+        ] {
+            let help = parse(format!("{name} --help").as_bytes()).unwrap_err().out;
+            let offers = |form: &&str| help.contains(&format!(" --{form}"));
+            let offered: Vec<_> =
+                ["show", "json", "format", "dashboard"].into_iter().filter(offers).collect();
+            assert_eq!(offered, forms, "{name}");
         }
     }
 

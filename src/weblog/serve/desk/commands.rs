@@ -54,6 +54,9 @@ impl Desk {
                 self.say(id, 0, &text, "");
             }
             Command::Dashboard { mut view, logs } => {
+                if view.show.is_some() || view.json || view.format.is_some() {
+                    return Err(Ended::failed(USAGE, OWN_FORM));
+                }
                 view.dashboard = true;
                 self.dashboard(who, id, &view, &logs, now)?;
             }
@@ -75,6 +78,9 @@ impl Desk {
                 self.watch(id, asked, begin, limits)?;
             }
             Command::Wait { mut view, timeout, logs } => {
+                if view.dashboard {
+                    return Err(Ended::failed(USAGE, NO_DASHBOARD));
+                }
                 let timeout = timeout.map(|text| duration("--timeout", &text)).transpose()?;
                 let timeout = timeout.and_then(|timeout| now.checked_add(timeout));
                 if view.over.is_none() && !(view.show.is_some() || view.json || view.format.is_some()) {
@@ -305,21 +311,21 @@ impl Desk {
         }
         let named = |log: usize| self.logs.get(log).map(|log| log.name.clone()).unwrap_or_default();
         let files = asked.logs.iter().flat_map(|log| self.logs.paths(*log).map(|begun| (named(*log), begun)));
+        let nothing = asked.logs.iter().filter(|log| self.logs.paths(**log).next().is_none());
+        let troubles = nothing.map(|log| format!("{}: no file fits", escaped(named(*log).as_bytes())));
         let cancel = Arc::new(AtomicBool::new(false));
         let job = Job {
             about: id,
             user,
             run: asked.run_of_files(),
             files: files.collect(),
-        let nothing = asked.logs.iter().filter(|log| self.logs.paths(**log).next().is_none());
-        let troubles = nothing.map(|log| format!("{}: no file fits", escaped(named(*log).as_bytes())));
+            troubles: troubles.collect(),
             cancel: Arc::clone(&cancel),
         };
         self.jobs.start(job).map_err(|why| {
             self.metrics.refuse(Reason::Busy, 1);
             let why = match why {
                 Full::All => "too many reports are being read; come again later".to_owned(),
-            troubles: troubles.collect(),
                 Full::OfUser(max) => {
                     format!(
                         "{max} reports of yours are being read, as many as there may be; come again later"
@@ -372,6 +378,13 @@ impl Desk {
 
 /// Ends what waits in vain.
 const LATE: &str = "ssh-weblog-server: it did not come true in time\n";
+
+/// Said to who wants to look on while he waits.
+const NO_DASHBOARD: &str = "wait has no dashboard: write tail --dashboard; try help";
+
+/// Said to who names another form for the dashboard.
+const OWN_FORM: &str =
+    "the dashboard has its own form: leave --show, --json and --format out, or write tail; try help";
 
 /// Said to who asks for lines of a report.
 const NO_LINES: &str =

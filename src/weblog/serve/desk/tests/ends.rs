@@ -248,3 +248,19 @@ fn a_report_of_a_log_that_cannot_be_read_ends_with_1_and_says_why() {
     assert_eq!((&*told.err, told.status), ("", Some(0)));
     assert!(told.out.contains("\"hits\":1,"), "{}", told.out);
 }
+
+#[test]
+fn a_form_that_a_command_does_not_show_is_refused_by_it() {
+    let (mut place, ann) = place();
+    for (command, why) in [
+        ("stats --show hits", "tail --stats"),
+        ("stats --dashboard", "tail --stats"),
+        ("wait --dashboard", "wait has no dashboard"),
+        ("dashboard --json", "the dashboard has its own form"),
+        ("dashboard --show hits", "the dashboard has its own form"),
+        ("dashboard --format {path}", "the dashboard has its own form"),
+    ] {
+        let told = place.answer(ann, TERMINAL, command);
+        assert!(told.status == Some(2) && told.err.contains(why), "{command}: {told:?}");
+    }
+}
