@@ -473,7 +473,9 @@ fn what_was_read_is_sent_before_the_end_and_a_dashboard_leaves_the_terminal() {
     serving.running.signal(Signal::TERM);
     assert_eq!(live.line().as_deref(), Some("/last"));
     assert_eq!(live.line(), None);
+    live.running.wait_for("ssh-weblog-server: the server is stopping").expect("he is told why");
     let screen = terminal.wait_for(ENDED);
+    assert!(screen.contains("ssh-weblog-server: the server is stopping"), "{screen}");
     assert!(!screen.contains("hits/s"), "the alternate screen was left: {screen}");
     assert_eq!(serving.running.wait().code(), Some(0), "{}", serving.running.log());
 }

@@ -73,7 +73,7 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// How long viewers may take for what was read before the end.
 const DRAIN: Duration = Duration::from_secs(4);
 
-/// What is said with DISCONNECT then.
+/// What is said then, on each session's standard error and with DISCONNECT.
 const STOPPING: &str = "the server is stopping";
 
 /// So often in vain a silent peer is asked whether it is there.

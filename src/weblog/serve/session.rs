@@ -8,6 +8,7 @@
 //!
 //! It does not know what a command is, nor who may see what.
 
+use super::STOPPING;
 use super::caps::Full;
 use super::dash::Dash;
 use super::feed::{Place, crlf};
@@ -121,6 +122,13 @@ pub(super) struct Ending {
     pub(super) status: Option<u32>,
     /// It waits for nobody: what the channel does not take at once is not said.
     pub(super) hurries: bool,
+}
+
+impl Ending {
+    /// The server ends it, and says so here: OpenSSH's client is gone with its last channel, before DISCONNECT.
+    fn stopped() -> Self {
+        Self { err: format!("ssh-weblog-server: {STOPPING}\n").into_bytes(), ..Self::default() }
+    }
 }
 
 pub(super) enum Activity {
@@ -411,9 +419,9 @@ impl Session {
             }
             match &mut self.activity {
                 Activity::None | Activity::Over => return Ok(()),
-                Activity::Reading { .. } if self.is_last => self.end(feeds, logs, Ending::default()),
+                Activity::Reading { .. } if self.is_last => self.end(feeds, logs, Ending::stopped()),
                 Activity::Reading { .. } => return Ok(()),
-                Activity::Dashboard(_) if self.is_last => self.end(feeds, logs, Ending::default()),
+                Activity::Dashboard(_) if self.is_last => self.end(feeds, logs, Ending::stopped()),
                 Activity::Watching { feed, place, is_wait } => {
                     let Some(feed) = feeds.get_mut(*feed) else { return Ok(()) };
                     let mut count = 0;
@@ -435,7 +443,7 @@ impl Session {
                             };
                             self.end(feeds, logs, ending);
                         }
-                        None if !self.full && self.is_last => self.end(feeds, logs, Ending::default()),
+                        None if !self.full && self.is_last => self.end(feeds, logs, Ending::stopped()),
                         _ => return Ok(()),
                     }
                 }

@@ -250,6 +250,26 @@ fn a_report_of_a_log_that_cannot_be_read_ends_with_1_and_says_why() {
 }
 
 #[test]
+fn who_watches_when_the_server_ends_is_told_so_before_his_channel_is_closed() {
+    let (mut place, ann) = place();
+    for (terminal, command, end) in [
+        (None, "tail", "\n"),
+        (None, "wait", "\n"),
+        (TERMINAL, "tail", "\r\n"),
+        (TERMINAL, "dashboard", "\r\n"),
+    ] {
+        place.ask(ann, terminal, command);
+        place.turn();
+        place.told(ann);
+        place.desk.close(&mut place.visitors, place.now);
+        place.settle();
+        let told = place.told(ann);
+        let err = format!("ssh-weblog-server: the server is stopping{end}");
+        assert_eq!((told.err, told.status, told.is_closed), (err, None, true), "{command}");
+    }
+}
+
+#[test]
 fn a_form_that_a_command_does_not_show_is_refused_by_it() {
     let (mut place, ann) = place();
     for (command, why) in [
