@@ -121,10 +121,20 @@ impl Configuration {
     fn read_identity(&self) -> Result<Option<ServerConfig>, Wrong> {
         let own = [self.own_key_path()];
         let paths = if self.host_keys.is_empty() { &own[..] } else { &self.host_keys };
-        let (mut keys, mut wrongs) = (Vec::new(), Vec::new());
+        let (mut keys, mut wrongs) = (Vec::<(&PathBuf, Arc<PrivateKey>)>::new(), Vec::new());
         for path in paths {
             match files::read_private_key(path) {
-                Ok(key) => keys.push(Arc::new(key)),
+                Ok(key) => {
+                    let of = key.public_key();
+                    let same =
+                        |(_, other): &&(_, Arc<PrivateKey>)| other.public_key().key_type() == of.key_type();
+                    if let Some((other, _)) = keys.iter().find(same) {
+                        let (kind, other) = (of.key_type(), other.display());
+                        let what = format!("an {kind} key as in {other}: name one file of each type");
+                        wrongs.push(self.wrong_file("host_keys", path, &what));
+                    }
+                    keys.push((path, Arc::new(key)));
+                }
                 Err(KeyFileError::Io(error))
                     if error.kind() == io::ErrorKind::NotFound && self.host_keys.is_empty() =>
                 {
@@ -134,7 +144,7 @@ impl Configuration {
             }
         }
         if wrongs.is_empty() {
-            return self.certified(keys).map(Some);
+            return self.certified(keys.into_iter().map(|(_, key)| key).collect()).map(Some);
         }
         let (_, of_certificates) = self.read_certificates();
         Err(Wrong::Files([wrongs, of_certificates].concat()))

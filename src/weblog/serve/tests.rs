@@ -646,6 +646,16 @@ fn a_private_key_is_taken_for_what_it_is_and_an_empty_file_is_told() {
 }
 
 #[test]
+fn two_host_keys_of_one_type_are_refused_and_both_are_named() {
+    let files = Files::new();
+    for name in ["one", "two"] {
+        files.write(name, include_str!("../../../vectors/keys/ed25519"));
+    }
+    let told = "config.toml:1: two: an ssh-ed25519 key as in one: name one file of each type";
+    assert_eq!(files.wrongs(&format!("host_keys = ['one', 'two']\n{LEAST}")), [told]);
+}
+
+#[test]
 fn a_view_that_cuts_addresses_and_the_logs_whole_are_told_of() {
     let files = Files::new();
     let notes = |more: &str| files.read(&(LEAST.to_owned() + more)).unwrap().check().unwrap();
