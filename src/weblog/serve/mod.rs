@@ -113,8 +113,8 @@ struct Begin {
     keepalive: Option<Keepalive>,
 }
 
-/// Turns before it is told that it listens, if they are wanted at once: by then its logs are followed, and what is written to
-/// them is shown.
+/// Turns before it is told that it listens, or has reloaded, if they are wanted at once: by then its logs are followed, and what
+/// is written to them is shown.
 const FIRST_TURNS: usize = 16;
 
 struct App {
@@ -280,13 +280,18 @@ impl App {
         if let Some((signals, id)) = &mut self.signals {
             *id = Some(cx.register(signals, Interest::READABLE)?);
         }
+        self.begin_logs(cx, peers);
+        Ok(())
+    }
+
+    /// Turns until the logs that are new are followed.
+    fn begin_logs(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Server>) {
         for _ in 0..FIRST_TURNS {
             self.turn(cx, peers);
             if self.logs_due.is_none_or(|due| due > cx.now) {
                 break;
             }
         }
-        Ok(())
     }
 
     /// Takes what the authenticator says.
@@ -379,7 +384,7 @@ impl App {
         }
     }
 
-    fn reload(&mut self, cx: &Context<'_>, peers: &mut Peers<'_, Server>) {
+    fn reload(&mut self, cx: &mut Context<'_>, peers: &mut Peers<'_, Server>) {
         let Some(reload) = &mut self.reload else { return };
         self.notify.reloading();
         let read = reload();
@@ -406,6 +411,7 @@ impl App {
         (self.authenticator.accounts, self.authenticator.passwords) = (users.accounts, users.passwords);
         self.desk.set(users.rights, &logs, limits.ring);
         self.limits = limits;
+        self.begin_logs(cx, peers);
         audit::notice("reloaded");
     }
 

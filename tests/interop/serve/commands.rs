@@ -2,7 +2,7 @@
 
 use super::super::openssh::{Generation, found, resident, run};
 use super::super::weblog::{Watching, append, hit};
-use super::{Serving, seq};
+use super::{Serving, configuration, seq};
 
 #[test]
 fn numbers_grow_over_a_restart_and_one_from_before_it_is_told_as_such() {
@@ -191,5 +191,20 @@ fn one_connection_does_not_fill_the_audit_with_what_it_is_refused_and_all_is_cou
             let is_last = |line: &&&str| line.ends_with(" (more of this connection are not told)\"");
             assert_eq!(told.iter().filter(is_last).count(), connections, "{log}");
         }
+    }
+}
+
+#[test]
+fn a_reload_is_told_when_the_logs_that_it_adds_are_followed() {
+    let serving = Serving::start("");
+    let line = hit("-", "/there", 200);
+    let mut config = configuration("", "");
+    for number in 0..8 {
+        append(&serving.files.path(&format!("{number}.log")), &line);
+        config += &format!("[[log]]\npath = '{number}.log'\n");
+        serving.files.write("config.toml", &config);
+        serving.reload();
+        let logs = serving.shown("logs");
+        assert!(logs.contains(&format!("{number} {}\n", line.len())), "{logs}");
     }
 }
