@@ -62,6 +62,36 @@ fn without_sftp_a_log_is_read_to_its_end_by_a_shell_and_by_tail_only_where_there
     }
 }
 
+/// sshd tells how a command has ended before it has sent all of its output, and waits for whoever still holds that.
+#[test]
+fn tail_has_ended_once_all_of_its_output_has_come_whenever_its_status_does() {
+    let numbers = |lines: usize| (0..lines).map(|n| hit("-", &format!("/{n}"), 200)).collect::<String>();
+    let late = "#!/bin/sh\nset -- $SSH_ORIGINAL_COMMAND\neval \"log=${7}\"\nhead -c 150 \"$log\"\n(sleep 1; tail -c +151 \"$log\") &\nexit 0\n";
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let log = files.path("access.log");
+        let forced = files.write("late", late);
+        fs::set_permissions(&forced, fs::Permissions::from_mode(0o755)).unwrap();
+        let forced = format!("ForceCommand={forced}");
+        for (lines, options, runs) in [(3, &[&*forced][..], 1), (40_000, &[], 4)] {
+            let server = sshd(generation, &files, options);
+            fs::write(&log, numbers(lines)).unwrap();
+            for _ in 0..runs {
+                let mut command = ssh_weblog(&files, server.port);
+                command.args(["-q", "--no-follow", "--via", "tail", "--show", "raw"]);
+                let output = run(command.arg(here()).arg(&log), b"");
+                let told = text(output.stderr);
+                assert_eq!((output.status.code(), &*told), (Some(0), ""), "{generation:?}");
+                let shown = output.stdout.len();
+                assert!(
+                    output.stdout == fs::read(&log).unwrap(),
+                    "{generation:?}: {shown} bytes of {lines} lines"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn rotated_files_that_a_way_does_not_read_are_told_once() {
     let files = Files::new();

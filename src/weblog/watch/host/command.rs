@@ -27,6 +27,8 @@ pub(super) struct Reader {
     credit: usize,
     /// The command could not be run there.
     refused: bool,
+    /// How it ended there: its output may still come.
+    status: Option<u32>,
     begun: Instant,
 }
 
@@ -74,7 +76,7 @@ impl Host {
             && let Way::Commands(readers) = &mut connected.way
         {
             let id = conn.open_session()?;
-            readers.insert(id, Reader { log, input: Vec::new(), credit: 0, refused: false, begun: now });
+            readers.insert(id, Reader::new(log, now));
         }
         Ok(())
     }
@@ -135,13 +137,7 @@ impl Host {
                 }
             }
             ChannelEvent::Request { request: Request::ExitStatus { exit_status }, .. } => {
-                if let ByCommand::Tail(log, _) = &mut reader.log
-                    && !self.manner.follow
-                {
-                    let why =
-                        (exit_status != 0).then(|| format!("tail there ended with status {exit_status}"));
-                    log.end(why);
-                }
+                reader.status = Some(exit_status);
             }
             ChannelEvent::Closed => {
                 let Some(reader) = readers.remove(&id) else { return Ok(News::Nothing) };
@@ -171,7 +167,11 @@ impl Host {
             },
             ByCommand::Shell(_) => return Ok(self.lacking(conn, now)),
             ByCommand::Tail(..) if reader.refused => return Ok(self.lacking(conn, now)),
-            ByCommand::Tail(..) if !self.manner.follow => {}
+            ByCommand::Tail(mut log, _) if !self.manner.follow => log.end(match reader.status {
+                Some(0) => None,
+                Some(status) => Some(format!("tail there ended with status {status}")),
+                None => Some("tail there did not end by itself".to_owned()),
+            }),
             ByCommand::Tail(..) => conn.disconnect(DisconnectReason::BY_APPLICATION, "tail has ended"),
         }
         Ok(News::Nothing)
@@ -205,6 +205,10 @@ impl Host {
 }
 
 impl Reader {
+    const fn new(log: ByCommand, begun: Instant) -> Self {
+        Self { log, input: Vec::new(), credit: 0, refused: false, status: None, begun }
+    }
+
     /// Sends the command's input, and then its end.
     pub(super) fn write(&mut self, channel: &mut Channel<'_, Client>) -> Result<(), Error> {
         if self.input.is_empty() {
