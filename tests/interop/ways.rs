@@ -116,3 +116,30 @@ fn rotated_files_that_a_way_does_not_read_are_told_once() {
         assert_eq!(lines, shown, "{via}");
     }
 }
+
+#[test]
+fn where_no_command_runs_that_is_told_with_advice_and_is_no_line_of_a_log() {
+    let files = Files::new();
+    let log = files.path("access.log");
+    append(&log, &hit("-", "/0", 200));
+    let failing = files.write("failing", "#!/bin/sh\necho 'no room here' >&2\nexit 7\n");
+    fs::set_permissions(&failing, fs::Permissions::from_mode(0o755)).unwrap();
+    let failed = "tail there ended with status 7 (no room here); look at the path, or take another --via";
+    for (forced, told) in [
+        (
+            "internal-sftp",
+            "127.0.0.1: no `tail -F` runs there for this user; leave --via out, or take --via sftp",
+        ),
+        (&*failing, failed),
+    ] {
+        let server = sshd(Generation::Trixie, &files, &[&format!("ForceCommand={forced}")]);
+        for words in [&[][..], &["--no-follow"]] {
+            let mut command = ssh_weblog(&files, server.port);
+            command.args(["-q", "--via", "tail", "--show", "raw"]).args(words);
+            let output = run(command.arg(here()).arg(&log), b"");
+            let (shown, said) = (text(output.stdout), text(output.stderr));
+            assert_eq!((output.status.code(), &*shown), (Some(1), ""), "{forced} {words:?}: {said}");
+            assert!(said.contains(told), "{forced} {words:?}: {said}");
+        }
+    }
+}

@@ -423,8 +423,8 @@ impl Host {
         now: Instant,
         timers: &Rc<Timers>,
     ) -> Result<News, Error> {
-        let State::Connected(connected) = &mut self.state else { return Ok(News::Nothing) };
         if let ChannelEvent::Stderr { data } = event {
+            self.hear(id, data);
             if !self.manner.quiet {
                 let name = &self.name;
                 self.notices.push(data, now, |line| tell!("{name}: {line}"));
@@ -432,6 +432,7 @@ impl Host {
             conn.channel(id)?.adjust_window(data.len())?;
             return Ok(News::Nothing);
         }
+        let State::Connected(connected) = &mut self.state else { return Ok(News::Nothing) };
         if matches!(connected.way, Way::Commands(_)) {
             return self.command_event(conn, id, event, now);
         }

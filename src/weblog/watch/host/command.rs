@@ -8,6 +8,7 @@ use crate::driver::text::escaped;
 use crate::tell;
 use crate::transport::Client;
 use crate::weblog::follow::NOT_REGULAR;
+use crate::weblog::follow::files::{DENIED, MISSING};
 use crate::weblog::follow::shell::{self, NONCE_LEN, Next};
 use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::watch::UNREADABLE;
@@ -29,8 +30,19 @@ pub(super) struct Reader {
     refused: bool,
     /// How it ended there: its output may still come.
     status: Option<u32>,
+    /// Something came of its output.
+    came: bool,
+    /// The last of what it says beside its output.
+    words: Vec<u8>,
     begun: Instant,
 }
+
+/// What stands in the place of a command's output where none runs for this user: OpenSSH's internal-sftp, nologin(8).
+const NO_COMMANDS: [&[u8]; 2] =
+    [b"This service allows sftp connections only.\n", b"This account is currently not available.\n"];
+
+/// Bytes that are kept of what a command says beside its output.
+const WORDS_MAX: usize = 1024;
 
 /// A follower there that has run for less than this is not begun again at once: the connection is made anew, with its pauses.
 const RUN_MIN: Duration = Duration::from_secs(1);
@@ -117,14 +129,19 @@ impl Host {
                 readers.remove(&id);
             }
             ChannelEvent::Reply { success } => {
-                reader.refused = !success;
+                (reader.refused, reader.begun) = (!success, now);
                 if success {
                     reader.write(&mut conn.channel(id)?)?;
                 } else {
                     conn.channel(id)?.close()?;
                 }
             }
+            ChannelEvent::Data { data } if reader.is_refused_by(data) => {
+                reader.refused = true;
+                conn.channel(id)?.close()?;
+            }
             ChannelEvent::Data { data } => {
+                reader.came = true;
                 reader.credit += data.len();
                 match reader.log.handle_data(data) {
                     Ok(Next::Wait) => {}
@@ -167,14 +184,26 @@ impl Host {
             },
             ByCommand::Shell(_) => return Ok(self.lacking(conn, now)),
             ByCommand::Tail(..) if reader.refused => return Ok(self.lacking(conn, now)),
-            ByCommand::Tail(mut log, _) if !self.manner.follow => log.end(match reader.status {
-                Some(0) => None,
-                Some(status) => Some(format!("tail there ended with status {status}")),
-                None => Some("tail there did not end by itself".to_owned()),
-            }),
+            // It has answered; a connection made anew would bring the same.
+            ByCommand::Tail(mut log, _)
+                if !self.manner.follow || (reader.status.is_some() && ran < RUN_MIN) =>
+            {
+                log.end(why(reader.status, &reader.words, self.manner.follow));
+            }
             ByCommand::Tail(..) => conn.disconnect(DisconnectReason::BY_APPLICATION, "tail has ended"),
         }
         Ok(News::Nothing)
+    }
+
+    /// What a command says beside its output.
+    pub(super) fn hear(&mut self, id: ChannelId, words: &[u8]) {
+        if let State::Connected(connected) = &mut self.state
+            && let Way::Commands(readers) = &mut connected.way
+            && let Some(Reader { words: heard, .. }) = readers.get_mut(&id)
+        {
+            heard.extend_from_slice(words.get(words.len().saturating_sub(WORDS_MAX)..).unwrap_or_default());
+            heard.drain(..heard.len().saturating_sub(WORDS_MAX));
+        }
     }
 
     /// Whether credit waits for commands.
@@ -206,7 +235,13 @@ impl Host {
 
 impl Reader {
     const fn new(log: ByCommand, begun: Instant) -> Self {
-        Self { log, input: Vec::new(), credit: 0, refused: false, status: None, begun }
+        let input = Vec::new();
+        Self { log, input, credit: 0, refused: false, status: None, came: false, words: Vec::new(), begun }
+    }
+
+    /// Whether that came in place of the output of `tail`.
+    fn is_refused_by(&self, data: &[u8]) -> bool {
+        matches!(self.log, ByCommand::Tail(..)) && !self.came && NO_COMMANDS.contains(&data)
     }
 
     /// Sends the command's input, and then its end.
@@ -220,6 +255,22 @@ impl Reader {
             channel.send_eof()?;
         }
         Ok(())
+    }
+}
+
+/// Why nothing more comes of `tail`, unless that was all there is. Its words are those of the C locale.
+fn why(status: Option<u32>, words: &[u8], follows: bool) -> Option<String> {
+    let words = String::from_utf8_lossy(words);
+    let last =
+        words.lines().last().map(|line| format!(" ({})", escaped(line.as_bytes()))).unwrap_or_default();
+    match status {
+        Some(0) if !follows => None,
+        _ if last.contains("No such file or directory") => Some(MISSING.to_owned()),
+        _ if last.contains("Permission denied") => Some(DENIED.to_owned()),
+        Some(status) => Some(format!(
+            "tail there ended with status {status}{last}; look at the path, or take another --via"
+        )),
+        None => Some(format!("tail there did not end by itself{last}; try again")),
     }
 }
 
