@@ -15,6 +15,7 @@ mod hundred;
 mod keepalive;
 mod logins;
 mod logrotate;
+mod logs;
 mod matrix;
 mod openssh;
 mod peers;

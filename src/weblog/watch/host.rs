@@ -106,7 +106,7 @@ pub(super) struct Host {
     pub(super) options: Options,
     /// The number of the connection that takes the logs which this one has no session for.
     pub(super) overflow: Option<usize>,
-    /// For texts.
+    /// For texts, as it was typed: several may lead to one address.
     name: String,
     manner: Manner,
     state: State,
@@ -137,7 +137,7 @@ impl Host {
 
     /// One that is tried at this time.
     fn resting(options: Options, manner: Manner, at: Instant) -> Self {
-        let name = escaped(options.host.as_bytes());
+        let name = escaped(options.typed_host.as_bytes());
         Self {
             options,
             overflow: None,

@@ -292,7 +292,7 @@ impl Sources {
             (options.with_rotated, "--with-rotated reads no rotated files there"),
         ];
         for (_, what) in lacking.into_iter().filter(|(asked, _)| *asked && is_first) {
-            let host = options.hosts.get(number).map(|host| escaped(host.host.as_bytes()));
+            let host = options.hosts.get(number).map(|host| escaped(host.typed_host.as_bytes()));
             tell!("{}: via {}: {what}; that needs sftp", host.unwrap_or_default(), via.name());
         }
         let start = match options.start {

@@ -1,0 +1,42 @@
+//! What is read of logs and said of them, whatever they are and wherever they lie.
+
+use super::openssh::{Files, Generation, ours, run, sshd};
+use super::weblog::{append, hit};
+use std::fs;
+use std::process::Command;
+
+/// What it ends with, shows and says.
+fn of(command: &mut Command, input: &[u8]) -> (i32, String, String) {
+    let output = run(command, input);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_host_is_called_as_it_was_typed_wherever_its_name_leads() {
+    let files = Files::new();
+    let log = files.path("access.log");
+    append(&log, &hit("-", "/0", 200));
+    let servers = Generation::ALL.map(|generation| sshd(generation, &files, &[]));
+    let hosts = ["h9", "h10"];
+    let known = servers.each_ref().map(|server| fs::read_to_string(files.known_hosts(server.port)).unwrap());
+    let known = files.write("known_hosts", &known.concat());
+    let configured = hosts.iter().zip(&servers).map(|(host, server)| {
+        format!("Host {host}\n  HostName 127.0.0.1\n  Port {}\n  UserKnownHostsFile {known}\n", server.port)
+    });
+    let config = files.write("config", &configured.collect::<String>());
+    let mut command = ours("ssh-weblog");
+    command.env_remove("SSH_AUTH_SOCK").args(["-F", &config, "-i", &files.text("user_key")]);
+    command.args(["-v", "--no-follow", "--with-rotated", "--via", "sh", "--format", "{resource}"]);
+    command.args(hosts.map(|host| format!("{host}:{}", log.display())));
+    let (status, shown, told) = of(&mut command, b"");
+    assert_eq!((status, &*shown), (0, "/0\n/0\n"), "{told}");
+    for host in hosts {
+        let of_host = |line: &&str| line.starts_with(&format!("{host}: via sh"));
+        assert_eq!(told.lines().filter(of_host).count(), 2, "{host}: {told}");
+        let is_fingerprint =
+            |line: &str| line.starts_with("host key fingerprint:") && line.ends_with(&format!(" {host}"));
+        assert!(told.lines().any(is_fingerprint), "{host}: {told}");
+    }
+    assert!(!told.contains("127.0.0.1"), "{told}");
+}
