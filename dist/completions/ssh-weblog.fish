@@ -23,7 +23,7 @@ complete -c ssh-weblog -l path -d 'Regular expression that is searched in what w
 complete -c ssh-weblog -l referrer -d 'Regular expression that is searched in the referrer' -r
 complete -c ssh-weblog -l agent -d 'Regular expression that is searched in the agent' -r
 complete -c ssh-weblog -l from -d 'Client addresses: 192.0.2.7,2001:db8::/32' -r
-complete -c ssh-weblog -l site -d 'A host of your own, with its subdomains: its pages are no referrers; may be repeated' -r
+complete -c ssh-weblog -l site -d 'Hosts of your own, with their subdomains: their pages are no referrers; may be repeated' -r
 complete -c ssh-weblog -l bots -d 'Hits of programs: their agent holds bot, crawl, spider, slurp or feed, is curl, wget, python-requests or Go-http-client, or is empty' -r -f -a "hide\t'Their hits are left out'
 only\t'Only their hits are left'"
 complete -c ssh-weblog -l since -d 'From this time on: 2h, 1h30m, 12:00, 2026-03-01, \'2026-03-01 12:00\', 2026-03-01T12:00:00Z, @1772323200' -r

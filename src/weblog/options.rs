@@ -66,8 +66,8 @@ pub struct ViewOptions {
     /// Client addresses: 192.0.2.7,2001:db8::/32
     #[arg(long, value_name = "LIST", help_heading = FILTERS)]
     pub from: Vec<String>,
-    /// A host of your own, with its subdomains: its pages are no referrers; may be repeated
-    #[arg(long, value_name = "HOST", help_heading = FILTERS)]
+    /// Hosts of your own, with their subdomains: their pages are no referrers; may be repeated
+    #[arg(long, value_name = "LIST", help_heading = FILTERS)]
     pub site: Vec<String>,
     /// Hits of programs: their agent holds bot, crawl, spider, slurp or feed, is curl, wget, python-requests or
     /// Go-http-client, or is empty

@@ -169,7 +169,7 @@ fn found<'a>(expressions: &[Regex], field: impl Fn() -> Option<std::borrow::Cow<
 }
 
 /// Each text is a list; `read` takes one of its parts.
-fn lists<T>(
+pub(super) fn lists<T>(
     name: &str,
     texts: &[String],
     instead: &str,
@@ -205,9 +205,10 @@ fn word(part: &str) -> Option<String> {
     (!part.is_empty()).then(|| part.to_owned())
 }
 
-/// A host's name without port.
+/// A host's name without port; `.shop.example` is written for its subdomains too, which a name always means.
 pub(super) fn host(part: &str) -> Option<String> {
     let bare = core::str::from_utf8(bare_host(part.as_bytes())).ok()?;
+    let bare = bare.strip_prefix('.').unwrap_or(bare);
     (!bare.is_empty() && !part.contains('/')).then(|| bare.to_ascii_lowercase())
 }
 

@@ -45,7 +45,7 @@ use crate::driver::text::escaped;
 use alert::Over;
 use core::time::Duration;
 pub(super) use filter::expression;
-use filter::{Filter, host, is_on, referrer_host};
+use filter::{Filter, host, is_on, lists, referrer_host};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mask::Mask;
@@ -207,15 +207,14 @@ impl View {
             }
             (None, None | Some(Show::Referrers)) => Form::Referrers,
         };
-        let site = |text: &String| {
-            host(text).ok_or_else(|| format!("--site {text}: write a host's name, as shop.example"))
-        };
+        let sites =
+            lists("--site", &options.site, "write host names as shop.example,blog.example", host)?.concat();
         let every = |text: &String| when::duration(text).map_err(|error| format!("--every {error}"));
         Ok(Self {
             rights,
             filter,
             mask: Mask::new(&options.anonymize)?,
-            sites: options.site.iter().map(site).collect::<Result<_, _>>()?,
+            sites,
             form,
             over: Over::new(options.over.as_deref(), options.over_for.as_deref())?,
             every: options.every.as_ref().map(every).transpose()?,

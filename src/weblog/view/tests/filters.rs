@@ -151,8 +151,16 @@ fn the_pages_of_sites_are_no_referrers_and_site_adds() {
     ] {
         assert!(from(other, &both), "{other}");
     }
+    for written in ["x.org,own.example", " .x.org, .Own.example:80"] {
+        for own in ["https://x.org/", "https://www.own.example/"] {
+            assert!(!from(own, &["--site", written]), "{written} {own}");
+        }
+        assert!(from("https://other.example/", &["--site", written]), "{written}");
+    }
     assert!(!shown(&["--site", "x.org", "--show", "hits"], HIT).is_empty(), "it is a hit all the same");
-    assert!(wrong(&["--site", "https://x.org/"]).contains("write a host's name"));
+    for bad in ["https://x.org/", "x.org,", "."] {
+        assert!(wrong(&["--site", bad]).contains("write host names as"), "{bad}");
+    }
 }
 
 #[test]
