@@ -5,7 +5,11 @@ use super::weblog::{append, hit};
 use std::fs;
 use std::process::Command;
 
-/// What it ends with, shows and says.
+/// What `ssh-weblog --no-follow` ends with, shows and says.
+fn ended(words: &[&str], input: &[u8]) -> (i32, String, String) {
+    of(ours("ssh-weblog").args(["--no-follow"]).args(words), input)
+}
+
 fn of(command: &mut Command, input: &[u8]) -> (i32, String, String) {
     let output = run(command, input);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -39,4 +43,19 @@ fn a_host_is_called_as_it_was_typed_wherever_its_name_leads() {
         assert!(told.lines().any(is_fingerprint), "{host}: {told}");
     }
     assert!(!told.contains("127.0.0.1"), "{told}");
+}
+
+#[test]
+fn a_request_before_since_ends_nothing_though_it_is_read() {
+    let files = Files::new();
+    let at = |time: &str, path: &str| hit("-", path, 200).replace("00:00:00", time);
+    let log = at("12:00:00", "/one") + &at("12:00:40", "/two") + &at("12:00:50", "/three");
+    append(&files.path("access.log"), &log);
+    let log = files.text("access.log");
+    let words = |stop| ["--since", "2026-03-01T12:00:35Z", "--format", "{path}", "--stop-on", stop, &log];
+    assert_eq!(ended(&words("/one"), b"").1, "/two\n/three\n");
+    assert_eq!(ended(&words("/two"), b"").1, "/two\nBye bye...\n");
+    // Other filters don't matter for it.
+    let hidden = ["--status", "404", "--format", "{path}", "--stop-on", "/one", &log];
+    assert_eq!(ended(&hidden, b"").1, "Bye bye...\n");
 }

@@ -5,6 +5,7 @@
 use super::when;
 use crate::weblog::options::{Bots, ViewOptions};
 use crate::weblog::record::{Record, Text};
+use crate::weblog::time::Stamp;
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
 use ipnet::IpNet;
@@ -135,6 +136,12 @@ impl Filter {
             let time = time.instant();
             self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|until| time < until)
         })
+    }
+
+    /// Whether a record is older than all that was asked for.
+    pub(super) fn is_before(&self, record: &Record<'_>) -> bool {
+        let time = record.time.map(Stamp::instant);
+        self.since.zip(time).is_some_and(|(since, time)| time < since)
     }
 
     fn is_from(&self, client: Option<Text<'_>>) -> bool {

@@ -368,13 +368,14 @@ impl View {
     }
 
     /// Whether a record, as it was logged, is the one that `--stop-on` waits for: whatever the filters, but one that the rights
-    /// leave. `room` is as for [`hit`](Self::hit).
+    /// leave, and none before `--since`, of which some are read too. `room` is as for [`hit`](Self::hit).
     #[must_use]
     pub fn is_stop(&self, record: &Record<'_>, room: &mut Room) -> bool {
         let is_it = self.options.stop_on.as_ref().is_some_and(|stop| {
             record.resource().is_some_and(|resource| path_and_query(&resource).0 == stop.as_bytes())
         });
         is_it
+            && !self.filter.is_before(record)
             && self.rights.as_ref().is_none_or(|rights| match self.mask {
                 None => rights.passes(record),
                 Some(mask) => rights.passes(&mask.apply(record, room)),
