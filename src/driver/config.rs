@@ -123,6 +123,10 @@ pub fn load(line: &CommandLine) -> Result<Loaded, LoadError> {
             {
                 Ok(None)
             }
+            io::ErrorKind::NotFound => Err(LoadError::File(format!(
+                "{}: no such file; look at the path, or use -F none",
+                path.display()
+            ))),
             _ => Err(LoadError::File(format!("{}: {error}", path.display()))),
         },
     };

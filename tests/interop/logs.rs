@@ -1,7 +1,7 @@
 //! What is read of logs and said of them, whatever they are and wherever they lie.
 
 use super::openssh::{Files, Generation, ours, run, sshd};
-use super::weblog::{append, hit};
+use super::weblog::{append, hit, ssh_weblog};
 use std::fs;
 use std::process::Command;
 
@@ -43,6 +43,24 @@ fn a_host_is_called_as_it_was_typed_wherever_its_name_leads() {
         assert!(told.lines().any(is_fingerprint), "{host}: {told}");
     }
     assert!(!told.contains("127.0.0.1"), "{told}");
+}
+
+#[test]
+fn a_key_that_is_revoked_and_a_configuration_that_is_not_there_are_told_with_what_to_do() {
+    let files = Files::new();
+    let server = sshd(Generation::Bookworm, &files, &[]);
+    let known = format!("@revoked {}", fs::read_to_string(files.known_hosts(server.port)).unwrap());
+    let known = files.write("revoked_hosts", &known);
+    let mut command = ssh_weblog(&files, server.port);
+    command.args(["-o", &format!("GlobalKnownHostsFile={known}")]);
+    let (status, _, told) = of(command.arg("127.0.0.1:/x"), b"");
+    let advice = "is revoked; ask whoever runs the host for its new key, or remove this line\n";
+    assert!(status == 255 && told.contains(&format!("{known}:1: the key of")), "{told}");
+    assert!(told.contains(advice), "{told}");
+    let missing = files.text("no-config");
+    let (status, _, told) = ended(&["-F", &missing, "h:/x"], b"");
+    let expected = format!("ssh-weblog: {missing}: no such file; look at the path, or use -F none\n");
+    assert_eq!((status, told), (255, expected));
 }
 
 #[test]

@@ -198,7 +198,8 @@ impl HostKeys {
 
     fn is_revoked(&self, place: Place<'_>) -> Judgement {
         let host = self.host.as_str();
-        Judgement::Refuse(format!("{}:{}: the key of {host} is revoked", place.file, place.line))
+        let advice = "ask whoever runs the host for its new key, or remove this line";
+        Judgement::Refuse(format!("{}:{}: the key of {host} is revoked; {advice}", place.file, place.line))
     }
 
     fn has_changed(&self, place: Place<'_>, key: &PublicKey) -> String {
