@@ -16,6 +16,12 @@ fn of(command: &mut Command, input: &[u8]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
+/// A log of these requests, packed.
+fn packed(files: &Files, name: &str, resources: &[&str]) {
+    append(&files.path(name), &resources.iter().map(|resource| hit("-", resource, 200)).collect::<String>());
+    assert!(run(Command::new("gzip").arg(files.path(name)), b"").status.success());
+}
+
 #[test]
 fn a_host_is_called_as_it_was_typed_wherever_its_name_leads() {
     let files = Files::new();
@@ -76,4 +82,27 @@ fn a_request_before_since_ends_nothing_though_it_is_read() {
     // Other filters don't matter for it.
     let hidden = ["--status", "404", "--format", "{path}", "--stop-on", "/one", &log];
     assert_eq!(ended(&hidden, b"").1, "Bye bye...\n");
+}
+
+#[test]
+fn a_packed_log_that_is_damaged_or_cut_was_not_read_to_its_end() {
+    let files = Files::new();
+    let resources: Vec<_> = (0..5000).map(|number| format!("/{number}")).collect();
+    packed(&files, "a.log", &resources.iter().map(String::as_str).collect::<Vec<_>>());
+    let whole = fs::read(files.path("a.log.gz")).unwrap();
+    let (middle, mut damaged) = (whole.len() / 2, whole.clone());
+    damaged[middle..middle + 99].fill(0xff);
+    append(&files.path("old.log"), &hit("-", "/now", 200));
+    for (name, bytes) in
+        [("cut.gz", &whole[..middle]), ("damaged.gz", &damaged), ("old.log.1.gz", &whole[..middle])]
+    {
+        fs::write(files.path(name), bytes).unwrap();
+        let name = if name.starts_with("old") { "old.log" } else { name };
+        let log = files.text(name);
+        let (status, shown, told) = ended(&["-q", "--with-rotated", "--format", "{resource}", &log], b"");
+        assert!(status == 1 && shown.starts_with("/0\n/1\n"), "{name}: {told}");
+        assert_eq!(shown.ends_with("\n/now\n"), name == "old.log", "what is whole is read");
+        assert!(told.ends_with(&format!("{log}: not read to its end; look for a whole copy\n")), "{told}");
+        assert!(told.starts_with(&format!("{log}: gap: ")), "{told}");
+    }
 }

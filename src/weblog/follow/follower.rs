@@ -15,6 +15,9 @@ use std::rc::Rc;
 /// Reads of the current file before its name is looked at again.
 const STEPS_MAX: usize = 16;
 
+/// What is said at the end of a log that is not followed, after what was wrong with a file.
+const NOT_WHOLE: &str = "not read to its end; look for a whole copy";
+
 /// What a turn says of the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
@@ -38,6 +41,8 @@ pub(crate) struct Follower<F: Files, S> {
     current: Option<Reading<F::File>>,
     /// What was wrong the last time, so that it is said once.
     said: Option<Note>,
+    /// A file could not be read to its end.
+    damaged: bool,
     idle: Duration,
 }
 
@@ -52,14 +57,16 @@ impl<F: Files, S: Sink> Follower<F, S> {
         sink: S,
     ) -> Self {
         let idle = options.poll.0;
-        Self { files, path, options, timers, ledger, sink, past: Vec::new(), current: None, said: None, idle }
+        let (past, current, said, damaged) = (Vec::new(), None, None, false);
+        Self { files, path, options, timers, ledger, sink, past, current, said, damaged, idle }
     }
 
     /// Follows until it is dropped, or reads to the end. What the ledger holds is true at any moment, so that this may be
     /// given up at any time, and another follower goes on with the same ledger.
     ///
     /// # Errors
-    /// The way to the files is lost. The log is no regular file at the beginning. Of one that is not followed: any.
+    /// The way to the files is lost. The log is no regular file at the beginning. Of one that is not followed: any, and that a
+    /// packed file is damaged.
     pub(crate) async fn run(&mut self) -> Result<(), Trouble> {
         self.attach().await?;
         loop {
@@ -68,7 +75,8 @@ impl<F: Files, S: Sink> Follower<F, S> {
                 Ok(Turn::End) if self.options.follow => self.wait().await,
                 Ok(Turn::End) => {
                     self.end();
-                    return Ok(());
+                    let trouble = || Trouble::Other(NOT_WHOLE.to_owned());
+                    return if self.damaged { Err(trouble()) } else { Ok(()) };
                 }
                 Err(trouble) => {
                     self.bear(trouble)?;
@@ -102,6 +110,12 @@ impl<F: Files, S: Sink> Follower<F, S> {
     fn gap(&mut self, gap: String) {
         self.ledger.gap(&gap);
         self.sink.note(Note::Gap(gap));
+    }
+
+    /// Of a file no more can be read.
+    fn damage(&mut self, gap: String) {
+        self.damaged = true;
+        self.gap(gap);
     }
 
     fn publish(&self) {
@@ -290,7 +304,7 @@ impl<F: Files, S: Sink> Follower<F, S> {
                 Step::Broken => {
                     // Nothing is known of what comes, until the name stands for another file.
                     let read = self.current.as_mut().map_or(0, Reading::give_up);
-                    self.gap(format!("it cannot be inflated after byte {read} of its text"));
+                    self.damage(format!("it cannot be inflated after byte {read} of its text"));
                     break;
                 }
             }
@@ -337,13 +351,13 @@ impl<F: Files, S: Sink> Follower<F, S> {
                     reading.over = reading.fixed;
                     if reading.fixed && !reading.is_whole() {
                         let at = reading.spot.read();
-                        self.gap(ends_amid_text(at));
+                        self.damage(ends_amid_text(at));
                     }
                 }
                 Step::Replaced | Step::Broken => {
                     reading.spot.ended = true;
                     let at = reading.give_up();
-                    self.gap(format!("a rotated file cannot be read on after byte {at}"));
+                    self.damage(format!("a rotated file cannot be read on after byte {at}"));
                 }
             }
             if step == Step::More || !ended_before {
@@ -447,7 +461,7 @@ impl<F: Files, S: Sink> Follower<F, S> {
         current.finish(&mut self.sink);
         self.publish();
         if ends_amid {
-            self.gap(ends_amid_text(read));
+            self.damage(ends_amid_text(read));
         }
     }
 
