@@ -9,7 +9,7 @@ complete -c ssh-weblog -l log-format -d 'Format of the lines: common, combined, 
 complete -c ssh-weblog -l via -d 'Read logs on hosts in this way only; without it in the first of these that a host has' -r -f -a "sftp\t'By handles and offsets: nothing is lost'
 sh\t'By a follower in POSIX sh'
 tail\t'By the host\'s `tail -F`'"
-complete -c ssh-weblog -l state -d 'Keep in FILE where each log was read to, and go on there the next time' -r -F
+complete -c ssh-weblog -l state -d 'Keep in FILE where each log was read to, and go on there the next time; a last line without its end is left for that' -r -F
 complete -c ssh-weblog -l retry -d 'Try a connection N times more; without it the first is tried once, and one that was lost for ever' -r
 complete -c ssh-weblog -l show -d 'Lines for people [default: referrers]' -r -f -a "referrers\t'`referrer  --> resource`, hits with status 200 and a referrer'
 hits\t'Time, status, method, resource, size and referrer of every hit'

@@ -88,7 +88,7 @@ struct Arguments {
     /// Read logs on hosts in this way only; without it in the first of these that a host has
     #[arg(long, value_enum, value_name = "WAY", help_heading = LOGS)]
     via: Option<Via>,
-    /// Keep in FILE where each log was read to, and go on there the next time
+    /// Keep in FILE where each log was read to, and go on there the next time; a last line without its end is left for that
     #[arg(long, value_name = "FILE", help_heading = LOGS)]
     state: Option<PathBuf>,
     /// Show lines of several logs in the order of their times, as far as they are a second apart

@@ -1,7 +1,8 @@
 //! What is read of logs and said of them, whatever they are and wherever they lie.
 
 use super::openssh::{Files, Generation, ours, run, sshd};
-use super::weblog::{append, hit, ssh_weblog};
+use super::watch::serving;
+use super::weblog::{append, here, hit, ssh_weblog};
 use std::fs;
 use std::process::Command;
 
@@ -105,4 +106,36 @@ fn a_packed_log_that_is_damaged_or_cut_was_not_read_to_its_end() {
         assert!(told.ends_with(&format!("{log}: not read to its end; look for a whole copy\n")), "{told}");
         assert!(told.starts_with(&format!("{log}: gap: ")), "{told}");
     }
+}
+
+#[test]
+fn with_state_a_line_comes_once_and_that_when_it_is_finished() {
+    let files = Files::new();
+    let server = serving(Generation::Trixie, &files);
+    let (log, line) = (files.path("access.log"), hit("-", "/1", 200));
+    let (begun, rest) = line.split_at(line.len() - 1);
+    append(&log, &(hit("-", "/0", 200) + begun));
+    append(&files.path("old.log"), begun);
+    assert!(run(Command::new("gzip").arg(files.path("old.log")), b"").status.success());
+    let shown = |place: &str, words: &[&str]| {
+        let mut command = ssh_weblog(&files, server.port);
+        command.args(["-q", "--no-follow", "--format", "{resource}"]).args(words);
+        let (status, shown, told) = of(command.arg(place), b"");
+        assert_eq!((status, &*told), (0, ""));
+        shown
+    };
+    let (local, there) = (files.text("access.log"), format!("{}:{}", here(), log.display()));
+    let states = ["local", "there"].map(|name| files.text(name));
+    let run = |at: usize| shown([&local, &there][at], &["--state", &states[at]]);
+    for at in 0..2 {
+        assert_eq!([run(at), run(at)], ["/0\n", ""]);
+    }
+    assert_eq!(shown(&local, &[]), "/0\n/1\n", "nobody goes on without places");
+    append(&log, rest);
+    for at in 0..2 {
+        assert_eq!([run(at), run(at)], ["/1\n", ""]);
+    }
+    // Nobody finishes what is packed.
+    let packed = || shown(&files.text("old.log.gz"), &["--state", &files.text("packed")]);
+    assert_eq!([packed(), packed()], ["/1\n", ""]);
 }

@@ -456,9 +456,16 @@ impl<F: Files, S: Sink> Follower<F, S> {
     /// Everything was read.
     fn end(&mut self) {
         let Some(current) = &mut self.current else { return };
-        let ends_amid = current.is_packed() && !current.over && !current.is_whole();
-        let read = current.spot.read();
-        current.finish(&mut self.sink);
+        let (is_packed, read) = (current.is_packed(), current.spot.read());
+        let is_whole = !current.over && current.is_whole();
+        let ends_amid = is_packed && !current.over && !is_whole;
+        if is_packed || !self.options.leaves_unfinished {
+            current.finish(&mut self.sink);
+        }
+        // Nobody finishes its last line any more.
+        if is_packed && is_whole {
+            current.spot.pass();
+        }
         self.publish();
         if ends_amid {
             self.damage(ends_amid_text(read));

@@ -89,6 +89,8 @@ pub struct Options {
     pub with_rotated: bool,
     /// Go on at the end; otherwise the last line is told even without its end, and that is all.
     pub follow: bool,
+    /// A line without its end is left for whoever goes on here: told now, it would be told again once it is whole.
+    pub leaves_unfinished: bool,
     /// How often it is looked at: after something new, and when nothing was new for long.
     pub poll: (Duration, Duration),
 }
@@ -100,6 +102,7 @@ impl Default for Options {
             since: None,
             with_rotated: false,
             follow: true,
+            leaves_unfinished: false,
             poll: (POLL, POLL),
         }
     }

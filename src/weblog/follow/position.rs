@@ -177,6 +177,12 @@ impl Spot {
         self.finished = true;
     }
 
+    /// The place is behind all that was read.
+    pub(super) fn pass(&mut self) {
+        self.told = self.read;
+        self.mark.clone_from(&self.recent);
+    }
+
     pub(super) fn position(&self) -> Position {
         Position {
             identity: self.identity,

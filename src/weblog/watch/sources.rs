@@ -379,6 +379,7 @@ impl Sources {
             since: self.since.map(|since| since_of(since, options.log_format.as_deref())),
             with_rotated: options.with_rotated && !is_new,
             follow,
+            leaves_unfinished: options.state.is_some(),
             ..Options::default()
         };
         let share = Share { tray: Rc::clone(&self.tray), log };
