@@ -2,7 +2,7 @@
 
 use super::openssh::{Files, Generation, ours, run, sshd};
 use super::watch::serving;
-use super::weblog::{append, here, hit, ssh_weblog};
+use super::weblog::{Watching, append, here, hit, ssh_weblog};
 use std::fs;
 use std::process::Command;
 
@@ -138,4 +138,48 @@ fn with_state_a_line_comes_once_and_that_when_it_is_finished() {
     // Nobody finishes what is packed.
     let packed = || shown(&files.text("old.log.gz"), &["--state", &files.text("packed")]);
     assert_eq!([packed(), packed()], ["/1\n", ""]);
+}
+
+#[test]
+fn a_rotated_file_that_is_named_or_found_beside_its_log_is_read_once_the_oldest_first() {
+    let files = Files::new();
+    let server = serving(Generation::Bookworm, &files);
+    let name = files.text("access.log");
+    append(name.as_ref(), &hit("-", "/new", 200));
+    append(&files.path("access.log.1"), &hit("-", "/old", 200));
+    packed(&files, "access.log.2", &["/oldest"]);
+    append(&files.path("other.log.1"), &hit("-", "/without-its-log", 200));
+    let beside = format!("{name}.1");
+    for (operands, expected) in [
+        (&[format!("{name}*")][..], "/oldest\n/old\n/new\n"),
+        (&[name.clone(), format!("{beside}*")], "/oldest\n/old\n/new\n"),
+        (&[beside, name], "/oldest\n/old\n/new\n"),
+        (&[files.text("other.log*")], "/without-its-log\n"),
+    ] {
+        let there: Vec<_> = operands.iter().map(|operand| format!("{}:{operand}", here())).collect();
+        for operands in [operands, &there] {
+            let mut command = ssh_weblog(&files, server.port);
+            command.args(["-q", "--no-follow", "--with-rotated", "--format", "{resource}"]).args(operands);
+            assert_eq!(of(&mut command, b""), (0, expected.to_owned(), String::new()), "{operands:?}");
+        }
+    }
+    let (_, all, _) = ended(&["-q", "--format", "{resource}", &files.text("access.log*")], b"");
+    assert_eq!(all.lines().count(), 3, "without --with-rotated each is a log of its own");
+}
+
+#[test]
+fn what_is_rotated_to_a_name_that_the_pattern_fits_is_not_shown_again() {
+    let files = Files::new();
+    let log = files.path("access.log");
+    append(&log, &hit("-", "/0", 200));
+    let words = ["-n", "+1", "--format", "{resource}", "--stop-on", "/end", &files.text("access.log*")];
+    let mut watching = Watching::start(ours("ssh-weblog").args(words));
+    assert_eq!(watching.line().as_deref(), Some("/0"));
+    fs::rename(&log, files.path("access.log.1")).unwrap();
+    append(&log, &hit("-", "/1", 200));
+    // Another that fits, and is new: once it is shown, the names were looked for again.
+    append(&files.path("access.log-other"), &hit("-", "/2", 200));
+    assert_eq!([watching.line(), watching.line()].map(Option::unwrap), ["/1", "/2"]);
+    append(&log, &hit("-", "/end", 200));
+    assert_eq!(watching.line().as_deref(), Some("/end"));
 }

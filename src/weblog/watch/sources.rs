@@ -4,6 +4,7 @@
 
 mod advice;
 mod named;
+mod rotated;
 
 use super::WatchOptions;
 use super::host::{ByCommand, Notices};
@@ -434,7 +435,12 @@ impl Sources {
             }
             self.looked_for.insert(operand);
             let (known, mut is_full) = (self.see(operand, &paths), false);
-            for (path, known) in paths.into_iter().zip(known) {
+            let is_read = |path: &Vec<u8>| {
+                (options.with_rotated || is_new) && self.is_rotated(&source.place, path, &paths)
+            };
+            let read: Vec<_> = paths.iter().map(is_read).collect();
+            let wanted = paths.into_iter().zip(known).zip(read).filter(|(_, read)| !read);
+            for ((path, known), _) in wanted {
                 let log = match known {
                     None if is_full => continue,
                     None if self.is_full(operand) && self.room(operand).is_none() => {

@@ -1,5 +1,6 @@
 //! What is watched, as its user has named it.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -53,6 +54,14 @@ pub enum Place {
 }
 
 impl Place {
+    /// Another path beside it.
+    pub(super) fn at(&self, path: &[u8]) -> Self {
+        match self {
+            Self::Host { host, .. } => Self::Host { host: *host, path: path.to_vec() },
+            Self::Local(_) | Self::Standard => Self::Local(OsStr::from_bytes(path).into()),
+        }
+    }
+
     /// Whether it is that of packed logs, by its name: nobody writes to them any more.
     pub(super) fn is_packed(&self) -> bool {
         let path = match self {
