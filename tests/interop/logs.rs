@@ -183,3 +183,23 @@ fn what_is_rotated_to_a_name_that_the_pattern_fits_is_not_shown_again() {
     append(&log, &hit("-", "/end", 200));
     assert_eq!(watching.line().as_deref(), Some("/end"));
 }
+
+#[test]
+fn standard_input_that_is_packed_is_inflated() {
+    let files = Files::new();
+    let resources: Vec<_> = (0..20_000).map(|number| format!("/{number}")).collect();
+    packed(&files, "a.log", &resources.iter().map(String::as_str).collect::<Vec<_>>());
+    packed(&files, "b.log", &["/last"]);
+    let [a, b] = ["a.log.gz", "b.log.gz"].map(|name| fs::read(files.path(name)).unwrap());
+    let words = ["-q", "--format", "{resource}", "-"];
+    let all = |last: &str| resources.join("\n") + last;
+    assert_eq!(ended(&words, &[&*a, &b].concat()), (0, all("\n/last\n"), String::new()));
+    let (status, shown, told) = ended(&words, &a[..a.len() / 2]);
+    assert!(status == 1 && all("").starts_with(shown.rsplit_once('\n').unwrap().0), "{told}");
+    assert!(
+        told.starts_with("-: gap: a packed file is damaged or ends amid its text, after byte "),
+        "{told}"
+    );
+    let (status, _, told) = ended(&words, &[&*b, b"garbage"].concat());
+    assert!(status == 1 && told.starts_with("-: gap: "), "{told}");
+}

@@ -646,7 +646,8 @@ fn is_as(a: &Stat, b: &Stat) -> bool {
     (a.size, a.mtime) == (b.size, b.mtime)
 }
 
-fn ends_amid_text(read: u64) -> String {
+/// What is said of a packed text that ends too early.
+pub(crate) fn ends_amid_text(read: u64) -> String {
     format!("a packed file is damaged or ends amid its text, after byte {read}")
 }
 

@@ -195,7 +195,7 @@ impl Ledger {
         self.0.borrow_mut().finished.generations += 1;
     }
 
-    pub(super) fn gap(&self, gap: &str) {
+    pub(crate) fn gap(&self, gap: &str) {
         let finished = &mut self.0.borrow_mut().finished;
         if finished.gaps.len() < GAPS_MAX {
             finished.gaps.push(gap.to_owned());

@@ -37,7 +37,7 @@ use files::{Files, Trouble};
 use std::collections::HashSet;
 use std::rc::Rc;
 
-pub(crate) use follower::Follower;
+pub(crate) use follower::{Follower, ends_amid_text};
 
 /// How often a log is looked at without being told.
 pub const POLL: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@
 mod advice;
 mod named;
 mod rotated;
+mod streams;
 
 use super::WatchOptions;
 use super::host::{ByCommand, Notices};
@@ -16,7 +17,7 @@ use crate::driver::text::escaped;
 use crate::tell;
 use crate::weblog::follow::files::{Files, MISSING, Trouble};
 use crate::weblog::follow::ledger::{Ledger, sum};
-use crate::weblog::follow::local::{Local, trouble};
+use crate::weblog::follow::local::Local;
 use crate::weblog::follow::logs::{Share, Told, Tray};
 use crate::weblog::follow::named::{Found, look};
 use crate::weblog::follow::position::Checkpoint;
@@ -26,7 +27,6 @@ use crate::weblog::follow::stream::{ShellLog, TailLog};
 use crate::weblog::follow::via::{Via, tail_command};
 use crate::weblog::follow::{Follower, Note, Options, Since, Start, sftp};
 use crate::weblog::format::RecordParser;
-use crate::weblog::lines::LineSplitter;
 use crate::weblog::time::Stamp;
 use crate::weblog::view::{Receipt, View};
 use advice::{advice, meant, nothing_fits};
@@ -40,11 +40,11 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+use streams::{Stream, is_stream};
 
 /// Logs of one pattern that are followed, or were and are not forgotten.
 pub const LOGS_MAX: usize = 4096;
@@ -55,14 +55,6 @@ pub const LET_GO: Duration = Duration::from_secs(60 * 60);
 
 /// What is said of a pattern where a command reads logs.
 const PATTERNS: &str = "patterns need sftp: name each log";
-
-/// What is read to its end as it comes, without a position: standard input, a FIFO.
-struct Stream {
-    input: Input,
-    lines: LineSplitter,
-    log: usize,
-    over: bool,
-}
 
 /// One log.
 struct Log {
@@ -193,7 +185,7 @@ impl Sources {
             };
             *looking = Looking::Done;
             let log = self.add(at, Vec::new(), name, options, showing, None);
-            self.streams.push(Stream { input, lines: LineSplitter::default(), log, over: false });
+            self.streams.push(Stream::new(input, log));
         }
         Ok(())
     }
@@ -531,7 +523,7 @@ impl Sources {
         !self.tray.is_empty()
     }
 
-    /// Takes all lines that came, or those up to the one that ends the watch. Whether the logs waited for that.
+    /// Takes all lines that came, or those up to the one that ends the watch. Whether the logs waited for that, or more waits.
     pub(super) fn take(&mut self, showing: &mut Showing, quiet: bool, verbose: bool, now: Instant) -> bool {
         let full = self.tray.is_full();
         let (logs, operands, troubles, waits) =
@@ -600,34 +592,7 @@ impl Sources {
         if self.tray.is_empty() {
             self.logs.iter().for_each(|log| log.ledger.all_taken());
         }
-        self.take_streams(showing, now);
-        full
-    }
-
-    fn take_streams(&mut self, showing: &mut Showing, now: Instant) {
-        let place = |log: &Log| Some(&self.operands.get(log.operand)?.0.place);
-        for Stream { input, lines, log, over } in self.streams.iter_mut().filter(|stream| !stream.over) {
-            let mut came = 0;
-            *over = input.offer(|bytes| {
-                came += bytes.len() as u64;
-                lines.push(bytes, |line| showing.line(*log, &line, now));
-                bytes.len()
-            });
-            if *over {
-                lines.finish(|line| showing.line(*log, &line, now));
-            }
-            let name = || escaped(showing.name(*log).as_bytes());
-            if let Some(log) = self.logs.get_mut(*log) {
-                log.ledger.count(came);
-                log.ended |= *over;
-                if let Some(error) = input.take_error() {
-                    self.unreadable = true;
-                    let why = trouble(&error).to_string();
-                    let advice = place(log).map(|place| advice(&why, place, self.waits)).unwrap_or_default();
-                    tell!("{}: {why}{advice}", name());
-                }
-            }
-        }
+        self.take_streams(showing, now) || full
     }
 
     /// Bytes that were written to all logs, as far as was seen, and read of them.
@@ -679,11 +644,6 @@ impl Places {
         self.forgotten.iter().for_each(|name| state.forget(name));
         self.known.into_iter().for_each(|(name, checkpoint)| state.set(&name, checkpoint));
     }
-}
-
-/// Whether it has to be read as it comes: a FIFO, also one of the shell's (`<(…)`).
-fn is_stream(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
 fn since_of(since: Stamp, log_format: Option<&str>) -> Since {
