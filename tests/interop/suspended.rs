@@ -79,6 +79,17 @@ fn a_dashboard_that_is_stopped_from_outside_is_whole_again_in_the_foreground() {
 }
 
 #[test]
+fn a_dashboard_that_is_killed_while_it_is_stopped_gives_the_terminal_back_in_the_foreground() {
+    let files = Files::new();
+    let (terminal, _) = start(&files, &dashboard(&files));
+    terminal.key("C-z");
+    terminal.wait_for("Stopped");
+    terminal.send(&format!("clear; kill %1; fg; echo {ENDED} $?"));
+    terminal.wait_for(&format!("{ENDED} 143"));
+    assert_eq!(terminal.state(STATE), "0 1 1");
+}
+
+#[test]
 fn ctrl_z_where_no_shell_would_continue_it_is_passed_over() {
     let files = Files::new();
     append(&files.path("access.log"), &hit("-", "/0", 200));

@@ -594,7 +594,8 @@ impl Application<Client> for Watch {
                 for signal in came {
                     match (signal, &mut self.showing.board) {
                         (SIGWINCH, Some(board)) => board.resize(),
-                        (SIGCONT, Some(board)) => board.resume(),
+                        // At the end what was taken is given back, not taken again.
+                        (SIGCONT, Some(board)) if self.status.is_none() => board.resume(),
                         (SIGTERM, _) => self.end(cx, peers, TERMINATED),
                         (SIGINT, _) => self.end(cx, peers, INTERRUPTED),
                         _ => {}
