@@ -328,6 +328,20 @@ fn what_cannot_be_shown_is_no_dashboard() {
     assert!(terminal.screen().contains("missing.log: "), "{}", terminal.screen());
 }
 
+#[test]
+fn the_terminal_that_keys_come_from_is_no_log_of_a_dashboard() {
+    let files = Files::new();
+    append(&files.path("access.log"), &hit("-", "/a", 200));
+    for further in [&[][..], &[files.text("access.log")]] {
+        let mut program = ours("ssh-weblog");
+        program.args(["-F", "none", "--dashboard", "-"]).args(further);
+        let terminal = Terminal::run(&script(&files, &program));
+        ended(&terminal, 2);
+        let screen = terminal.screen();
+        assert!(screen.contains("tail -f LOG | ssh-weblog --dashboard -"), "{screen}");
+    }
+}
+
 /// The command that makes the README's picture, and what it has made.
 #[test]
 fn the_picture_in_the_readme_is_one_of_the_dashboard_and_is_made_by_a_command() {

@@ -108,6 +108,14 @@ impl WatchOptions {
                         for lines"
                 .to_owned());
         }
+        let reads_standard = self.sources.iter().any(|source| matches!(source.place, Place::Standard));
+        if self.view.dashboard && reads_standard && io::stdin().is_terminal() {
+            return Err(
+                "--dashboard: standard input is the terminal that keys come from, and no log; write \
+                        tail -f LOG | ssh-weblog --dashboard -"
+                    .to_owned(),
+            );
+        }
         if let Some(format) = &self.log_format {
             RecordParser::named(format)?;
         }
