@@ -85,6 +85,9 @@ impl Dashboard {
         if let Some(key) = self.keys.handle_timeout(now) {
             let _escape_ends_nothing = self.key(key, tally, now);
         }
+        if self.note_until.take_if(|until| *until <= now).is_some() {
+            (self.note, self.changed) = (None, true);
+        }
         let changes = self.shown(tally).changes();
         let moves = self.paused.is_none() && changes != self.drawn;
         let ticks = self.tick.is_some_and(|tick| tick <= now);

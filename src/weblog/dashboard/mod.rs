@@ -57,6 +57,9 @@ const REST: u32 = 50;
 /// How long no other filter is made, at the least, after one that took too long.
 const SLOW_PAUSE: Duration = Duration::from_secs(1);
 
+/// A word about the log goes so long after the first hit behind it.
+const NOTE_READ: Duration = Duration::from_secs(10);
+
 /// What is said of a filter that takes more.
 const SLOW: &str = "the filter takes too long: write a simpler one";
 
@@ -132,6 +135,8 @@ pub struct Dashboard {
     rested: Instant,
     paused: Option<Paused>,
     note: Option<String>,
+    /// When it goes, once a hit came behind it.
+    note_until: Option<Instant>,
     /// So many columns of long texts are to the left of what is seen.
     shift: usize,
     /// Something else than the tally has changed since it was drawn.
@@ -216,6 +221,7 @@ impl Dashboard {
             rested: now,
             paused: None,
             note: None,
+            note_until: None,
             shift: 0,
             changed: true,
             drawn: 0,
@@ -240,6 +246,9 @@ impl Dashboard {
 
     /// A hit came that the tally is told of too; it is counted here if there is a filter that finds something in `line`.
     pub fn hit(&mut self, line: &[u8], hit: &Hit<'_>, now: Instant) {
+        if self.note.is_some() {
+            self.note_until.get_or_insert(now + NOTE_READ);
+        }
         let Some(filter) = &mut self.filter else { return };
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         if self.patience.measure(|| filter.expression.is_match(text)) {
@@ -264,9 +273,9 @@ impl Dashboard {
         self.filter.iter_mut().for_each(|filter| filter.found.skipped(count));
     }
 
-    /// Shows a word about the log, until a key is pressed.
+    /// Shows a word about the log, until a key is pressed or it has been read while hits come again.
     pub fn note(&mut self, text: &str) {
-        self.note = Some(escaped(text.as_bytes()));
+        (self.note, self.note_until) = (Some(escaped(text.as_bytes())), None);
         self.changed = true;
     }
 
@@ -285,7 +294,7 @@ impl Dashboard {
         let moves = self.paused.is_none() && self.shown(tally).changes() != self.drawn;
         let draw =
             if self.changed || moves { Some(self.next) } else { self.tick.map(|tick| tick.max(self.next)) };
-        draw.into_iter().chain(self.keys.due()).min()
+        draw.into_iter().chain(self.note_until).chain(self.keys.due()).min()
     }
 
     /// Takes what was typed. After an end the rest is not looked at.
@@ -311,7 +320,7 @@ impl Dashboard {
 
     fn key(&mut self, key: Key, tally: &Tally, now: Instant) -> Option<End> {
         self.changed = true;
-        self.note = None;
+        (self.note, self.note_until) = (None, None);
         if key == Key::Interrupt {
             return Some(End::Interrupted);
         }

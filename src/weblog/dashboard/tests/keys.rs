@@ -259,6 +259,21 @@ fn a_word_about_the_log_is_seen_until_a_key_is_pressed() {
 }
 
 #[test]
+fn a_word_about_the_log_goes_some_seconds_after_the_first_hit_that_comes_behind_it() {
+    let mut shown = Shown::usual();
+    shown.dashboard.note("access.log: not there; waiting for it");
+    shown.draw();
+    shown.wait(Duration::from_secs(60));
+    assert!(shown.screen().contains("not there"), "nothing came yet");
+    shown.log(&logged(0, "/a", 200, "-"));
+    shown.wait(Duration::from_secs(1));
+    assert!(shown.screen().contains("not there"), "it was not seen long enough");
+    shown.wait(Duration::from_secs(10));
+    let due = shown.dashboard.due(&shown.tally);
+    assert!(due.is_some_and(|due| due <= shown.now) && !shown.screen().contains("not there"));
+}
+
+#[test]
 fn ctrl_l_draws_all_anew() {
     let mut shown = Shown::usual();
     let first = shown.draw().len();
