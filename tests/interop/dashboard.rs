@@ -300,6 +300,7 @@ fn a_question_is_asked_on_the_screen_from_before_and_the_dashboard_comes_back() 
     let terminal = Terminal::run(&script(&files, &program));
     let screen = terminal.wait_for("Are you sure you want to continue connecting");
     assert!(screen.contains("before") && screen.contains("host key fingerprint: SHA256:"), "{screen}");
+    assert!(!screen.lines().any(|line| line.starts_with(' ')), "each begins at the left: {screen}");
     assert_eq!(terminal.state(STATE), "0 1 1");
     terminal.send("yes");
     let screen = terminal

@@ -50,8 +50,8 @@ impl Read for Keyboard {
 
 /// The terminal in raw mode, to draw on. When it is dropped, it is in its former mode, and whoever waits for it may ask.
 pub struct Screen {
-    _raw: Raw,
-    _turn: Turn,
+    raw: Raw,
+    turn: Turn,
 }
 
 impl Screen {
@@ -62,7 +62,14 @@ impl Screen {
     /// The system's; of the kind `ResourceBusy` while a question is open: `waker` is used once that is over.
     pub fn take(keyboard: &Keyboard, leave: &'static [u8], waker: &Arc<Waker>) -> io::Result<Self> {
         let turn = Turn::take_for_screen(waker)?;
-        Ok(Self { _raw: Raw::of(keyboard.0.try_clone()?, leave)?, _turn: turn })
+        Ok(Self { raw: Raw::of(keyboard.0.try_clone()?, leave)?, turn })
+    }
+
+    /// The terminal is in its former mode, and `last` may write to it before anybody may ask.
+    pub fn leave(self, last: impl FnOnce()) {
+        drop(self.raw);
+        last();
+        drop(self.turn);
     }
 
     /// Whether a question waits for the terminal.

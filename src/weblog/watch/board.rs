@@ -139,8 +139,7 @@ impl Board {
         match core::mem::replace(&mut self.stage, Stage::Away(None)) {
             Stage::Away(until) if is_ready && until.is_none_or(|until| until <= now) => self.enter(out)?,
             Stage::Leaving(screen, why) if is_written => {
-                self.release();
-                drop(screen);
+                screen.leave(|| self.release());
                 match why {
                     Why::Question => self.stage = Stage::Away(Some(now + AWAY)),
                     // All that the shell takes for one job, as the terminal would. This goes on with that.
