@@ -385,6 +385,23 @@ fn what_the_system_refuses_is_no_wrong_argument_and_no_failed_login() {
 }
 
 #[test]
+fn a_newline_in_a_name_or_an_argument_is_escaped_as_other_controls_are() {
+    let directory = directory();
+    fs::write(directory.path().join("we\x1bird\n.log"), HIT).unwrap();
+    let cases = [
+        (["-v", "--no-follow", "we\x1bird\n.log", "a.log"], "we\\x1bird\\x0a.log is a file here"),
+        (["--batch", "-F", "no\x1b[31m\nf", "h.invalid:a.log"], "no\\x1b[31m\\x0af: "),
+        (["--no-follow", "--state", "/no\nf/x", "a.log"], "/no\\x0af/x: "),
+        (["--no-follow", "--log-format", "a\x1b[31m\nb", "a.log"], "no log format \"a\\x1b[31m\\x0ab\": "),
+    ];
+    for (words, expected) in cases {
+        let output = run("ssh-weblog", &directory, &words, "");
+        let told = text(&output.stderr);
+        assert!(told.contains(expected), "{words:?}: {told}");
+    }
+}
+
+#[test]
 fn over_counts_the_hits_of_logs_that_are_read_one_after_the_other_where_they_belong() {
     let directory = directory();
     let hit = |minute: u32, second: u32| HIT.replace("12:00:00", &format!("12:{minute:02}:{second:02}"));

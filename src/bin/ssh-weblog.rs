@@ -15,7 +15,7 @@ use strombus::driver::arguments::{ConnectionArguments, Wrong};
 use strombus::driver::config;
 use strombus::driver::glob::Pattern;
 use strombus::driver::options::Options;
-use strombus::driver::text::escaped_lines;
+use strombus::driver::text::{escaped, escaped_lines};
 use strombus::tell;
 use strombus::weblog::demo;
 use strombus::weblog::follow::Start;
@@ -158,11 +158,10 @@ impl Arguments {
             && is_word(first)
             && Path::new(first).exists()
         {
-            let (first, second) = (first.to_string_lossy(), second.to_string_lossy());
-            let text = format!(
+            let (first, second) = (escaped(first.as_bytes()), escaped(second.as_bytes()));
+            tell!(
                 "{first} is a file here: two logs are read, {first} and {second}; for the host write {first}:{second}"
             );
-            tell!("{}", escaped_lines(&text));
         }
         let operand = |text: &OsString| {
             let name = text.to_string_lossy().into_owned();

@@ -17,6 +17,7 @@ use rustix::process::getuid;
 use std::env;
 use std::fmt::Write;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -95,6 +96,11 @@ impl LoadError {
     }
 }
 
+/// A file's name, for the user.
+fn shown(path: &Path) -> String {
+    escaped(path.as_os_str().as_bytes())
+}
+
 /// What the files and the command line say together.
 pub struct Loaded {
     outcome: Outcome,
@@ -115,7 +121,7 @@ pub fn load(line: &CommandLine) -> Result<Loaded, LoadError> {
         local: system.local(),
     };
     let read = |path: &Path, checked: bool| match files::read_config(path, checked) {
-        Ok(contents) => Ok(Some(File { name: path.display().to_string(), contents })),
+        Ok(contents) => Ok(Some(File { name: shown(path), contents })),
         Err(error) => match error.kind() {
             // What ssh cannot open either, it does without.
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
@@ -125,9 +131,9 @@ pub fn load(line: &CommandLine) -> Result<Loaded, LoadError> {
             }
             io::ErrorKind::NotFound => Err(LoadError::File(format!(
                 "{}: no such file; look at the path, or use -F none",
-                path.display()
+                shown(path)
             ))),
-            _ => Err(LoadError::File(format!("{}: {error}", path.display()))),
+            _ => Err(LoadError::File(format!("{}: {error}", shown(path)))),
         },
     };
     let mut files = Vec::new();
@@ -337,9 +343,9 @@ impl Outside for System {
         let mut files = Vec::new();
         for path in glob(&base, below).map_err(|error| format!("{pattern}: {error}"))? {
             match files::read_config(&path, true) {
-                Ok(contents) => files.push(File { name: path.display().to_string(), contents }),
+                Ok(contents) => files.push(File { name: shown(&path), contents }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(format!("{}: {error}", path.display())),
+                Err(error) => return Err(format!("{}: {error}", shown(&path))),
             }
         }
         Ok(files)

@@ -4,11 +4,13 @@
 //! saves what it has shown, at most once a second: after an end without warning no more than that is repeated.
 
 use super::position::Checkpoint;
+use crate::driver::text::escaped;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tempfile::NamedTempFile;
@@ -43,7 +45,7 @@ impl State {
     /// # Errors
     /// A text for the user: what the system says; it is no such file, or a link; none can be made in its directory.
     pub fn load(path: &Path) -> Result<Self, String> {
-        let told = |text: &str| format!("{}: {text}", path.display());
+        let told = |text: &str| format!("{}: {text}", escaped(path.as_os_str().as_bytes()));
         beside(path).map_err(|error| {
             let advice = "its directory must be there and writable, or name another FILE";
             told(&format!("cannot be written: {}: {advice}", reason(&error)))
@@ -104,7 +106,8 @@ impl State {
         let written = self.write(&content);
         self.sources = content.sources;
         self.saved = Some(now);
-        written.map_err(|error| format!("{}: not written: {}", self.path.display(), reason(&error)))?;
+        let path = self.path.as_os_str().as_bytes();
+        written.map_err(|error| format!("{}: not written: {}", escaped(path), reason(&error)))?;
         self.changed = false;
         Ok(())
     }

@@ -14,6 +14,7 @@ mod w3c;
 
 use super::record::{Malformed, Record};
 use super::time::Stamps;
+use crate::driver::text::escaped;
 use core::fmt;
 use directive::Directive;
 use json::Dialect;
@@ -149,9 +150,9 @@ impl RecordParser {
             _ if format.contains(['%', '$']) => Format::Directive(Box::new(Directive::compile(format)?)),
             _ => {
                 return Err(format!(
-                    "no log format {:?}: write {}, or paste the server's own LogFormat (\"%h %l …\") or log_format \
+                    "no log format \"{}\": write {}, or paste the server's own LogFormat (\"%h %l …\") or log_format \
                      (\"$remote_addr - …\")",
-                    format.trim(),
+                    escaped(format.trim().as_bytes()),
                     NAMES.join(", ")
                 ));
             }
