@@ -117,7 +117,7 @@ fn try_copy(plan: Plan, options: &CopyOptions) -> Result<u8, (u8, String)> {
             let target = match target {
                 Operand::Local(path) => {
                     let many = sources.iter().map(|(_, paths)| paths.len()).sum::<usize>() > 1;
-                    Target::new(&path, many).map_err(|text| (USAGE, text))?
+                    Target::new(&path, many)?
                 }
                 _ => Target::Standard,
             };

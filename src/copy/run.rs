@@ -26,24 +26,26 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// Looks at the user's path. `many`: it must be a directory.
-    pub(super) fn new(path: &Path, many: bool) -> Result<Self, String> {
+    /// Looks at the user's path. `many`: it must be a directory. An error has its exit status.
+    pub(super) fn new(path: &Path, many: bool) -> Result<Self, (u8, String)> {
         let shown = path.display();
+        let no_directory = || (USAGE, format!("{shown}: not a directory"));
+        let open = |path: &Path| {
+            Folder::open(path).map_err(|error| (FAILED, format!("{}: {error}", path.display())))
+        };
         let bytes = path.as_os_str().as_bytes();
         if path.is_dir() {
-            let folder = Folder::open(path).map_err(|error| format!("{shown}: {error}"))?;
-            return Ok(Self::Into(Work::top(folder, Vec::new(), bytes.to_vec())));
+            return Ok(Self::Into(Work::top(open(path)?, Vec::new(), bytes.to_vec())));
         }
         if many || bytes.ends_with(b"/") {
-            return Err(format!("{shown}: not a directory"));
+            return Err(no_directory());
         }
-        let name = base_name(bytes).ok_or_else(|| format!("{shown}: not a directory"))?;
+        let name = base_name(bytes).ok_or_else(no_directory)?;
         let above = match path.parent() {
             Some(above) if !above.as_os_str().is_empty() => above,
             _ => Path::new("."),
         };
-        let folder = Folder::open(above).map_err(|error| format!("{}: {error}", above.display()))?;
-        Ok(Self::Named(Work::top(folder, Vec::new(), bytes.to_vec()), name.to_vec()))
+        Ok(Self::Named(Work::top(open(above)?, Vec::new(), bytes.to_vec()), name.to_vec()))
     }
 }
 

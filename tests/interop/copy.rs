@@ -620,6 +620,26 @@ fn statuses_tell_what_went_wrong_and_each_file_is_named() {
 }
 
 #[test]
+fn a_target_that_cannot_be_written_is_no_bad_argument_and_one_that_is_no_directory_is() {
+    let place = Place::new(Generation::Trixie);
+    fs::write(place.there("f"), "f").unwrap();
+    fs::write(place.here("f"), "f").unwrap();
+    let (remote, lacking) = (place.remote("f"), place.remote("none/x"));
+    let cases = [
+        (vec![remote.as_str(), "none/x"], 1, "none: "),
+        (vec!["f", &lacking], 1, "none/x there: "),
+        (vec![&remote, "none/"], 2, "not a directory"),
+        (vec![&remote, &remote, "none"], 2, "not a directory"),
+        (vec!["f", "f", &lacking], 2, "not a directory"),
+    ];
+    for (arguments, status, words) in cases {
+        let (ended, told) = place.run(&arguments);
+        assert_eq!(ended, Some(status), "{arguments:?}: {told}");
+        assert!(told.contains(words), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
 fn urls_users_and_the_login_directory_are_understood() {
     let place = Place::new(Generation::Trixie);
     fs::write(place.there("a b"), "x").unwrap();
