@@ -207,7 +207,7 @@ impl Session {
                 self.end(conn, FAILED);
                 return Ok(());
             }
-            self.say("no sftp there; copied by cat instead");
+            self.say("no sftp there; copying by cat instead");
         }
         let jobs = match self.errand.take() {
             Some(Errand::Down { sources, target }) => {

@@ -270,7 +270,7 @@ fn a_host_without_sftp_is_copied_from_and_to_by_cat() {
                 let mut all = if cat { vec!["--cat"] } else { vec![] };
                 all.extend(arguments);
                 let (status, told) = place.run(&all);
-                assert_eq!(told.contains("no sftp there; copied by cat instead"), !cat, "{told}");
+                assert_eq!(told.contains("no sftp there; copying by cat instead"), !cat, "{told}");
                 (status, told)
             };
             assert_eq!(with(&[&remote, "."]).0, Some(0));
