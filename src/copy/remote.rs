@@ -13,7 +13,7 @@ use core::task::Context;
 use std::rc::Rc;
 use std::time::Instant;
 
-pub(super) use crate::driver::sftp::client::{Entry, Failure, Handle};
+pub(super) use crate::driver::sftp::client::{Entry, Failure, Handle, ONLY_FAILURE};
 
 /// Files on their way at a time, and their handles, if the server does not allow fewer.
 pub(super) const FILES_MAX: usize = 192;

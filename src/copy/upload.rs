@@ -3,7 +3,7 @@
 use super::download::is_same;
 use super::local::{Finish, MODE_MASK, kind, kind_name};
 use super::operand::joined;
-use super::remote::{Failure, Handle};
+use super::remote::{Failure, Handle, ONLY_FAILURE};
 use super::resume::{NOTE_LEN_MAX, NOTED_FROM, Source, compared, last, note, offset, partial};
 use super::transfer::{Incoming, Outgoing, Sink};
 use super::walk::{Directory, Way, not_copied, release};
@@ -46,7 +46,8 @@ pub(super) async fn make_directory(work: &Work, path: &[u8], mode: Option<u32>) 
     let there = work.remote.sftp.attrs(&Request::Stat { path }).await.map_err(|_| failure.clone())?;
     match there.permissions.map(kind) {
         Some(FileType::Directory) => Ok(false),
-        _ => Err(failure),
+        Some(_) => Err(Failure::new("there it is no directory")),
+        None => Err(failure),
     }
 }
 
@@ -71,6 +72,8 @@ pub(super) async fn copy(work: Rc<Work>, file: File, permit: Permit) {
             // The file is here: what is missing is the directory that it should go to.
             let target = joined(&file.parent.remote, &file.name);
             failure.text = format!("{} there: {}", escaped(&target), failure.text);
+        } else if failure.text == ONLY_FAILURE {
+            failure.text.push_str("; look at its disk and at DST");
         }
         work.failed(&file.shown, &failure);
     }

@@ -640,6 +640,30 @@ fn a_target_that_cannot_be_written_is_no_bad_argument_and_one_that_is_no_directo
 }
 
 #[test]
+fn what_a_host_says_no_more_of_than_failure_is_told_with_what_to_look_at() {
+    for generation in Generation::ALL {
+        let files = Files::new();
+        let server = generation.program("sftp-server");
+        // A disk that is full after 8 KiB.
+        let small = format!("trap '' XFSZ; ulimit -f 8; exec {}", server.display());
+        let place =
+            Place::with(generation, &[&format!("Subsystem sftp sh {}", files.write("small", &small))]);
+        fs::write(place.here("big"), noise(1 << 20)).unwrap();
+        let (status, told) = place.run(&["big", &place.remote("")]);
+        assert_eq!(status, Some(1), "{told}");
+        let expected = "big: the host says only \"Failure\"; look at its disk and at DST\n";
+        assert!(told.contains(expected), "{told}");
+        // Where the host has a file, a directory can't be.
+        fs::create_dir_all(place.here("tree/sub")).unwrap();
+        fs::create_dir(place.there("tree")).unwrap();
+        fs::write(place.there("tree/sub"), "").unwrap();
+        let (status, told) = place.run(&["-r", "tree", &place.remote("")]);
+        assert_eq!(status, Some(1), "{told}");
+        assert!(told.contains("tree/sub: there it is no directory"), "{told}");
+    }
+}
+
+#[test]
 fn urls_users_and_the_login_directory_are_understood() {
     let place = Place::new(Generation::Trixie);
     fs::write(place.there("a b"), "x").unwrap();

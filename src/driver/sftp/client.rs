@@ -25,6 +25,9 @@ const MESSAGE_LEN_MAX: usize = 200;
 /// An answer of the right type that says nothing.
 const OF_NO_USE: &str = "the answer is of no use";
 
+/// What is told of a status that has no other words: those of OpenSSH's server for all that it has no code for.
+pub(crate) const ONLY_FAILURE: &str = "the host says only \"Failure\"";
+
 /// Why something was not done: a text for the user, without the file's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -43,7 +46,8 @@ impl Failure {
         let Answer::Status(status) = answer else { return Self::new(OF_NO_USE) };
         let message = status.message.get(..MESSAGE_LEN_MAX).unwrap_or(status.message);
         let text = match status.code {
-            StatusCode::FAILURE if !message.is_empty() => escaped(message),
+            StatusCode::FAILURE if matches!(message, b"" | b"Failure") => ONLY_FAILURE.to_owned(),
+            StatusCode::FAILURE => escaped(message),
             code => code.words().to_owned(),
         };
         Self { text, code: Some(status.code) }
