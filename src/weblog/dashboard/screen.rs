@@ -259,10 +259,9 @@ fn shape(character: char, unicode: bool) -> Shape {
     }
     match character {
         character if acts(character) => Shape::Cells('?', 1),
-        // The letters of flags: two are one picture for some.
-        '\u{1f1e6}'..='\u{1f1ff}' => {
-            let letter = u8::try_from(u32::from(character) - 0x1_f1e6).unwrap_or(0);
-            Shape::Cells(char::from(b'A' + letter), 1)
+        // The letters of flags, of which two are one picture for some: as those in circles.
+        '\u{1f1e6}'..='\u{1f1ff}' if unicode => {
+            Shape::Cells(char::from_u32(u32::from(character) - 0x1_f1e6 + 0x24b6).unwrap_or('?'), 1)
         }
         // What is not to be seen, and what changes the width of the character before it: joiners, selectors, tints.
         '\u{ad}'

@@ -22,6 +22,15 @@ fn t101_nothing_in_a_line_acts_on_the_terminal() {
 }
 
 #[test]
+fn a_flag_is_no_pair_of_ascii_letters() {
+    let mut shown = Shown::usual();
+    shown.log(&logged(0, "/flag🇩🇪x", 200, "-"));
+    shown.log(&logged(0, "/flagDEx", 200, "-"));
+    let screen = shown.screen();
+    assert!(screen.contains("/flagⒹⒺx") && screen.contains("/flagDEx"), "{screen}");
+}
+
+#[test]
 fn wide_and_combining_characters_break_no_row_even_if_the_terminal_thinks_otherwise_of_their_width() {
     let texts = [
         "日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語",
