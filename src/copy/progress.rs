@@ -2,7 +2,7 @@
 //!
 //! Names come escaped; it knows nothing else of what is copied.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{BinaryBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::Cell;
 use std::io::IsTerminal;
 use std::rc::Rc;
@@ -10,9 +10,8 @@ use std::rc::Rc;
 /// Files that have a line of their own at a time; all others are in the total only.
 const LINES_MAX: usize = 4;
 
-const FILE: &str = "{msg:40!} {percent:>3}% {binary_bytes:>11} {binary_bytes_per_sec:>13} {eta:>5}";
-const TOTAL: &str =
-    "{msg:40!} {percent:>3}% {binary_bytes:>11} {binary_bytes_per_sec:>13} {eta:>5} of {binary_total_bytes}";
+/// The message has what the terminal's width leaves.
+const LINE: &str = "{wide_msg} {percent:>3}% {binary_bytes:>11} {binary_bytes_per_sec:>13} {eta:>5}";
 
 struct Lines {
     all: MultiProgress,
@@ -38,7 +37,7 @@ impl Progress {
             return Self::default();
         }
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let total = all.add(ProgressBar::new(0).with_style(style(TOTAL)).with_message("total"));
+        let total = all.add(ProgressBar::new(0).with_style(style()).with_message("total"));
         Self(Some(Lines { all, total, shown: Rc::default(), files: Cell::new(0) }))
     }
 
@@ -47,10 +46,11 @@ impl Progress {
         let Some(lines) = &self.0 else { return Bar::default() };
         lines.files.set(lines.files.get() + 1);
         lines.total.inc_length(size);
-        lines.total.set_message(format!("total, file {}", lines.files.get()));
+        let all = BinaryBytes(lines.total.length().unwrap_or(0));
+        lines.total.set_message(format!("total {all}, file {}", lines.files.get()));
         let own = (lines.shown.get() < LINES_MAX).then(|| {
             lines.shown.set(lines.shown.get() + 1);
-            let bar = ProgressBar::new(size).with_style(style(FILE)).with_message(name.to_owned());
+            let bar = ProgressBar::new(size).with_style(style()).with_message(name.to_owned());
             (lines.all.insert_before(&lines.total, bar), Rc::clone(&lines.shown))
         });
         Bar { total: Some(lines.total.clone()), own }
@@ -93,8 +93,8 @@ impl Drop for Bar {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template(LINE).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 #[cfg(test)]
@@ -102,8 +102,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_lines_are_templates() {
-        assert!(ProgressStyle::with_template(FILE).is_ok() && ProgressStyle::with_template(TOTAL).is_ok());
+    fn a_line_is_a_template() {
+        assert!(ProgressStyle::with_template(LINE).is_ok());
     }
 
     #[test]

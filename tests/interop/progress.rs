@@ -1,6 +1,6 @@
-//! The bar that a person sees while a backlog is read.
+//! The bar that a person sees while a backlog is read, and the lines while files are copied.
 
-use super::openssh::{ENDED, Files, Generation, Terminal, eventually, ours, run, sshd, wait, words};
+use super::openssh::{ENDED, Files, Generation, Terminal, eventually, found, ours, run, sshd, wait, words};
 use super::weblog::{append, here, hit, ssh_weblog};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -157,4 +157,35 @@ fn there_is_no_bar_while_lines_wait_for_their_terminal() {
         "only before the first line: {told}"
     );
     assert!(told.is_empty() || told.ends_with("\r\x1b[2K"), "{told}");
+}
+
+#[test]
+fn a_copy_has_a_line_for_its_file_and_one_for_all_whatever_the_name_and_the_window() {
+    let files = Files::new();
+    let server = sshd(Generation::Trixie, &files, &["Subsystem sftp internal-sftp"]);
+    fs::create_dir(files.path("there")).unwrap();
+    for (columns, name) in [(80, "漢字漢字.bin"), (60, "e\u{301}e\u{301}.bin"), (40, "漢e\u{301}.bin")] {
+        let source = files.write(name, &"x".repeat(1 << 20));
+        let mut program = ours("ssh-weblog-cp");
+        program.args(["-F", "none", "-B", "-P", &server.port.to_string(), "-i", &files.text("user_key")]);
+        program.args(["-o", &format!("UserKnownHostsFile={}", files.known_hosts(server.port))]);
+        program.args(["-l", "8192", &source, &format!("{}:{}", here(), files.text("there"))]);
+        let terminal = Terminal::run(&format!("read go; {}; echo {ENDED} $?", words(&program)));
+        terminal.resize(columns, 24);
+        terminal.send("");
+        // Rows of the screen from the first of them on, which are not joined so.
+        let rows = |terminal: &Terminal| {
+            let screen = terminal.coloured_screen();
+            let rows = screen.lines().skip_while(|row| !row.contains('%')).map(str::trim_end);
+            rows.filter(|row| !row.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let moving = found("both of them", || Some(rows(&terminal)).filter(|rows| rows.len() >= 2));
+        assert!(moving.len() == 2 && moving.iter().all(|row| row.ends_with('s')), "{columns}: {moving:?}");
+        terminal.wait_for(&format!("{ENDED} 0"));
+        let rows = rows(&terminal);
+        assert!(
+            rows.len() == 2 && rows[0].ends_with('s') && rows[1] == "ended with 0",
+            "{columns}: {rows:?}"
+        );
+    }
 }
