@@ -44,13 +44,16 @@ struct Turn;
 
 struct Turns {
     is_taken: bool,
+    /// By a question that is asked at the terminal.
+    is_asking: bool,
     /// The loops that wait for their turn.
     waiting: Vec<Arc<Waker>>,
     /// The loop whose screen has it, and gives way.
     screen: Option<Arc<Waker>>,
 }
 
-static TURNS: Mutex<Turns> = Mutex::new(Turns { is_taken: false, waiting: Vec::new(), screen: None });
+static TURNS: Mutex<Turns> =
+    Mutex::new(Turns { is_taken: false, is_asking: false, waiting: Vec::new(), screen: None });
 
 fn turns() -> MutexGuard<'static, Turns> {
     TURNS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,7 +89,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut turns = turns();
-        (turns.is_taken, turns.screen) = (false, None);
+        (turns.is_taken, turns.is_asking, turns.screen) = (false, false, None);
         for waker in turns.waiting.drain(..) {
             let _gone = waker.wake();
         }
@@ -114,6 +117,12 @@ enum Kind {
 #[must_use]
 pub fn is_there() -> bool {
     open().is_ok()
+}
+
+/// Whether a question is open at the terminal.
+#[must_use]
+pub fn is_asking() -> bool {
+    turns().is_asking
 }
 
 /// Whether there is somebody to ask, at the terminal or by a program.
@@ -149,6 +158,7 @@ impl Question {
         let turn = Turn::take(&waker)?;
         let question = Self::ask(kind, prompt, &Environment::own(), waker)?;
         question.turn.set(Some(turn));
+        turns().is_asking = matches!(question.way, Way::Terminal(..));
         Ok(question)
     }
 

@@ -11,6 +11,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 pub fn hit(referrer: &str, resource: &str, status: u16) -> String {
     format!(
@@ -435,4 +437,28 @@ fn a_server_listens_at_every_address_and_tells_each() {
         let output = run(viewer(Generation::Trixie, &files, port).args(["ann@127.0.0.1", "logs"]), b"");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "shop 0\n", "{}", server.log());
     }
+}
+
+#[test]
+fn nothing_is_written_into_a_question_that_is_open() {
+    let files = Files::new();
+    let subsystem = format!("Subsystem sftp {}", Generation::Trixie.program("sftp-server").display());
+    let server = sshd(Generation::Trixie, &files, &[&subsystem]);
+    append(&files.path("here.log"), &hit("-", "/before", 200));
+    append(&files.path("there.log"), &hit("-", "/there", 200));
+    let mut program = ours("ssh-weblog");
+    program.args(["-F", "none", "-p", &server.port.to_string(), "-i", &files.text("user_key"), "-v"]);
+    program.args(["-o", &format!("UserKnownHostsFile={}", files.text("nobody")), "-n1", "--show", "hits"]);
+    program.args([files.text("here.log"), format!("{}:{}", here(), files.text("there.log"))]);
+    let terminal = Terminal::start(&program);
+    let question = terminal.wait_for("(yes/no/[fingerprint])?");
+    append(&files.path("here.log"), &(hit("-", "/meanwhile", 200) + "garbage\n"));
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(terminal.screen(), question);
+    terminal.send("yes");
+    terminal.wait_until("all of it", |screen| {
+        ["GET /there", "GET /meanwhile", "not understood: garbage"].iter().all(|word| screen.contains(word))
+    });
+    terminal.key("C-c");
+    terminal.wait_for(&format!("{ENDED} 130"));
 }

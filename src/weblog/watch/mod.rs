@@ -31,8 +31,8 @@ use super::view::{Destination, View};
 use crate::connection::{ChannelId, Connection, Event};
 use crate::driver::options::Options;
 use crate::driver::stdio::{Descriptor, Output};
-use crate::driver::terminal;
 use crate::driver::{Application, Context, Driver, Error, PeerId, Peers, Source as Ready, SourceId};
+use crate::driver::{terminal, text};
 use crate::tell;
 use crate::transport::Client;
 use board::Board;
@@ -182,6 +182,8 @@ struct Watch {
     /// What is written there is seen where a bar would be.
     out_is_terminal: bool,
     progress: Option<Progress>,
+    /// To a question that is open there.
+    gives_way: bool,
     /// Bytes given to the output and not written yet.
     unwritten: usize,
     /// Nothing is written any more, and so nothing counts as shown.
@@ -254,6 +256,7 @@ impl Watch {
             out,
             out_is_terminal: io::stdout().is_terminal(),
             progress,
+            gives_way: false,
             unwritten: 0,
             out_failed: false,
             status: None,
@@ -298,7 +301,8 @@ impl Watch {
                 host.flush(conn)?;
             }
         }
-        if self.unwritten < OUTPUT_MARK && self.showing.end.is_none() {
+        let waiting = self.unwritten + self.showing.out.len();
+        if waiting < OUTPUT_MARK && self.showing.end.is_none() {
             let full = self.sources.take(&mut self.showing, self.options.quiet, self.options.verbose, cx.now);
             self.showing.handle_timeout(cx.now);
             next = if full || found { Some(cx.now) } else { next };
@@ -312,6 +316,7 @@ impl Watch {
         }
         self.report_in_time(cx.now);
         self.show_progress(cx.now);
+        self.give_way(terminal::is_asking());
         self.write();
         self.draw(cx, peers)?;
         self.save(cx.now);
@@ -340,9 +345,23 @@ impl Watch {
         }
     }
 
+    /// Nothing is written to the terminal while a question is open there. The dashboard does so by itself.
+    fn give_way(&mut self, is_asking: bool) {
+        let gives_way = is_asking && self.showing.board.is_none();
+        if core::mem::replace(&mut self.gives_way, gives_way) == gives_way {
+            return;
+        }
+        if gives_way {
+            text::hold();
+        } else {
+            progress::write(text::release());
+        }
+    }
+
     /// Gives what is to be shown to the output.
     fn write(&mut self) {
-        if !self.showing.out.is_empty() && self.showing.board.is_none() {
+        let may_write = !(self.gives_way && self.out_is_terminal);
+        if !self.showing.out.is_empty() && self.showing.board.is_none() && may_write {
             if self.out_is_terminal {
                 self.progress.iter_mut().for_each(Progress::clear);
             }
@@ -468,6 +487,7 @@ impl Watch {
     fn finish(mut self) -> u8 {
         let mut status = self.status.unwrap_or(NO_CONNECTION);
         self.progress.iter_mut().for_each(Progress::clear);
+        self.give_way(false);
         let mut board = self.showing.board.take();
         if status == BROKEN_PIPE {
             return status;
@@ -510,6 +530,7 @@ impl Watch {
 
     /// What came is dealt with in a turn of its own, in which every host can be written to.
     fn wake(&mut self) {
+        self.give_way(terminal::is_asking());
         if !core::mem::replace(&mut self.woken, true) {
             let _never_fails = self.waker.wake();
         }

@@ -95,7 +95,8 @@ impl Backlog {
     }
 }
 
-fn write(told: impl IntoIterator<Item = String>) {
+/// Writes what was held.
+pub(super) fn write(told: impl IntoIterator<Item = String>) {
     for text in told {
         let _nobody_reads = io::stderr().lock().write_all(text.as_bytes());
     }
