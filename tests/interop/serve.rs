@@ -463,21 +463,26 @@ fn a_terminal_gets_the_dashboard_and_is_given_back_and_a_dumb_one_gets_lines() {
 
 #[test]
 fn what_was_read_is_sent_before_the_end_and_a_dashboard_leaves_the_terminal() {
-    let mut serving = Serving::start("");
-    let mut live = serving.watch("tail --format '{path}' shop");
-    let mut command = serving.ssh(Generation::Bookworm, &[]);
-    command.env("TERM", "xterm-256color");
-    let terminal = Terminal::start(&command);
-    terminal.wait_for("hits/s");
-    append(&serving.log(), &hit("-", "/last", 200));
-    serving.running.signal(Signal::TERM);
-    assert_eq!(live.line().as_deref(), Some("/last"));
-    assert_eq!(live.line(), None);
-    live.running.wait_for("ssh-weblog-server: the server is stopping").expect("he is told why");
-    let screen = terminal.wait_for(ENDED);
-    assert!(screen.contains("ssh-weblog-server: the server is stopping"), "{screen}");
-    assert!(!screen.contains("hits/s"), "the alternate screen was left: {screen}");
-    assert_eq!(serving.running.wait().code(), Some(0), "{}", serving.running.log());
+    const WHY: &str = "ssh-weblog-server: the server is stopping";
+    for generation in Generation::ALL {
+        let mut serving = Serving::start("");
+        let mut live = Watching::start(&mut serving.ssh(generation, &["tail --format '{path}' shop"]));
+        serving.wait_for_command("tail ");
+        let mut command = serving.ssh(generation, &[]);
+        command.env("TERM", "xterm-256color");
+        let terminal = Terminal::start(&command);
+        terminal.wait_for("hits/s");
+        append(&serving.log(), &hit("-", "/last", 200));
+        serving.running.signal(Signal::TERM);
+        assert_eq!(live.line().as_deref(), Some("/last"));
+        assert_eq!(live.line(), None);
+        live.running.wait_for(WHY).expect("he is told why");
+        assert_eq!(live.running.wait().code(), Some(255));
+        let screen = terminal.wait_for(ENDED);
+        assert!(screen.contains(WHY), "{screen}");
+        assert!(!screen.contains("hits/s"), "the alternate screen was left: {screen}");
+        assert_eq!(serving.running.wait().code(), Some(0), "{}", serving.running.log());
+    }
 }
 
 #[test]
