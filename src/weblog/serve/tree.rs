@@ -2,8 +2,8 @@
 //!
 //! A name is served if the log has a file of this base name, or if `follow::siblings` takes it for one that was rotated away
 //! from such a file, and if the follower would read what stands under it: links are judged as it judges them, rotated files
-//! are none, and what is no regular file is never opened. Names are looked up in the log's directory by its descriptor and are no paths. Where a
-//! log has files of one base name in several directories, the first of them has it.
+//! are none, and what is no regular file is never opened. Names are looked up in the log's directory by its descriptor and are
+//! no paths. Where a log has files of one base name in several directories, the first of them has it.
 //!
 //! It does not know SFTP, and not who may see which log; whom it is for it is told for the audit.
 
