@@ -122,15 +122,25 @@ fn where_no_command_runs_that_is_told_with_advice_and_is_no_line_of_a_log() {
     let files = Files::new();
     let log = files.path("access.log");
     append(&log, &hit("-", "/0", 200));
-    let failing = files.write("failing", "#!/bin/sh\necho 'no room here' >&2\nexit 7\n");
-    fs::set_permissions(&failing, fs::Permissions::from_mode(0o755)).unwrap();
+    let failing = |name, words| {
+        let file = files.write(name, &format!("#!/bin/sh\n{words} >&2\nexit 7\n"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        file
+    };
+    let (failing, raving) = (
+        failing("failing", "echo 'no room here'"),
+        failing("raving", "head -c 50000 /dev/zero | tr '\\0' x"),
+    );
     let failed = "tail there ended with status 7 (no room here); look at the path, or take another --via";
+    // WORDS_MAX of them.
+    let raved = format!("tail there ended with status 7 ({}); ", "x".repeat(1024));
     for (forced, told) in [
         (
             "internal-sftp",
             "127.0.0.1: no `tail -F` runs there for this user; leave --via out, or take --via sftp",
         ),
         (&*failing, failed),
+        (&*raving, &*raved),
     ] {
         let server = sshd(Generation::Trixie, &files, &[&format!("ForceCommand={forced}")]);
         for words in [&[][..], &["--no-follow"]] {
