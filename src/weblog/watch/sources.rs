@@ -427,10 +427,9 @@ impl Sources {
             }
             self.looked_for.insert(operand);
             let (known, mut is_full) = (self.see(operand, &paths), false);
-            let is_read = |path: &Vec<u8>| {
-                (options.with_rotated || is_new) && self.is_rotated(&source.place, path, &paths)
-            };
-            let read: Vec<_> = paths.iter().map(is_read).collect();
+            let leaves_rotated = options.with_rotated || is_new;
+            let read =
+                if leaves_rotated { self.rotated(&source.place, &paths) } else { vec![false; paths.len()] };
             let wanted = paths.into_iter().zip(known).zip(read).filter(|(_, read)| !read);
             for ((path, known), _) in wanted {
                 let log = match known {

@@ -1,6 +1,5 @@
 //! What is watched, as its user has named it.
 
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -54,22 +53,27 @@ pub enum Place {
 }
 
 impl Place {
-    /// Another path beside it.
-    pub(super) fn at(&self, path: &[u8]) -> Self {
+    /// Its path there; standard input has none.
+    pub(super) fn path(&self) -> &[u8] {
         match self {
-            Self::Host { host, .. } => Self::Host { host: *host, path: path.to_vec() },
-            Self::Local(_) | Self::Standard => Self::Local(OsStr::from_bytes(path).into()),
+            Self::Host { path, .. } => path,
+            Self::Local(path) => path.as_os_str().as_bytes(),
+            Self::Standard => b"",
+        }
+    }
+
+    /// Whether both are on one machine.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Host { host, .. }, Self::Host { host: other, .. }) => host == other,
+            (Self::Host { .. }, _) | (_, Self::Host { .. }) => false,
+            _ => true,
         }
     }
 
     /// Whether it is that of packed logs, by its name: nobody writes to them any more.
     pub(super) fn is_packed(&self) -> bool {
-        let path = match self {
-            Self::Host { path, .. } => path,
-            Self::Local(path) => path.as_os_str().as_bytes(),
-            Self::Standard => return false,
-        };
-        path.ends_with(b".gz")
+        self.path().ends_with(b".gz")
     }
 }
 

@@ -2,23 +2,23 @@
 
 use super::{Place, Sources};
 use crate::weblog::follow::siblings::{bases, split};
+use std::collections::HashSet;
 
 impl Sources {
-    /// Whether a file is by its name a rotated one of another log: of one that was found with it, that is named, or that is
-    /// followed.
-    pub(super) fn is_rotated(&self, place: &Place, path: &[u8], found: &[Vec<u8>]) -> bool {
-        let (_, name) = split(path);
-        let directory = path.get(..path.len() - name.len()).unwrap_or_default();
-        bases(name).map(|base| [directory, base].concat()).any(|base| {
-            let log = place.at(&base);
-            let is_named = self.operands.iter().any(|(other, _)| other.place == log);
-            is_named || found.binary_search(&base).is_ok() || self.is_followed(&log)
-        })
-    }
-
-    fn is_followed(&self, place: &Place) -> bool {
-        self.logs
-            .iter()
-            .any(|log| self.operands.get(log.operand).is_some_and(|(of, _)| of.place.at(&log.path) == *place))
+    /// Which of the files that were found are by their names rotated ones of another log: of one that was found with them, that
+    /// is named, or that is followed.
+    pub(super) fn rotated(&self, place: &Place, found: &[Vec<u8>]) -> Vec<bool> {
+        let named = self.operands.iter().map(|(source, _)| &source.place);
+        let named = named.filter(|other| other.is_beside(place)).map(Place::path);
+        let is_beside =
+            |operand: usize| self.operands.get(operand).is_some_and(|(of, _)| of.place.is_beside(place));
+        let followed = self.logs.iter().filter(|log| is_beside(log.operand)).map(|log| log.path.as_slice());
+        let known: HashSet<&[u8]> = found.iter().map(Vec::as_slice).chain(named).chain(followed).collect();
+        let is_rotated = |path: &Vec<u8>| {
+            let (_, name) = split(path);
+            let directory = path.get(..path.len() - name.len()).unwrap_or_default();
+            bases(name).any(|base| known.contains([directory, base].concat().as_slice()))
+        };
+        found.iter().map(is_rotated).collect()
     }
 }
